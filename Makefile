@@ -1,0 +1,41 @@
+# Everything a person runs, on a laptop as in CI. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help env repro test check bench lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Bytecode makes imports three times faster, and every stage is a process of its own.
+unexport PYTHONDONTWRITEBYTECODE
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+env: .venv/installed  ## make .venv from the locked requirements (hashes checked)
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.txt)"
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
+	@touch $@
+
+repro: env  ## run every stage whose inputs changed
+	$(BIN)/dvc repro
+
+test: env  ## run the tests
+	$(BIN)/pytest -n 2 -m "not benchmark"
+
+check: env  ## lint, format and type checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: env  ## measure speed, as ratios in one run
+	$(BIN)/pytest -m benchmark -s tests/benchmarks
+
+lock: env  ## compile requirements.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
+		pyproject.toml --output-file requirements.txt
+
+clean:  ## delete checkpoints, caches and logs; data, models and metrics stay
+	rm -rf .checkpoints .cache .logs

@@ -1,0 +1,114 @@
+"""Run a stage's `main`: a log that can be followed, one line for the user's mistakes, exit code 0 or 1.
+
+Every stage script ends with
+
+    if __name__ == "__main__":
+        run_stage(main)
+
+and can be started by DVC or by hand from the root of the repository. What it logs goes to the console and to
+`.logs/<stage>.log`.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from src.common.errors import InputError
+from src.common.files import write_json
+
+logger = logging.getLogger("reprise")
+
+LOG_FOLDER = Path(".logs")
+
+
+class Terminated(BaseException):
+    """The process was asked to end with SIGTERM; passes through `except Exception` as KeyboardInterrupt does."""
+
+
+def run_stage(main: Callable[[], None]) -> NoReturn:
+    """Run `main` and end the process with exit code 0 or 1, saying which."""
+    name = stage_name()
+    set_up_logging(name)
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    started = time.perf_counter()
+    logger.info("%s: started, log in %s", name, log_path(name))
+    try:
+        main()
+    except InputError as error:
+        _end(1, f"{name}: {error}")
+    except (KeyboardInterrupt, Terminated):
+        _end(1, f"{name}: interrupted after {time.perf_counter() - started:.1f} s")
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            logger.exception("%s: failed", name)
+            _end(1)
+        logger.debug("traceback", exc_info=True)
+        _end(1, f"{name}: {error.filename or 'the disk'}: {error.strerror}")
+    except Exception:
+        logger.exception("%s: failed, which is a defect of the code", name)
+        _end(1)
+    _end(0, f"{name}: done in {time.perf_counter() - started:.1f} s")
+
+
+def stage_name() -> str:
+    """The stage's name as DVC knows it, or else derived from the module that was started."""
+    if "DVC_STAGE" in os.environ:
+        return os.environ["DVC_STAGE"]
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    module = spec.name if spec else Path(sys.argv[0]).stem
+    return module.removeprefix("src.").replace(".", "-").replace("_", "-")
+
+
+def log_path(name: str) -> Path:
+    """The log file of a stage."""
+    return LOG_FOLDER / f"{re.sub(r'[^A-Za-z0-9@._-]', '-', name)}.log"
+
+
+def set_up_logging(name: str) -> None:
+    """Send the project's log to the console and, with times, to the stage's log file."""
+    LOG_FOLDER.mkdir(exist_ok=True)
+    console = logging.StreamHandler(sys.stdout)
+    console.setLevel(logging.INFO)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    file = logging.FileHandler(log_path(name), mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.handlers = [console, file]
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logging.getLogger().addHandler(file)  # what libraries warn about belongs in the file too
+    logging.captureWarnings(True)
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _end(code: int, line: str | None = None) -> NoReturn:
+    if line is not None:
+        logger.log(logging.INFO if code == 0 else logging.ERROR, "%s", line)
+    logger.info("exit code %d", code)
+    logging.shutdown()
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def timed(path: Path) -> Iterator[dict[str, Any]]:
+    """Write the block's seconds and the process's peak memory to a JSON file.
+
+    Yields:
+        A dict to which the block may add figures of its own, such as a rate.
+    """
+    figures: dict[str, Any] = {}
+    started = time.perf_counter()
+    yield figures
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux -> MiB
+    write_json(path, {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1), **figures})

@@ -1,0 +1,170 @@
+"""Exact repetition and exact resume are properties of fit(), whatever is trained."""
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from src.common.recipe import TrainSettings
+from src.common.training import EpochBatchSampler, TrainingDivergedError, checkpoint_folder
+from tests.common.toy_training import SETTINGS, in_process, train_toy
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "ema": {"ema_decay": 0.9},
+    "mean of the 2 best": {"average_best": 2},
+    "accumulation": {"accumulate": 2},
+    "early stopping": {"patience": 1, "lr": 0.5, "epochs": 8},
+    "loader processes": {"epochs": 2},
+    "a schedule that steps once an epoch": {},
+}
+OPTIONS: dict[str, dict[str, Any]] = {"loader processes": {"workers": 1}, "a schedule that steps once an epoch": {"interval": "epoch"}}
+
+
+def settings(**changes: object) -> TrainSettings:
+    return SETTINGS.model_copy(update=changes)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    files = [folder / "toy.safetensors", *sorted((folder / "live").rglob("*"))]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    return whole, broken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_killed_runs_end_with_the_bytes_of_an_unbroken_one(variant, folders):
+    whole, broken = folders
+    chosen, options = settings(**VARIANTS[variant]), OPTIONS.get(variant, {})
+    assert in_process(whole, chosen, **options) == 0
+    last_step = len(pd.read_csv(whole / "live/plots/metrics/valid_loss.tsv", sep="\t")) * 6 - 1
+    draw = random.Random(variant)
+    for step in sorted(draw.sample(range(last_step + 1), 1 if options.get("workers") else 3)):
+        assert in_process(broken, chosen, kill_at=step, **options) == -9
+        assert not (broken / "toy.safetensors").exists()
+    assert in_process(broken, chosen, **options) == 0
+    assert outputs(broken) == outputs(whole)
+    assert not list((broken / ".checkpoints/toy").glob("*"))
+
+
+@pytest.mark.slow
+def test_killed_after_the_last_checkpoint_trains_no_further_epoch(folders, monkeypatch):
+    whole, broken = folders
+    chosen = settings(patience=1, lr=0.5, epochs=8)
+    assert in_process(whole, chosen) == 0
+
+    def die(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.common.toy_training.save_model", die)
+        with pytest.raises(KeyboardInterrupt):
+            train_toy(broken, chosen)
+    assert in_process(broken, chosen) == 0
+    assert outputs(broken) == outputs(whole)
+
+
+@pytest.mark.slow
+def test_another_recipe_does_not_resume(folders):
+    whole, broken = folders
+    assert in_process(whole, settings(lr=0.01)) == 0
+    assert in_process(broken, settings(lr=0.05), kill_at=15) == -9
+    assert in_process(broken, settings(lr=0.01)) == 0
+    assert outputs(broken) == outputs(whole)
+
+
+def test_a_run_has_its_own_checkpoints_and_clears_those_of_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = checkpoint_folder("a", "data", SETTINGS, 1)
+    assert checkpoint_folder("a", "data", SETTINGS, 1) == first
+    assert first.exists()
+    others = [
+        checkpoint_folder("a", "other data", SETTINGS, 1),
+        checkpoint_folder("a", "data", settings(lr=0.1), 1),
+        checkpoint_folder("a", "data", SETTINGS, 2),
+    ]
+    assert len({first, *others}) == 4
+    assert [folder.exists() for folder in (first, *others)] == [False, False, False, True]
+
+
+def test_every_epoch_is_a_row_and_the_best_weights_are_published(tmp_path):
+    result = train_toy(tmp_path, settings(log_every_n_steps=4))
+    rows = {name: pd.read_csv(tmp_path / f"live/plots/metrics/{name}.tsv", sep="\t") for name in result.history[0]}
+    assert rows.keys() == {"train_loss", "valid_loss", "lr", "gradient_norm"}
+    for name, table in rows.items():
+        assert table["step"].tolist() == [0, 1, 2, 3]
+        assert table[name].tolist() == pytest.approx([row[name] for row in result.history])
+    losses = [row["valid_loss"] for row in result.history]
+    assert result.best_epoch == losses.index(min(losses))
+    assert result.best_score == min(losses)
+    assert rows["lr"]["lr"].iloc[-1] == pytest.approx(0, abs=1e-9)
+    steps = pd.read_csv(tmp_path / "live/steps/plots/metrics/train_loss.tsv", sep="\t")
+    assert steps["step"].tolist() == [0, 4, 8, 12, 16, 20]
+    assert json.loads((tmp_path / "live/metrics.json").read_text())["step"] == 3
+
+
+def test_zero_epochs_publish_the_model_as_it_came(tmp_path):
+    result = train_toy(tmp_path, settings(epochs=0))
+    assert result.best_epoch == -1
+    assert result.history == [{"valid_loss": result.best_score}]
+    assert (tmp_path / "live/plots/metrics/valid_loss.tsv").exists()
+
+
+def test_the_mean_of_the_best_epochs_is_the_mean_of_their_weights(tmp_path):
+    from src.common.files import load_model
+
+    states = []
+    for epochs in (1, 2):  # constant over epochs is only the data order: train 1 and 2 epochs, keep each one's last
+        folder = tmp_path / str(epochs)
+        folder.mkdir()
+        train_toy(folder, settings(epochs=2, average_best=epochs))
+        states.append(load_model(folder / "toy.safetensors")[0])
+    single, mean = states
+    assert not torch.equal(single["net.0.weight"], mean["net.0.weight"])
+    assert torch.equal(mean["net.1.num_batches_tracked"], single["net.1.num_batches_tracked"])
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda a, b: (a - b).sum() * math.nan)
+    with pytest.raises(TrainingDivergedError, match=r"the loss is nan at step 0 of epoch 0"):
+        train_toy(tmp_path, SETTINGS)
+
+
+def test_sampler_covers_everything_once_in_an_order_of_its_epoch():
+    sampler = EpochBatchSampler(10, 4, seed=3)
+    orders = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        assert [len(batch) for batch in batches] == [4, 4, 2]
+        assert len(sampler) == 3
+        orders.append([index for batch in batches for index in batch])
+        assert sorted(orders[-1]) == list(range(10))
+    assert orders[0] == orders[2] != orders[1]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_processes_share_the_same_global_batches(world, monkeypatch):
+    alone = list(EpochBatchSampler(10, 4, seed=3))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world)
+    shares = []
+    for rank in range(world):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        shares.append(list(EpochBatchSampler(10, 4, seed=3)))
+    for number, batch in enumerate(alone):
+        together = [index for share in shares for index in share[number]]
+        assert sorted(set(together)) == sorted(batch)
+        assert all(share[number] for share in shares)
