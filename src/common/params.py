@@ -32,7 +32,8 @@ class Hardware(Section):
     devices: int | str  # auto, or how many
     nodes: int  # machines, under torchrun or SLURM
     strategy: str  # auto, ddp, ...
-    threads: int  # CPU threads for linear algebra
+    threads: int  # CPU threads for linear algebra and encoders
+    training_threads: int  # CPU threads of a training: more only help large models
     workers: int  # data loading processes
 
 

@@ -3,6 +3,10 @@
 import hashlib
 import os
 import random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import threadpool_limits
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -36,3 +40,10 @@ def use_deterministic_kernels(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+
+
+def limit_threads(threads: int) -> "threadpool_limits":
+    """Fix the thread count of NumPy's and scikit-learn's linear algebra for a block, for stages without torch."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=threads)

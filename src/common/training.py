@@ -16,7 +16,7 @@ import logging
 import math
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from dvclive import Live
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from src.common.errors import InputError
@@ -53,10 +54,15 @@ class EpochBatchSampler(Sampler[list[int]]):
         batch_size: examples of a global batch.
         seed: a new permutation is drawn from it for every epoch.
         shuffle: False keeps the order.
+        batches: an epoch is this many batches, and the next one goes on where it stopped; None: one pass.
     """
 
-    def __init__(self, length: int, batch_size: int, seed: int, shuffle: bool = True) -> None:
+    def __init__(
+        self, length: int, batch_size: int, seed: int, shuffle: bool = True, batches: int | None = None
+    ) -> None:
         self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
+        self.batches_in_pass = math.ceil(length / batch_size)
+        self.batches = batches or self.batches_in_pass
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -64,17 +70,26 @@ class EpochBatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(self.length / self.batch_size)
+        return self.batches
 
     def __iter__(self) -> Iterator[list[int]]:
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epoch))
-        order = torch.randperm(self.length, generator=generator) if self.shuffle else torch.arange(self.length)
-        for batch in order.split(self.batch_size):
+        order: Sequence[Tensor] = ()
+        for number in range(self.epoch * self.batches, (self.epoch + 1) * self.batches):
+            number_of_pass, place = divmod(number, self.batches_in_pass)
+            if not order or place == 0:
+                order = self._order(number_of_pass).split(self.batch_size)
+            batch = order[place]
             # A last batch smaller than the number of processes would leave one without work, and the rest waiting.
             share = batch[rank::world] if len(batch) >= world else batch
             yield share.tolist()
+
+    def _order(self, number_of_pass: int) -> Tensor:
+        if not self.shuffle:
+            return torch.arange(self.length)
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number_of_pass))
+        return torch.randperm(self.length, generator=generator)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +126,7 @@ def fit(
     live_folder: Path,
     monitor: str = "valid_loss",
     mode: str = "min",
+    summary: Mapping[str, Any] | None = None,
     extra_callbacks: tuple[Callback, ...] = (),
 ) -> FitResult:
     """Train a module, resume where an earlier process was killed, and leave the best weights in the module.
@@ -127,6 +143,7 @@ def fit(
         live_folder: DVCLive's folder.
         monitor: metric that chooses the best epoch.
         mode: `min` or `max`: which way `monitor` is better.
+        summary: further figures for DVCLive's metrics.json, beside the last epoch's and `best_epoch`.
         extra_callbacks: a task's own; their `state_dict` is part of exact resume.
 
     Returns:
@@ -136,7 +153,7 @@ def fit(
         TrainingDivergedError: the loss became NaN or infinite; the line names the step.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its device lines and advertisements
-    use_deterministic_kernels(hardware.threads)
+    use_deterministic_kernels(hardware.training_threads)
     folder = checkpoint_folder(name, fingerprint, settings, seed)
     epoch_log = EpochLog(live_folder, settings.log_every_n_steps, settings.log_gradient_norm)
     best = ModelCheckpoint(
@@ -178,6 +195,7 @@ def fit(
     if settings.epochs == 0:
         trainer.validate(module, valid_loader, verbose=False)
         epoch_log.publish_untrained(trainer)
+        epoch_log.close({"best_epoch": -1, **(summary or {})})
         return FitResult(-1, float(trainer.callback_metrics[monitor]), epoch_log.history, folder)
     if resume_from.exists():
         logger.info("%s: resuming from %s", name, resume_from)
@@ -187,6 +205,7 @@ def fit(
     )
     _load_best(module, best)
     best_epoch = _best_epoch(epoch_log.history, monitor, mode)
+    epoch_log.close({"best_epoch": best_epoch, **(summary or {})})
     return FitResult(best_epoch, epoch_log.history[best_epoch][monitor], epoch_log.history, folder)
 
 
@@ -344,17 +363,18 @@ class EpochLog(Callback):
         figures = "  ".join(f"{key} {value:.4g}" for key, value in row.items())
         logger.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs or 0, figures)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close DVCLive."""
-        for live in (self._live, self._live_steps):
-            if live is not None:
-                live.end()
-
     def publish_untrained(self, trainer: Trainer) -> None:
         """Write the validation metrics of a model that is published as it came (`epochs: 0`)."""
         self.history.append({key: float(value) for key, value in sorted(trainer.callback_metrics.items())})
         self.on_train_start(trainer, trainer.lightning_module)
-        self.on_train_end(trainer, trainer.lightning_module)
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Add a run's summary to metrics.json and close DVCLive."""
+        if self._live is not None:
+            self._live.summary.update(summary)
+            self._live.end()
+        if self._live_steps is not None:
+            self._live_steps.end()
 
     def _write(self, epoch: int, row: dict[str, float]) -> None:
         if self._live is None:

@@ -1,0 +1,128 @@
+"""A trained classifier with all that it takes to use it, from the files of a model folder alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.common.errors import InputError
+from src.common.files import load_model, read_json, read_npy
+from src.common.params import parse_section
+from src.taxonomy.decision import evidence_threshold, predict_sets
+from src.taxonomy.encoder import embed, open_encoder
+from src.taxonomy.hierarchy import Hierarchy
+from src.taxonomy.learner import Network
+from src.taxonomy.model import TaxonomyClassifier, consistent_probabilities
+from src.taxonomy.recipe import Recipe
+
+BLOCK = 8192  # documents at once
+
+
+class Predictor:
+    """Classifies documents.
+
+    Args:
+        path: a classifier's .safetensors; `encoder/` stands beside it.
+        devices: to embed texts on.
+
+    Raises:
+        InputError: a file is missing or damaged, or does not belong to this task.
+    """
+
+    def __init__(self, path: Path, devices: Sequence[str]) -> None:
+        tensors, metadata = load_model(path)
+        if not {"recipe", "hierarchy", "evidence_threshold"} <= metadata.keys():
+            raise InputError(f"{path}: not a taxonomy classifier: its metadata holds {', '.join(metadata)}")
+        self.recipe = parse_section(metadata["recipe"], Recipe, f"{path}: recipe")
+        self.hierarchy = Hierarchy.from_dict(metadata["hierarchy"])
+        self.evidence_threshold = float(metadata["evidence_threshold"])
+        self.devices = list(devices)
+        self.encoder = open_encoder(str(path.parent / "encoder"), self.recipe.max_tokens, self.devices[0])
+        trained_encoder = any(name.startswith("encoder.") for name in tensors)
+        classifier = make_classifier(
+            self.recipe, self.hierarchy, tensors["classifier.class_embeddings"], tensors["classifier.document_mean"]
+        )
+        self.network = Network(classifier, self.encoder if trained_encoder else None)
+        self.network.load_state_dict(tensors)
+        self.network.eval()
+
+    def embed(self, texts: Sequence[str], label: str, at_hand: Path | None = None, cache: bool = True) -> np.ndarray:
+        """Embed N documents, (N, D).
+
+        Args:
+            texts: the documents.
+            label: what the log calls them.
+            at_hand: embeddings of the same texts, taken where the same untrained encoder made them.
+            cache: whether to read and write the cache of embeddings.
+        """
+        if at_hand is not None and self.network.encoder is None and made_by(self.recipe, at_hand):
+            return np.array(read_npy(at_hand))
+        return embed(self.encoder, texts, self.recipe.batch_size, self.devices, label, cache)
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """Logits (N, C) float32 of document embeddings (N, D)."""
+        return document_logits(self.network.classifier, torch.from_numpy(embeddings))
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities (N, C) that agree with the hierarchy."""
+        return consistent_probabilities(logits, self.hierarchy, self.recipe.loss)
+
+    def evidence(self, logits: np.ndarray) -> np.ndarray:
+        """The best leaf's logit of each document, (N, C) -> (N,)."""
+        return logits[:, self.hierarchy.leaves].max(axis=1)
+
+    def sets(self, logits: np.ndarray) -> np.ndarray:
+        """Predicted classes (N, C) bool, closed under ancestors."""
+        scores = self.probabilities(logits)[:, self.hierarchy.leaves]
+        return predict_sets(scores, self.evidence(logits), self.evidence_threshold, self.hierarchy)
+
+    def threshold_for(self, texts: Sequence[str], embeddings: np.ndarray) -> float:
+        """Evidence threshold of the network as it stands, from the training documents."""
+        if self.network.encoder is not None:
+            embeddings = self.embed(texts, "train")
+        return evidence_threshold(self.evidence(self.logits(embeddings)), self.recipe.abstain_deviations)
+
+    def metadata(self, threshold: float) -> dict[str, Any]:
+        """What is saved beside the weights."""
+        return model_metadata(self.recipe, self.hierarchy, threshold)
+
+
+def model_metadata(recipe: Recipe, hierarchy: Hierarchy, threshold: float) -> dict[str, Any]:
+    """What makes saved weights usable: recipe, classes, and the evidence under which a text is about none of them."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "hierarchy": hierarchy.to_dict(),
+        "evidence_threshold": threshold,
+    }
+
+
+def make_classifier(
+    recipe: Recipe, hierarchy: Hierarchy, class_embeddings: Tensor, document_mean: Tensor
+) -> TaxonomyClassifier:
+    """Make the classifier that a recipe describes."""
+    return TaxonomyClassifier(
+        class_embeddings,
+        document_mean,
+        hierarchy.edges,
+        graph=recipe.graph,
+        layers=recipe.graph_layers,
+        hidden=recipe.graph_hidden,
+        dropout=recipe.dropout,
+        scale=recipe.logit_scale,
+    )
+
+
+def made_by(recipe: Recipe, embeddings: Path) -> bool:
+    """Whether a recipe's own encoder, with the weights that it came with, made the embeddings in a folder."""
+    made_with = read_json(embeddings.parent / "encoder.json")
+    return recipe.weights == "hub" and made_with == {"encoder": recipe.encoder, "max_tokens": recipe.max_tokens}
+
+
+@torch.no_grad()
+def document_logits(classifier: TaxonomyClassifier, embeddings: Tensor) -> np.ndarray:
+    """Logits (N, C) of embeddings (N, D), in blocks."""
+    device = classifier.bilinear.device
+    return np.concatenate([classifier(block.to(device)).cpu().numpy() for block in embeddings.split(BLOCK)])
