@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Bytecode makes imports three times faster, and every stage is a process of its own.
 unexport PYTHONDONTWRITEBYTECODE
+# DVC starts the stages with `python`: the environment's, activated or not.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10

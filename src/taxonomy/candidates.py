@@ -34,7 +34,7 @@ def search_top_down(hierarchy: Hierarchy, documents: int, score: LevelScorer) ->
     while kept:
         needed = np.zeros_like(met)
         for column, node in enumerate(kept):
-            needed[np.ix_(paths[:, column] > 0, _children(hierarchy, node))] = True
+            needed[np.ix_(paths[:, column] > 0, np.array(_children(hierarchy, node), dtype=int))] = True
         similarity = score(needed & ~met)
         met |= needed
         proposed = _propose(hierarchy, kept, paths, similarity, level + 2)
@@ -60,10 +60,10 @@ def _propose(
         if not children:
             continue
         rows = np.flatnonzero(paths[:, column] > 0)
+        block = np.ix_(rows, np.array(children))
         # A path score of 0 would read as not proposed; probabilities and cosines of candidates lie above.
-        own = np.maximum(similarity[np.ix_(rows, children)], np.finfo(np.float32).tiny)  # (n, children)
+        own = np.maximum(similarity[block], np.finfo(np.float32).tiny)  # (n, children)
         scores = np.where(_largest(own, count), own, 0) * paths[rows, column, None]
-        block = np.ix_(rows, children)
         proposed[block] = np.maximum(proposed[block], scores)
     return proposed
 

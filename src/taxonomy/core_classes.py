@@ -11,6 +11,7 @@ among a document's candidates (src/taxonomy/candidates.py), confidence = similar
 parents and siblings, kept where it is at or above the class's median.
 """
 
+import functools
 import logging
 import warnings
 from pathlib import Path
@@ -74,7 +75,8 @@ def main() -> None:
     similarity = read_npy(SIMILARITY)
     with timed(TIMING), limit_threads(hardware.threads):
         if section.rule == "paper":
-            core, decided = paper_core_classes(similarity, hierarchy), {}
+            decided: dict[str, float] = {}
+            core = paper_core_classes(similarity, hierarchy)
             posterior = share_among_ends(core, hierarchy)
         else:
             documents, classes = (read_npy(EMBEDDINGS / f"{name}.npy") for name in ("train", "classes"))
@@ -111,13 +113,17 @@ def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarr
     confidence = np.full(similarity.shape, np.nan, dtype=np.float32)
     for start in range(0, len(similarity), BLOCK):
         block = np.asarray(similarity[start : start + BLOCK])
-        candidates = search_top_down(hierarchy, len(block), lambda needed, known=block: known)
+        candidates = search_top_down(hierarchy, len(block), functools.partial(_already_scored, block))
         own = confidence_over_relatives(block, hierarchy)
         confidence[start : start + BLOCK] = np.where(candidates, own, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a class that is nobody's candidate has no median
         medians = np.nanmedian(confidence, axis=0)  # (C,)
     return confidence >= medians
+
+
+def _already_scored(similarity: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    return similarity
 
 
 def confidence_over_relatives(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:

@@ -8,7 +8,7 @@ import importlib.util
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,12 +55,13 @@ def open_encoder(
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"encoder {name!r}: neither a folder nor a model that the hub gives: {reason[:300]}") from None
-    positions = getattr(encoder[0].auto_model.config, "max_position_embeddings", max_tokens)
+    transformer: Any = encoder[0].auto_model
+    positions = getattr(transformer.config, "max_position_embeddings", max_tokens)
     if max_tokens > positions:
         raise InputError(f"encoder {name!r}: max_tokens is {max_tokens}, it has positions for {positions}")
     encoder.max_seq_length = max_tokens
     if random_weights:
-        encoder[0].auto_model.apply(encoder[0].auto_model._init_weights)
+        transformer.apply(transformer._init_weights)
     return encoder
 
 
@@ -88,7 +89,7 @@ def embed(
     encoder.eval()
 
     def encode(chunk: list[str]) -> np.ndarray:
-        device = list(devices) if len(devices) > 1 else devices[0]
+        device: Any = list(devices) if len(devices) > 1 else devices[0]
         rows = encoder.encode(
             chunk, batch_size=batch_size, device=device, normalize_embeddings=True, show_progress_bar=False
         )

@@ -5,7 +5,7 @@ sim(document, class) = P(entailment), and a top-down search (src/taxonomy/candid
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,11 +36,9 @@ def search_scores(
     scores = np.full((len(texts), len(hierarchy)), np.nan, dtype=np.float32)
 
     def score_level(needed: np.ndarray) -> np.ndarray:
-        rows, columns = np.nonzero(needed)
-        if len(rows):
-            scores[rows, columns] = score(
-                [(texts[row], hypotheses[column]) for row, column in zip(rows, columns, strict=True)]
-            )
+        pairs = np.argwhere(needed).tolist()
+        if pairs:
+            scores[needed] = score([(texts[row], hypotheses[column]) for row, column in pairs])
         return scores
 
     search_top_down(hierarchy, len(texts), score_level)
@@ -75,7 +73,7 @@ def pair_scorer(model: "CrossEncoder", entailment: int, batch_size: int, devices
     """Make the function that scores pairs: the softmax over the model's labels, entailment's part of it."""
 
     def score(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        device = list(devices) if len(devices) > 1 else devices[0]
+        device: Any = list(devices) if len(devices) > 1 else devices[0]
         probabilities = model.predict(
             list(pairs), batch_size=batch_size, apply_softmax=True, show_progress_bar=False, device=device
         )

@@ -58,13 +58,12 @@ def main() -> None:
         core = read_core_classes(CORE_CLASSES, hierarchy)
         predictions = predict_rows(test["text"].tolist(), hierarchy, hardware)
         evaluation: dict[str, Any] = {"labels": {"test": truth is not None, "train": train_truth is not None}}
-        for row, (scores, sets) in predictions.items():
+        for row, (scores, own) in predictions.items():
             if truth is None:
-                evaluation[row] = {"mean_predicted_classes": float(sets.sum(axis=1).mean())}
+                evaluation[row] = {"mean_predicted_classes": float(own.sum(axis=1).mean())}
             else:
-                evaluation[row] = classification_metrics(
-                    scores, sets, truth, hierarchy, derive_seed(seed, "taxonomy-evaluate")
-                )
+                bootstrap_seed = derive_seed(seed, "taxonomy-evaluate")
+                evaluation[row] = classification_metrics(scores, own, truth, hierarchy, bootstrap_seed)
         if train_truth is not None:
             evaluation["silver"] = silver_metrics(core, train_truth)
         sets = {row: own for row, (_, own) in predictions.items()}

@@ -31,7 +31,6 @@ def classification_metrics(
         hierarchy: the C classes.
         seed: of the bootstrap.
     """
-    truth = csr_array(truth, dtype=bool)
     example_f1 = example_f1_scores(predicted, truth)
     return {
         "example_f1": float(example_f1.mean()),

@@ -102,7 +102,11 @@ def describe_prediction(
         hierarchy: the C classes.
         top_k: leaves to list.
     """
-    ends = [index for index in np.flatnonzero(chosen) if not any(chosen[child] for child in hierarchy.children[index])]
+    ends = [
+        index
+        for index in np.flatnonzero(chosen).tolist()
+        if not any(chosen[child] for child in hierarchy.children[index])
+    ]
     paths = [path for index in sorted(ends, key=lambda index: -probabilities[index]) for path in hierarchy.paths(index)]
     best = hierarchy.leaves[np.argsort(-probabilities[hierarchy.leaves], kind="stable")[:top_k]]
     return {

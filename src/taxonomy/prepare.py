@@ -77,7 +77,7 @@ def statistics(hierarchy: Hierarchy, corpora: dict[str, pd.DataFrame], near_empt
 
 def corpus_statistics(texts: pd.Series, near_empty_words: int) -> dict[str, Any]:
     """Describe a corpus: counts, and lengths in characters and words."""
-    words = texts.str.split().str.len()
+    words = texts.map(lambda text: len(text.split()))
     return {
         "documents": len(texts),
         "empty_texts": int((words == 0).sum()),

@@ -195,7 +195,8 @@ class SelfLearner(Learner):
     @torch.no_grad()
     def _predict_all(self) -> np.ndarray:
         self.network.eval()
-        for batch in self.trainer.val_dataloaders:
+        loader: Any = self.trainer.val_dataloaders
+        for batch in loader:
             self._logits.append(self.network(self.transfer_batch_to_device(batch, self.device, 0)[0]))
         self.network.train()
         return self._gather()

@@ -60,7 +60,8 @@ def main() -> None:
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
         core = read_core_classes(SILVER / "core_classes.parquet", hierarchy)
         targets = core_labels(core, hierarchy) if recipe.loss == "bce" else np.array(read_npy(SILVER / "posterior.npy"))
-        train, valid = split_documents((targets > 0).any(axis=1), recipe.valid_fraction, seed)
+        labelled = np.asarray((targets > 0).any(axis=1))
+        train, valid = split_documents(labelled, recipe.valid_fraction, seed)
         documents = texts if recipe.trained_layers else torch.from_numpy(embeddings)
         loaders = make_loaders(network, documents, torch.from_numpy(targets), (train, valid), recipe, seed, hardware)
         result = fit(

@@ -23,7 +23,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "loader processes": {"epochs": 2},
     "a schedule that steps once an epoch": {},
 }
-OPTIONS: dict[str, dict[str, Any]] = {"loader processes": {"workers": 1}, "a schedule that steps once an epoch": {"interval": "epoch"}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "loader processes": {"workers": 1},
+    "a schedule that steps once an epoch": {"interval": "epoch"},
+}
 
 
 def settings(**changes: object) -> TrainSettings:
