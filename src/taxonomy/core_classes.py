@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from src.common.files import read_json, read_npy, read_parquet, write_json, write_npy, write_parquet
-from src.common.params import Hardware, Section, load_section, load_value
+from src.common.params import Hardware, Section, load_section
 from src.common.seed import limit_threads
 from src.common.stage import run_stage, timed
 from src.taxonomy.candidates import search_top_down
@@ -43,21 +43,23 @@ class RefinedSection(Section):
     """Section taxonomy.core_classes.refined; see RefineSettings for the meanings."""
 
     core_confidence: float  # posterior from which on a class is a core class
-    sharpness: float
-    neighbours: int
-    reference_documents: int
-    vote: float
-    vote_steps: int
+    sharpness: float  # of the softmax that turns similarities into the zero-shot posterior
+    ridge: float
     concentration: float
     anchor: float
+    outlier_deviations: float
+    careful_rounds: int
+    rounds: int
+    stop: float
     balance: float
+    trust_low: float
+    trust_high: float
     evenness_low: float
     evenness_high: float
-    rounds: int
 
     def settings(self) -> RefineSettings:
         """The part that `refine_posterior` takes."""
-        return RefineSettings(**self.model_dump(exclude={"core_confidence"}))
+        return RefineSettings(**self.model_dump(exclude={"core_confidence", "sharpness"}))
 
 
 class CoreClassesSection(Section):
@@ -82,7 +84,7 @@ def main() -> None:
             documents, classes = (read_npy(EMBEDDINGS / f"{name}.npy") for name in ("train", "classes"))
             zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], section.refined.sharpness)
             posterior, decided = refine_posterior(
-                zero_shot, documents, classes[hierarchy.leaves], section.refined.settings(), load_value("seed")
+                zero_shot, documents, classes[hierarchy.leaves], section.refined.settings()
             )
             core = np.zeros(similarity.shape, dtype=bool)
             core[:, hierarchy.leaves] = posterior >= section.refined.core_confidence

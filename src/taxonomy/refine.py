@@ -1,23 +1,28 @@
 """From zero-shot similarity to a better posterior over the classes, without a label.
 
-A name's embedding is a noisy guess of where its documents lie. The documents themselves say more: near ones share a
-class, and a class's documents lie around a centre. `refine_posterior` starts from the softmax of the similarities,
-lets neighbours vote (Zhou et al., "Learning with Local and Global Consistency", NIPS 2003), and then alternates
-between class centres, anchored at the names, and posteriors, as expectation maximisation does for a mixture of von
-Mises-Fisher distributions (Banerjee et al., JMLR 2005).
+A name's embedding is a noisy guess of where its documents lie. The documents themselves say more: those of a class
+lie around a centre. `refine_posterior`
 
-Mixtures drift toward classes of equal size, which helps on a balanced corpus and ruins an uneven one. How far to go is
-read off the votes: `evenness` is the effective number of classes among them (the exponential of their entropy) over
-the number of classes. Near 1, what differs in size is the names' fault, and sizes are balanced; far below, the sizes
-are real: they enter as a prior, the neighbours keep half of the say, and one round is enough.
+1. smooths the zero-shot posterior: ridge regression on the embeddings takes out what is noise of single documents and
+   keeps the sizes of the classes;
+2. takes two careful rounds of expectation maximisation for a mixture of von Mises-Fisher distributions (Banerjee et
+   al., "Clustering on the Unit Hypersphere", JMLR 2005) whose centres are anchored at the names and whose prior is the
+   estimated class sizes;
+3. where these agree with the smoothed zero-shot posterior (trust: Cohen's kappa), goes on for a few rounds; and the
+   more even the estimated sizes are, the more they are evened out, starting again from the names.
+
+Mixtures drift toward classes of equal size, which helps on a balanced corpus and ruins an uneven one. Evenness is the
+effective number of classes (the exponential of the entropy of their sizes) over their number: near 1, what differs in
+size is the names' fault; far below, the sizes are real.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array
+from sklearn.metrics import cohen_kappa_score
 
-from src.common.seed import derive_seed
+from src.taxonomy.decision import evidence_threshold
 
 BLOCK = 8192  # documents at once: bounds the memory of temporaries
 
@@ -27,141 +32,187 @@ class RefineSettings:
     """Constants of `refine_posterior`.
 
     Attributes:
-        sharpness: of the softmax that turns similarities into the first posterior.
-        neighbours: documents that vote on one.
-        reference_documents: the voters are drawn from a random subset of at most this many.
-        vote: share of the neighbours in each step of the vote.
-        vote_steps: steps of the vote.
+        ridge: penalty of the smoothing, relative to the covariance of unit vectors.
         concentration: kappa of the von Mises-Fisher distributions.
         anchor: weight of a class's name in its centre, in mean class sizes.
+        outlier_deviations: documents whose best cosine to a name lies further below the median, in robust standard
+            deviations, move no centre; 0: all do.
+        careful_rounds: of expectation maximisation with the estimated sizes as the prior.
+        rounds: further ones, where there is trust.
+        stop: share of documents that change their best class under which the rounds end.
         balance: strength of the pull toward classes of equal size at full evenness.
+        trust_low: at this kappa and below, only the careful rounds are taken.
+        trust_high: from this kappa on, evenness alone decides on the balance.
         evenness_low: at this evenness and below, sizes are taken as real.
-        evenness_high: at this and above, as the names' fault.
-        rounds: of expectation maximisation at full evenness.
+        evenness_high: from this evenness on, as the names' fault.
     """
 
-    sharpness: float
-    neighbours: int
-    reference_documents: int
-    vote: float
-    vote_steps: int
+    ridge: float
     concentration: float
     anchor: float
+    outlier_deviations: float
+    careful_rounds: int
+    rounds: int
+    stop: float
     balance: float
+    trust_low: float
+    trust_high: float
     evenness_low: float
     evenness_high: float
-    rounds: int
 
 
 def refine_posterior(
-    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, settings: RefineSettings, seed: int
+    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, settings: RefineSettings
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Refine the zero-shot posterior.
+    """Refine the zero-shot posterior as far as the corpus supports it.
 
     Args:
         zero_shot: (N, E) float32, rows sum to 1.
-        documents: (N, D) embeddings.
-        names: (E, D) embeddings of the names, from the same encoder.
+        documents: (N, D) embeddings, unit rows.
+        names: (E, D) embeddings of the names from the same encoder, unit rows.
         settings: constants.
-        seed: draws the reference documents.
 
     Returns:
-        (N, E) float32, rows sum to 1; and what was decided on the way: evenness, trust (0: sizes are real, 1: the
-        names' fault) and rounds.
+        (N, E) float32, rows sum to 1; and what decided: trust (kappa), evenness, and balancing from 0 (sizes as
+        estimated) to 1 (evened out).
     """
-    if len(names) == 1 or len(documents) <= settings.neighbours:
-        return zero_shot, {"evenness": 1.0, "balancing": 0.0, "rounds": 0}
-    votes = NeighbourVotes(documents, settings, seed)
-    voted = votes(zero_shot)
-    evenness = effective_classes(voted) / len(names)
-    span = settings.evenness_high - settings.evenness_low
-    trust = float(np.clip((evenness - settings.evenness_low) / span, 0, 1))
-    rounds = 1 + round((settings.rounds - 1) * trust)
-    centred_documents, centred_names = centre(documents), centre(names)
-    # Where sizes are balanced anyway, the names' own similarities are the better start than the votes.
-    first = settings.concentration * trust * (centred_documents @ centred_names.T) + (1 - trust) * _log(voted)
-    posterior, bias = softmax(first), np.zeros(len(names), dtype=np.float32)
-    for _ in range(rounds):
-        sizes = posterior.sum(axis=0)  # (E,)
-        anchors = settings.anchor * len(documents) / len(names) * centred_names
-        centres = normalise(posterior.T @ centred_documents + anchors)  # (E, D)
-        logits = settings.concentration * centred_documents @ centres.T  # (N, E)
-        logits += (1 - trust) * np.log((sizes + 1) / (sizes + 1).sum())
-        bias = balancing_bias(logits, bias)
-        mixture = softmax(logits + trust * settings.balance * bias)
-        share = 0.5 * (1 - trust)
-        posterior = softmax(share * _log(votes(posterior)) + (1 - share) * _log(mixture)) if share else mixture
-    return posterior, {"evenness": float(evenness), "balancing": trust, "rounds": rounds}
+    if len(names) == 1:
+        return zero_shot, {"trust": 1.0, "evenness": 1.0, "balancing": 0.0}
+    mixture = NameAnchoredMixture(np.asarray(documents, dtype=np.float32), names, settings)
+    posterior = smooth(zero_shot, documents, settings.ridge)
+    first = posterior.argmax(axis=1)
+    posterior = mixture.fit(posterior, settings.careful_rounds, balancing=0.0)
+    trust, evenness = agreement(first, posterior.argmax(axis=1)), effective_share(posterior.sum(axis=0))
+    balancing = ramp(trust, settings.trust_low, settings.trust_high)
+    balancing *= ramp(evenness, settings.evenness_low, settings.evenness_high)
+    if trust >= settings.trust_low:
+        posterior = mixture.blend_with_names(posterior, balancing)
+        posterior = mixture.fit(posterior, settings.rounds + (balancing > 0), balancing)
+    return posterior, {"trust": trust, "evenness": evenness, "balancing": balancing}
 
 
-class NeighbourVotes:
-    """Lets each document's nearest neighbours vote on its posterior.
-
-    The voters come from a random subset of the corpus, so that time and memory grow linearly with documents.
+class NameAnchoredMixture:
+    """A mixture of von Mises-Fisher distributions with one centre for each class, drawn toward the class's name.
 
     Args:
-        documents: (N, D) unit rows.
-        settings: neighbours, reference_documents, vote, vote_steps.
-        seed: draws the subset.
+        documents: (N, D) float32 unit rows.
+        names: (E, D) unit rows.
+        settings: constants.
     """
 
-    def __init__(self, documents: np.ndarray, settings: RefineSettings, seed: int) -> None:
-        self.settings = settings
-        generator = np.random.default_rng(derive_seed(seed, "reference documents"))
-        size = min(settings.reference_documents, len(documents))
-        self.reference = np.sort(generator.choice(len(documents), size, replace=False))  # (M,)
-        self.weights = neighbour_weights(documents, self.reference, settings.neighbours)  # (N, M) sparse
+    def __init__(self, documents: np.ndarray, names: np.ndarray, settings: RefineSettings) -> None:
+        self.documents, self.settings = documents, settings
+        self.names = normalise(names - names.mean(axis=0))
+        self.mean = documents.mean(axis=0)
+        # Documents far from every name would gather in the class that happens to be nearest and move its centre.
+        evidence = np.concatenate([(documents[rows] @ names.T).max(axis=1) for rows in self._blocks()])
+        self.known = (evidence >= evidence_threshold(evidence, settings.outlier_deviations)).astype(np.float32)  # (N,)
 
-    def __call__(self, posterior: np.ndarray) -> np.ndarray:
-        """Mix each row (N, E) with its neighbours', `vote_steps` times; the voters vote among themselves first."""
-        share = self.settings.vote
-        among = self.weights[self.reference]  # (M, M)
-        voters = own = posterior[self.reference]  # (M, E)
-        for _ in range(self.settings.vote_steps - 1):
-            voters = (1 - share) * own + share * (among @ voters)
-        voted = (self.weights @ voters).astype(np.float32)
-        voted *= share
-        voted += (1 - share) * posterior
-        return voted
+    def fit(self, posterior: np.ndarray, rounds: int, balancing: float) -> np.ndarray:
+        """Expectation maximisation from a posterior (N, E): the posterior of the last round."""
+        best, bias = posterior.argmax(axis=1), np.zeros(len(self.names))
+        for _ in range(rounds):
+            centre, centres, sizes = self._maximise(posterior)
+            posterior = self._likelihoods(centre, centres)
+            if balancing > 0:
+                bias = balancing_bias(posterior, bias)
+            prior = np.log((sizes + 0.1) / (sizes + 0.1).sum() * len(sizes))
+            weights = self.settings.balance * balancing * bias + (1 - balancing) * prior
+            posterior *= np.exp(weights - weights.max()).astype(np.float32)
+            posterior /= posterior.sum(axis=1, keepdims=True)
+            before, best = best, posterior.argmax(axis=1)
+            if np.mean(best != before) < self.settings.stop:
+                break
+        return posterior
+
+    def blend_with_names(self, posterior: np.ndarray, share: float) -> np.ndarray:
+        """Geometric mean of a posterior (N, E) and the softmax of the names' centred similarities, by share."""
+        if share == 0:
+            return posterior
+        blended = np.empty_like(posterior)
+        for rows in self._blocks():
+            logits = self.settings.concentration * normalise(self.documents[rows] - self.mean) @ self.names.T
+            blended[rows] = softmax(share * logits + (1 - share) * np.log(posterior[rows] + 1e-9))
+        return blended
+
+    def _maximise(self, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Origin (D,), unit centres (E, D) and sizes (E,) of the classes.
+
+        The origin is the mean of the class means and not of the documents: in an uneven corpus the latter lies in the
+        largest class, whose documents would have no direction.
+        """
+        sizes = self.known @ posterior  # (E,)
+        pseudo = self.settings.anchor * float(self.known.sum()) / len(sizes)
+        share = 1 / (sizes + pseudo)
+        origin = ((posterior @ share) * self.known) @ self.documents + pseudo * share.sum() * self.mean
+        origin = (origin / len(sizes)).astype(np.float32)
+        sums = pseudo * self.names
+        for rows in self._blocks():
+            weighted = posterior[rows] * self.known[rows, None]
+            sums = sums + weighted.T @ normalise(self.documents[rows] - origin)
+        return origin, normalise(sums), sizes.astype(np.float64)
+
+    def _likelihoods(self, origin: np.ndarray, centres: np.ndarray) -> np.ndarray:
+        """Likelihoods (N, E) float32 of the documents, each row scaled so that the largest is 1."""
+        likelihoods = np.empty((len(self.documents), len(centres)), dtype=np.float32)
+        for rows in self._blocks():
+            logits = self.settings.concentration * normalise(self.documents[rows] - origin) @ centres.T
+            likelihoods[rows] = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return likelihoods
+
+    def _blocks(self) -> Iterator[slice]:
+        return (slice(start, start + BLOCK) for start in range(0, len(self.documents), BLOCK))
 
 
-def neighbour_weights(documents: np.ndarray, reference: np.ndarray, neighbours: int) -> csr_array:
-    """Weights (N, M) of each document's nearest reference documents, itself left out; rows sum to 1.
+def smooth(posterior: np.ndarray, documents: np.ndarray, ridge: float) -> np.ndarray:
+    """Ridge regression of a posterior (N, E) on centred documents (N, D), made into a posterior again.
 
-    A neighbour's weight is its cosine.
+    With an intercept the regression keeps each class's share of the corpus.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    count = min(neighbours + 1, len(reference))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(documents[reference])
-    distances, columns = search.kneighbors(documents)  # (N, k + 1), nearest first
-    cosines = np.maximum(1 - 0.5 * np.square(distances), 1e-6).astype(np.float32)
-    cosines[reference[columns] == np.arange(len(documents))[:, None]] = 0
-    full = (cosines > 0).all(axis=1)
-    cosines[full, -1] = 0  # a document outside the reference has one neighbour more than the others
-    cosines /= cosines.sum(axis=1, keepdims=True)
-    pointers = np.arange(0, cosines.size + 1, count)
-    return csr_array((cosines.ravel(), columns.ravel(), pointers), shape=(len(documents), len(reference)))
-
-
-def effective_classes(posterior: np.ndarray) -> float:
-    """Exponential of the entropy of the most probable classes: from 1 to E."""
-    shares = np.bincount(posterior.argmax(axis=1), minlength=posterior.shape[1]) / len(posterior)
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    mean, shares = documents.mean(axis=0), posterior.mean(axis=0)
+    width = documents.shape[1]
+    gram, cross = np.zeros((width, width)), np.zeros((width, posterior.shape[1]))
+    for start in range(0, len(documents), BLOCK):
+        rows = normalise(documents[start : start + BLOCK] - mean)
+        gram += rows.T @ rows
+        cross += rows.T @ (posterior[start : start + BLOCK] - shares)
+    penalty = ridge * len(documents) * np.eye(width)
+    weights = np.linalg.solve(gram + penalty, cross).astype(np.float32)  # (D, E)
+    smoothed = np.empty_like(posterior)
+    for start in range(0, len(documents), BLOCK):
+        block = slice(start, start + BLOCK)
+        rows = normalise(documents[block] - mean) @ weights + shares
+        rows = np.maximum(rows, 1e-4 / len(shares))  # a regression may leave [0, 1]
+        smoothed[block] = rows / rows.sum(axis=1, keepdims=True)
+    return smoothed
 
 
-def balancing_bias(logits: np.ndarray, bias: np.ndarray, steps: int = 3) -> np.ndarray:
-    """Move a bias (E,) toward the one that gives all classes the same total mass (Sinkhorn, 1964)."""
+def balancing_bias(likelihoods: np.ndarray, bias: np.ndarray, steps: int = 3) -> np.ndarray:
+    """Move a bias (E,) of the logits toward the one that gives all classes the same total mass (Sinkhorn, 1964)."""
+    documents, classes = likelihoods.shape
     for _ in range(steps):
-        mass = sum(softmax(logits[at : at + BLOCK] + bias).sum(axis=0) for at in range(0, len(logits), BLOCK))
-        bias = bias - np.log(mass * len(bias) / len(logits) + 1e-9)
-    return bias.astype(np.float32)
+        gain = np.exp(bias - bias.max()).astype(np.float32)
+        mass = gain * ((1 / (likelihoods @ gain)) @ likelihoods)  # (E,)
+        bias = bias - np.log(classes * mass / documents + 1e-9)
+    return bias
 
 
-def centre(rows: np.ndarray) -> np.ndarray:
-    """Take off the mean row and scale to norm 1."""
-    return normalise(rows - rows.mean(axis=0))
+def agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """Cohen's kappa of two labellings (N,); 1 where chance alone agrees wholly."""
+    if (first == second).all():
+        return 1.0
+    return float(cohen_kappa_score(first, second))
+
+
+def effective_share(sizes: np.ndarray) -> float:
+    """Exponential of the entropy of class sizes (E,) over their number: from 1 / E to 1."""
+    shares = sizes[sizes > 0] / sizes.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()) / len(sizes))
+
+
+def ramp(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high` on, linear between."""
+    return float(np.clip((value - low) / (high - low), 0, 1))
 
 
 def normalise(rows: np.ndarray) -> np.ndarray:
@@ -175,7 +226,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     powers /= powers.sum(axis=-1, keepdims=True)
     return powers
-
-
-def _log(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(probabilities + 1e-9)

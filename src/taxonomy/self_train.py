@@ -31,8 +31,8 @@ from src.common.training import fit
 from src.taxonomy.agreement import WordView
 from src.taxonomy.learner import Learner, binary_divergence, make_loaders
 from src.taxonomy.model import class_probabilities
+from src.taxonomy.neighbours import neighbour_weights
 from src.taxonomy.predictor import Predictor
-from src.taxonomy.refine import neighbour_weights
 
 logger = logging.getLogger("reprise")
 
