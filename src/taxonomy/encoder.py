@@ -61,7 +61,8 @@ def open_encoder(
         raise InputError(f"encoder {name!r}: max_tokens is {max_tokens}, it has positions for {positions}")
     encoder.max_seq_length = max_tokens
     if random_weights:
-        transformer.apply(transformer._init_weights)
+        fresh = type(transformer)(transformer.config)
+        transformer.load_state_dict(fresh.state_dict())
     return encoder
 
 

@@ -63,9 +63,9 @@ def open_cross_encoder(name: str, max_tokens: int, device: str) -> tuple["CrossE
         raise InputError(
             f"entailment model {name!r}: neither a folder nor a model that the hub gives: {reason}"
         ) from None
-    labels = {label.lower(): index for label, index in model.config.label2id.items()}
+    labels = {str(label).lower(): index for index, label in (model.config.id2label or {}).items()}
     if "entailment" not in labels:
-        raise InputError(f"entailment model {name!r}: none of its labels is `entailment`: {', '.join(labels)}")
+        raise InputError(f"entailment model {name!r}: none of its labels is `entailment`: {', '.join(labels) or 'none'}")
     return model, int(labels["entailment"])
 
 

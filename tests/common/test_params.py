@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from src.common.errors import InputError
+from src.common.params import Section, load_section, load_value
+
+
+class Point(Section):
+    x: float
+    name: str
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text("good: {x: 5e-4, name: a}\nextra: {x: 1, name: a, z: 2}\nwrong: {x: abc, name: a}\nshort: {x: 1}\n")
+    return path
+
+
+def test_numbers_without_a_point_are_numbers(params):
+    assert load_section("good", Point, params).x == 5e-4
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("extra", r"params.yaml: extra.z: unknown key; the keys here are x, name"),
+        ("wrong", r"params.yaml: wrong.x: input should be a valid number.*, got 'abc'"),
+        ("short", r"params.yaml: short.name: missing"),
+        ("good.y", r"params.yaml: good.y: missing"),
+        ("nothing", r"params.yaml: nothing: missing"),
+    ],
+)
+def test_mistakes_are_named(params, key, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_section(key, Point, params)
+    assert "\n" not in str(error.value)
+
+
+def test_sections_are_frozen(params):
+    section = load_section("good", Point, params)
+    with pytest.raises(ValueError, match="frozen"):
+        section.x = 1.0
+
+
+def test_missing_and_broken_files(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_value("a", tmp_path / "none.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [1\nb: 2")
+    with pytest.raises(InputError, match="not valid YAML") as error:
+        load_value("a", tmp_path / "broken.yaml")
+    assert "\n" not in str(error.value)

@@ -1,0 +1,91 @@
+"""What tests share: a tiny random encoder, and the real parameters made small in one place."""
+
+import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+def read_params() -> dict[str, Any]:
+    return YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+
+
+def tiny_params(encoder: Path) -> dict[str, Any]:
+    """The true configuration, with a tiny encoder and few documents."""
+    params = copy.deepcopy(read_params())
+    params["hardware"] |= {"accelerator": "cpu", "threads": 1}
+    params["train"] |= {"epochs": 3, "log_every_n_steps": 2}
+    taxonomy = params["taxonomy"]
+    taxonomy["sample"] |= {"train_documents": 80, "test_documents": 30}
+    taxonomy["similarity"] |= {"encoder": str(encoder), "max_tokens": 24, "batch_size": 16}
+    taxonomy["recipes"]["minilm"] |= {
+        "encoder": str(encoder),
+        "max_tokens": 24,
+        "graph_hidden": 16,
+        "batch_size": 16,
+        "epochs": 3,
+    }
+    taxonomy["self_train"] |= {"iterations": 2, "batches_per_iteration": 3, "neighbours": 3}
+    return params
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    with (folder / "params.yaml").open("w") as file:
+        YAML().dump(params, file)
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder_folder: Path) -> Path:
+    """An empty folder to run stages in, with tiny parameters."""
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, tiny_params(encoder_folder))
+    return tmp_path
+
+
+@pytest.fixture
+def change_params(workspace: Path) -> Callable[[str, Any], None]:
+    """Sets one dotted key of the workspace's params.yaml."""
+
+    def change(key: str, value: Any) -> None:
+        params = YAML(typ="safe").load((workspace / "params.yaml").read_text())
+        *sections, leaf = key.split(".")
+        place = params
+        for section in sections:
+            place = place[section]
+        place[leaf] = value
+        write_params(workspace, params)
+
+    return change

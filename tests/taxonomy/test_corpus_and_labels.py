@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from src.common.errors import InputError
+from src.taxonomy.corpus import read_corpus
+from src.taxonomy.hierarchy import Hierarchy
+from src.taxonomy.labels import read_labels
+from src.taxonomy.prepare import corpus_statistics, normalise_text
+
+HIERARCHY = Hierarchy(("a", "b", "c"), ("A", "B", "C"), ((), (), ()), ((0, 1),))
+
+
+def write(tmp_path, content: bytes):
+    path = tmp_path / "file.txt"
+    path.write_bytes(content)
+    return path
+
+
+def test_texts_keep_tabs_and_unicode_line_separators(tmp_path):
+    table = read_corpus(write(tmp_path, "1\tone\ttwo\n2\tx\u2028y\x0bz\x85w\n\n".encode()), "refuse")
+    assert table["doc_id"].tolist() == ["1", "2"]
+    assert table["text"].tolist() == ["one\ttwo", "x\u2028y\x0bz\x85w"]
+    assert [normalise_text(text) for text in table["text"]] == ["one two", "x y z w"]
+
+
+def test_a_very_long_text_passes(tmp_path):
+    assert read_corpus(write(tmp_path, b"1\t" + b"word " * 40_000), "refuse")["text"].str.len().tolist() == [199_999]
+
+
+def test_empty_texts_are_kept_on_request(tmp_path):
+    table = read_corpus(write(tmp_path, b"1\t\n2\ta b\n"), "keep")
+    assert table["text"].tolist() == ["", "a b"]
+    statistics = corpus_statistics(table["text"], near_empty_words=3)
+    assert (statistics["empty_texts"], statistics["near_empty_texts"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"file\.txt: no documents"),
+        (b"\n \n", r"file\.txt: no documents"),
+        (b"1\ta\nno tab here\n", r"file\.txt:2: no tab in 'no tab here'; expected doc id<TAB>text"),
+        (b"1\ta\n2\tb\n1\tc\n", r"file\.txt:3: document id '1' stands in line 1 already"),
+        (b"1\ta\n2\t  \n", r"file\.txt:2: document '2' has no text; .*empty_text: keep"),
+        (b"1\ta\n2\t\xff\n", r"file\.txt:2: byte 3 of the line is not UTF-8 \(0xff\)"),
+    ],
+)
+def test_bad_corpora_are_named(tmp_path, content, message):
+    with pytest.raises(InputError, match=message) as error:
+        read_corpus(write(tmp_path, content), "refuse")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_corpus_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.txt: no such file"):
+        read_corpus(tmp_path / "none.txt", "refuse")
+
+
+def test_labels_stand_in_the_order_of_the_documents_and_are_not_closed(tmp_path):
+    labels = read_labels(write(tmp_path, b"y\tb\nx\ta, c,c\nz\t\n"), HIERARCHY, ["x", "y", "z"])
+    assert labels.dtype == bool
+    assert np.array_equal(labels.toarray(), [[1, 0, 1], [0, 1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x\ta\nq\ta\n", r"file\.txt:2: labels for document 'q', which the corpus lacks"),
+        (b"x\ta\ny\td\n", r"file\.txt:2: class id 'd' is not in classes\.txt"),
+        (b"x\ta\nx\tb\n", r"file\.txt:2: document 'x' stands in line 1 already"),
+        (b"x\ta\n", r"file\.txt: 1 documents have no line, such as 'y'"),
+        (b"x a\n", r"file\.txt:1: no tab"),
+    ],
+)
+def test_bad_labels_are_named(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
+        read_labels(write(tmp_path, content), HIERARCHY, ["x", "y"])
