@@ -39,5 +39,6 @@ class WordView:
         predicted = np.empty_like(labels)
         for learn, ask in (self.halves, self.halves[::-1]):
             predicted[ask] = ComplementNB().fit(self.words[learn], labels[learn]).predict(self.words[ask])
-        kappa = cohen_kappa_score(labels, predicted)
-        return 0.0 if np.isnan(kappa) else float(kappa)  # one class only: nothing to agree on
+        if len(np.unique(labels)) == 1:
+            return 0.0  # everything in one class: nothing to agree on
+        return float(cohen_kappa_score(labels, predicted))

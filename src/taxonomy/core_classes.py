@@ -47,6 +47,8 @@ class RefinedSection(Section):
     ridge: float
     concentration: float
     anchor: float
+    anchor_documents: float
+    prior_documents: float
     outlier_deviations: float
     careful_rounds: int
     rounds: int

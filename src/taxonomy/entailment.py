@@ -65,7 +65,9 @@ def open_cross_encoder(name: str, max_tokens: int, device: str) -> tuple["CrossE
         ) from None
     labels = {str(label).lower(): index for index, label in (model.config.id2label or {}).items()}
     if "entailment" not in labels:
-        raise InputError(f"entailment model {name!r}: none of its labels is `entailment`: {', '.join(labels) or 'none'}")
+        raise InputError(
+            f"entailment model {name!r}: none of its labels is `entailment`: {', '.join(labels) or 'none'}"
+        )
     return model, int(labels["entailment"])
 
 

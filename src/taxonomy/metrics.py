@@ -197,7 +197,8 @@ def _blocks(truth: csr_array) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _clean(scores: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(scores, dtype=np.float32), nan=-np.inf, neginf=-np.inf)
+    lowest = np.finfo(np.float32).min  # finite, since -inf marks the classes that a filtered rank leaves out
+    return np.nan_to_num(np.asarray(scores, dtype=np.float32), nan=lowest, neginf=lowest)
 
 
 def _ratio(part: float, whole: float) -> float:

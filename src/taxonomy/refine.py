@@ -35,6 +35,8 @@ class RefineSettings:
         ridge: penalty of the smoothing, relative to the covariance of unit vectors.
         concentration: kappa of the von Mises-Fisher distributions.
         anchor: weight of a class's name in its centre, in mean class sizes.
+        anchor_documents: but at least that of so many documents.
+        prior_documents: added to the estimated size of each class, where it serves as the prior.
         outlier_deviations: documents whose best cosine to a name lies further below the median, in robust standard
             deviations, move no centre; 0: all do.
         careful_rounds: of expectation maximisation with the estimated sizes as the prior.
@@ -50,6 +52,8 @@ class RefineSettings:
     ridge: float
     concentration: float
     anchor: float
+    anchor_documents: float
+    prior_documents: float
     outlier_deviations: float
     careful_rounds: int
     rounds: int
@@ -116,7 +120,8 @@ class NameAnchoredMixture:
             posterior = self._likelihoods(centre, centres)
             if balancing > 0:
                 bias = balancing_bias(posterior, bias)
-            prior = np.log((sizes + 0.1) / (sizes + 0.1).sum() * len(sizes))
+            smoothed = sizes + self.settings.prior_documents
+            prior = np.log(smoothed / smoothed.sum() * len(sizes))
             weights = self.settings.balance * balancing * bias + (1 - balancing) * prior
             posterior *= np.exp(weights - weights.max()).astype(np.float32)
             posterior /= posterior.sum(axis=1, keepdims=True)
@@ -142,7 +147,7 @@ class NameAnchoredMixture:
         largest class, whose documents would have no direction.
         """
         sizes = self.known @ posterior  # (E,)
-        pseudo = self.settings.anchor * float(self.known.sum()) / len(sizes)
+        pseudo = max(self.settings.anchor * float(self.known.sum()) / len(sizes), self.settings.anchor_documents)
         share = 1 / (sizes + pseudo)
         origin = ((posterior @ share) * self.known) @ self.documents + pseudo * share.sum() * self.mean
         origin = (origin / len(sizes)).astype(np.float32)

@@ -1,0 +1,75 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from src.taxonomy.decision import best_expected_sets, evidence_threshold, predict_sets
+from src.taxonomy.hierarchy import Hierarchy
+from tests.taxonomy.test_candidates_and_entailment import tree
+from tests.taxonomy.test_hierarchy import random_hierarchy
+
+# food (0) > tea (1), coffee (2), cocoa (3); toys (4) > ball (5)
+SHOP = Hierarchy(tuple("012345"), tuple("abcdef"), ((),) * 6, ((0, 1), (0, 2), (0, 3), (4, 5)))
+
+
+def expected_f1(chosen: np.ndarray, masses: np.ndarray, hierarchy: Hierarchy) -> float:
+    total = 0.0
+    for mass, leaf in zip(masses, hierarchy.leaves, strict=True):
+        path = hierarchy.closure[leaf]
+        total += mass * 2 * (path & chosen).sum() / (path.sum() + chosen.sum())
+    return total
+
+
+@pytest.mark.parametrize(
+    ("masses", "expected"),
+    [
+        ([0.9, 0.05, 0.03, 0.02], [0, 1]),  # one path
+        ([0.5, 0.0, 0.0, 0.5], [0, 1, 4, 5]),  # two topics
+        ([0.3, 0.3, 0.3, 0.1], [0]),  # some food, no telling which
+        ([0.0, 0.0, 0.0, 1.0], [4, 5]),
+    ],
+)
+def test_masses_say_how_far_down_and_how_many_paths(masses, expected):
+    assert np.flatnonzero(best_expected_sets(np.array([masses], dtype=np.float32), SHOP)[0]).tolist() == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_candidate_is_expected_to_do_better(seed):
+    hierarchy = tree(3, 2) if seed % 2 else random_hierarchy(seed)
+    generator = np.random.default_rng(seed)
+    scores = generator.dirichlet(np.full(len(hierarchy.leaves), 0.4), size=12).astype(np.float32)
+    sets = best_expected_sets(scores, hierarchy)
+    assert np.array_equal(hierarchy.close_upwards(sets), sets)
+    for row in range(12):
+        own = expected_f1(sets[row], scores[row], hierarchy)
+        order = np.argsort(-scores[row], kind="stable")
+        for count in range(1, min(4, len(order)) + 1):
+            paths = hierarchy.closure[hierarchy.leaves[order[:count]]].any(axis=0)
+            assert expected_f1(paths, scores[row], hierarchy) <= own + 1e-5
+
+
+def test_against_all_sets_of_a_small_hierarchy():
+    generator = np.random.default_rng(0)
+    for masses in generator.dirichlet(np.full(4, 0.3), size=20).astype(np.float32):
+        own = expected_f1(best_expected_sets(masses[None], SHOP)[0], masses, SHOP)
+        every = (np.array(bits, dtype=bool) for bits in itertools.product([0, 1], repeat=6) if any(bits))
+        best = max(expected_f1(chosen, masses, SHOP) for chosen in every)
+        assert own > best - 0.05  # the few candidates lose little to the search over all sets
+
+
+def test_scores_need_not_sum_to_one():
+    scores = np.array([[0.2, 0.1, 0.05, 0.3]], dtype=np.float32)
+    assert np.array_equal(best_expected_sets(scores, SHOP), best_expected_sets(7 * scores, SHOP))
+
+
+def test_little_evidence_means_no_class():
+    scores = np.array([[1, 0, 0, 0], [1, 0, 0, 0]], dtype=np.float32)
+    sets = predict_sets(scores, np.array([0.2, 0.9]), 0.5, SHOP)
+    assert sets.any(axis=1).tolist() == [False, True]
+
+
+def test_the_threshold_is_robust_and_can_be_switched_off():
+    evidence = np.random.default_rng(0).normal(10, 2, size=20_000)
+    assert evidence_threshold(evidence, 3) == pytest.approx(4, abs=0.1)
+    assert evidence_threshold(np.append(evidence, [-1e6] * 500), 3) == pytest.approx(4, abs=0.3)
+    assert evidence_threshold(evidence, 0) < -1e30
