@@ -27,6 +27,7 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     taxonomy = params["taxonomy"]
     taxonomy["sample"] |= {"train_documents": 80, "test_documents": 30}
     taxonomy["similarity"] |= {"encoder": str(encoder), "max_tokens": 24, "batch_size": 16}
+    taxonomy["core_classes"]["refined"]["core_confidence"] = 0.1  # random embeddings are sure of nothing
     taxonomy["recipes"]["minilm"] |= {
         "encoder": str(encoder),
         "max_tokens": 24,
@@ -34,7 +35,7 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
         "batch_size": 16,
         "epochs": 3,
     }
-    taxonomy["self_train"] |= {"iterations": 2, "batches_per_iteration": 3, "neighbours": 3}
+    taxonomy["self_train"] |= {"iterations": 2, "batches_per_iteration": 3, "neighbours": 3, "tolerance": 0.0}
     return params
 
 
@@ -47,13 +48,13 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("encoder")
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocabulary),

@@ -197,7 +197,7 @@ def _blocks(truth: csr_array) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _clean(scores: np.ndarray) -> np.ndarray:
-    lowest = np.finfo(np.float32).min  # finite, since -inf marks the classes that a filtered rank leaves out
+    lowest = float(np.finfo(np.float32).min)  # finite, since -inf marks the classes that a filtered rank leaves out
     return np.nan_to_num(np.asarray(scores, dtype=np.float32), nan=lowest, neginf=lowest)
 
 

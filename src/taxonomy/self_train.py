@@ -84,11 +84,12 @@ def main() -> None:
         if section.target == "neighbours":
             weights = vote_weights(embeddings, section, seed)
         learner = SelfLearner(predictor, section, WordView(texts, seed), weights)
-        learner.set_probabilities(predictor.probabilities(predictor.logits(embeddings)))
+        learner.start_from(predictor.probabilities(predictor.logits(embeddings)))
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         before = learner.agreement()
         logger.info("agreement of the two views before self-training: %.4f", before)
         seed_everything(derive_seed(seed, "taxonomy-self-train"))
+        network.train()  # the predictor, which the network comes from, had put it into evaluation mode
         result = fit(
             learner,
             *loaders,
@@ -134,19 +135,21 @@ class SelfLearner(Learner):
         recipe = predictor.recipe.model_copy(update={"schedule": "constant", "warmup": 0.0})
         super().__init__(predictor.network, recipe, predictor.hierarchy, recipe.loss, recipe.lr * section.lr_scale)
         self.hierarchy, self.section, self.view, self.votes = predictor.hierarchy, section, view, votes
-        self.probabilities: np.ndarray | None = None  # (N, C), as the weights stand
+        self.probabilities: np.ndarray | None = None  # (N, C), as the weights stood after iteration `predicted_after`
+        self.predicted_after: int | None = None
         self.targets = torch.empty(0)  # (N, C)
         self.labels_before = np.empty(0)
         self._logits: list[Tensor] = []
 
-    def set_probabilities(self, probabilities: np.ndarray) -> None:
-        """Take predictions (N, C) for all documents, made with the weights as they stand."""
-        self.probabilities = probabilities
+    def start_from(self, probabilities: np.ndarray) -> None:
+        """Take predictions (N, C) for all documents, made before the first iteration."""
+        self.probabilities, self.predicted_after = probabilities, -1
 
     def on_train_epoch_start(self) -> None:
         """Draw the targets."""
-        if self.probabilities is None:  # resumed: the predictions of the iteration before are gone
+        if self.predicted_after != self.current_epoch - 1:  # resumed: the predictions of the last iteration are gone
             self.probabilities = self._predict_all()
+        assert self.probabilities is not None
         self.labels_before = self._labels()
         if self.votes is None:
             targets = paper_targets(self.probabilities)
@@ -164,11 +167,11 @@ class SelfLearner(Learner):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Predict."""
-        self._logits.append(self.network(batch[0]))
+        self._logits.append(self.network(batch[0]).float())
 
     def on_validation_epoch_end(self) -> None:
         """Judge the predictions for all documents."""
-        self.probabilities = self._gather()
+        self.probabilities, self.predicted_after = self._gather(), self.current_epoch
         best = self.probabilities[:, self.hierarchy.leaves].max(axis=1)
         confident = int((best >= self.section.confident).sum())
         figures = {
@@ -196,8 +199,10 @@ class SelfLearner(Learner):
     def _predict_all(self) -> np.ndarray:
         self.network.eval()
         loader: Any = self.trainer.val_dataloaders
-        for batch in loader:
-            self._logits.append(self.network(self.transfer_batch_to_device(batch, self.device, 0)[0]))
+        with torch.random.fork_rng(devices=[]):  # a loader draws a seed, which would shift what the iteration draws
+            for batch in loader:
+                documents = self.transfer_batch_to_device(batch, self.device, 0)[0]
+                self._logits.append(self.network(documents).float())
         self.network.train()
         return self._gather()
 

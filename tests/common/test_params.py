@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_mistakes_are_named(params, key, message):
 
 
 def test_sections_are_frozen(params):
-    section = load_section("good", Point, params)
+    section: Any = load_section("good", Point, params)
     with pytest.raises(ValueError, match="frozen"):
         section.x = 1.0
 

@@ -79,10 +79,8 @@ def nli_folder(encoder_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nli")
     AutoTokenizer.from_pretrained(encoder_folder).save_pretrained(folder)
     torch.manual_seed(1)
-    config = BertConfig.from_pretrained(
-        encoder_folder, id2label={0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}, initializer_range=0.5
-    )
-    config.label2id = {label: index for index, label in config.id2label.items()}
+    labels = {0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}
+    config = BertConfig.from_pretrained(encoder_folder, id2label=labels, initializer_range=0.5)
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -58,7 +60,7 @@ def test_it_starts_as_the_zero_shot_classifier_and_learns(kind, layers):
 def test_the_graph_layer_is_the_normalised_adjacency():
     model = classifier("GCN", 1)
     assert model.graph is not None
-    layer = model.graph.convs[0]
+    layer: Any = model.graph.get_submodule("convs.0")
     torch.nn.init.normal_(layer.lin.weight)
     adjacency = to_dense_adj(model.edge_index, max_num_nodes=COUNT)[0] + torch.eye(COUNT)
     scale = adjacency.sum(1).rsqrt()
