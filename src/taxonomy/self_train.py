@@ -8,8 +8,9 @@ models/taxonomy/self_trained.safetensors and metrics/taxonomy/self_train (DVCLiv
 An iteration draws targets for all documents, then trains on some batches. Two targets: `paper`, TaxoClass's (Shen et
 al., NAACL 2021, equation 7), which squares probabilities and divides by class frequency; and `neighbours`, the
 predictions mixed with those of the nearest documents. After each iteration the model is judged without a label by the
-agreement of two views (src/taxonomy/agreement.py). The best iteration is published where its agreement is above the
-start's by more than a standard error, and the classifier as it was otherwise.
+information that two views share (src/taxonomy/agreement.py). The best iteration is published where that is above the
+start's by more than a standard error, and the classifier as it was otherwise: self-training mends bad classifiers and
+blurs good ones.
 """
 
 import logging
@@ -86,8 +87,8 @@ def main() -> None:
         learner = SelfLearner(predictor, section, WordView(texts, seed), weights)
         learner.start_from(predictor.probabilities(predictor.logits(embeddings)))
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        before = learner.agreement()
-        logger.info("agreement of the two views before self-training: %.4f", before)
+        before, error = learner.shared_information()
+        logger.info("information shared by the two views before self-training: %.4f nats", before)
         seed_everything(derive_seed(seed, "taxonomy-self-train"))
         network.train()  # the predictor, which the network comes from, had put it into evaluation mode
         result = fit(
@@ -99,16 +100,15 @@ def main() -> None:
             name="taxonomy-self-train",
             fingerprint=input_fingerprint(section, texts),
             live_folder=LIVE,
-            monitor="agreement",
+            monitor="shared_information",
             mode="max",
-            summary={"agreement_before": before},
+            summary={"shared_information_before": before},
         )
-        margin = standard_error(before, len(texts))
-        if improved := result.best_score > before + margin:
-            logger.info("published: iteration %d, agreement %.4f", result.best_epoch + 1, result.best_score)
+        if improved := result.best_score > before + error:
+            logger.info("published: iteration %d, %.4f nats", result.best_epoch + 1, result.best_score)
         else:
             network.load_state_dict(start)
-            logger.info("published: the classifier as it was; no iteration raised the agreement by %.4f", margin)
+            logger.info("published: the classifier as it was; no iteration added %.4f nats, a standard error", error)
         network.eval()
         threshold = predictor.threshold_for(texts, embeddings) if improved else predictor.evidence_threshold
         save_model(SELF_TRAINED, network.state_dict(), predictor.metadata(threshold))
@@ -175,7 +175,7 @@ class SelfLearner(Learner):
         best = self.probabilities[:, self.hierarchy.leaves].max(axis=1)
         confident = int((best >= self.section.confident).sum())
         figures = {
-            "agreement": self.agreement(),
+            "shared_information": self.shared_information()[0],
             "confident_predictions": float(confident),
             "confidence_ratio": confident / len(best),
             "avg_max_prediction": float(best.mean()),
@@ -187,9 +187,9 @@ class SelfLearner(Learner):
                 self.trainer.should_stop = True
         self.log_dict(figures)
 
-    def agreement(self) -> float:
-        """Agreement of the predictions with what the words say."""
-        return self.view.agreement(self._labels())
+    def shared_information(self) -> tuple[float, float]:
+        """Information that the predictions share with what the words say, in nats, and its standard error."""
+        return self.view.shared_information(self._labels())
 
     def _labels(self) -> np.ndarray:
         assert self.probabilities is not None
@@ -233,11 +233,6 @@ def vote_weights(embeddings: np.ndarray, section: SelfTrainSection, seed: int) -
     generator = np.random.default_rng(derive_seed(seed, "self-training voters"))
     voters = np.sort(generator.choice(len(embeddings), count, replace=False))
     return neighbour_weights(embeddings, voters, section.neighbours), voters
-
-
-def standard_error(agreement: float, documents: int) -> float:
-    """Standard error of an agreement measured on so many documents; a smaller gain may be chance."""
-    return float(np.sqrt(max(agreement * (1 - agreement), 0.0) / documents))
 
 
 def binary_entropy(targets: Tensor) -> float:

@@ -71,7 +71,7 @@ def test_every_promised_file_and_figure_is_there(in_finished):
     assert Path("metrics/taxonomy/train/steps/plots/metrics/train_loss.tsv").exists()
     named = {"confident_predictions", "confidence_ratio", "avg_max_prediction", "avg_target_entropy"}
     assert (
-        named | {"self_train_loss", "agreement", "agreement_before"}
+        named | {"self_train_loss", "shared_information", "shared_information_before"}
         <= read("metrics/taxonomy/self_train/metrics.json").keys()
     )
     evaluation = read("metrics/taxonomy/evaluation.json")
