@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics.cluster import contingency_matrix
+from sklearn.metrics import mutual_info_score
 from sklearn.naive_bayes import ComplementNB
 
 from src.common.seed import derive_seed
@@ -33,26 +33,11 @@ class WordView:
         order = np.random.default_rng(derive_seed(seed, "word view")).permutation(len(texts))
         self.halves = np.array_split(order, 2)
 
-    def shared_information(self, labels: np.ndarray) -> tuple[float, float]:
-        """Mutual information of labels (N,) and what the words say of them, in nats, and its standard error."""
+    def shared_information(self, labels: np.ndarray) -> float:
+        """Mutual information of labels (N,) and what the words say of them, in nats."""
         if self.words is None or any(len(half) == 0 for half in self.halves):
-            return 0.0, 0.0
+            return 0.0
         predicted = np.empty_like(labels)
         for learn, ask in (self.halves, self.halves[::-1]):
             predicted[ask] = ComplementNB().fit(self.words[learn], labels[learn]).predict(self.words[ask])
-        return mutual_information(labels, predicted)
-
-
-def mutual_information(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """Mutual information of two labellings (N,), in nats, and its standard error.
-
-    It is the mean over documents of log p(a, b) / (p(a) p(b)), which gives the error of the mean.
-    """
-    counts = contingency_matrix(first, second)
-    joint = counts / counts.sum()
-    chance = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    seen = joint > 0
-    information = np.log(joint[seen] / chance[seen])
-    mean = float((joint[seen] * information).sum())
-    variance = float((joint[seen] * np.square(information - mean)).sum())
-    return mean, float(np.sqrt(variance / len(first)))
+        return float(mutual_info_score(labels, predicted))

@@ -6,17 +6,20 @@ the one with the highest expected example-F1 under that distribution (the decisi
 exact algorithm for F-measure maximization", NIPS 2011, over candidates instead of over all sets). Mass that is spread
 over two leaves so gives two paths, and mass that is spread over all children of a class gives the class alone.
 
-A document that fits no class about as well as the training documents fit theirs is about none of the classes: its
-evidence, the best raw score, lies far below theirs.
+A document whose evidence, its best cosine to a class's name, is no better than what other branches' classes
+get by chance is about none of the classes (`none_threshold`).
 """
 
 import numpy as np
+from scipy.stats import gaussian_kde
 
 from src.taxonomy.hierarchy import Hierarchy
 
 MOST_PATHS = 4
 BLOCK = 4096  # documents at once
-MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+NULL_QUANTILE = 0.25  # of the null scores, where the share of documents about none is read
+GRID = 60  # scores at which densities are compared
+DENSITY_DOCUMENTS = 4000  # are enough to estimate a density
 
 
 def predict_sets(
@@ -26,7 +29,7 @@ def predict_sets(
 
     Args:
         scores: (N, E) of the leaves, not negative; each row is scaled to sum to 1.
-        evidence: (N,) best raw score of each document.
+        evidence: (N,) best score of each document, on the scale of the threshold.
         evidence_threshold: documents below it are about none of the classes.
         hierarchy: C classes.
 
@@ -71,16 +74,48 @@ def candidate_sets(order: np.ndarray, hierarchy: Hierarchy) -> list[np.ndarray]:
     return candidates
 
 
-def evidence_threshold(evidence: np.ndarray, deviations: float) -> float:
-    """The evidence below which a document is about none of the classes.
+def none_threshold(scores: np.ndarray, hierarchy: Hierarchy, odds: float) -> float:
+    """The best score below which a document is more likely about none of the classes than about one.
+
+    What documents about none would score is read from the documents themselves: their best score among the leaves
+    that share no ancestor with their best leaf, as if its branch were missing from the hierarchy. The lower quarter
+    of these scores is reached by few documents that are about a class, so the share of documents there bounds the
+    share of those about none; the threshold is where the ratio of the two densities, weighted so, passes `odds`.
 
     Args:
-        evidence: (N,) of the training documents.
-        deviations: how many robust standard deviations (from the median absolute deviation) below their median;
-            0: no document is ever about none.
+        scores: (N, E) of the training documents and the leaves; NaN: never scored.
+        hierarchy: C classes.
+        odds: the least probability of being about none from which on a document is; 1: no document ever is.
+
+    Returns:
+        A finite threshold, lower than all scores where no document is to be refused.
     """
-    if deviations == 0:
-        return -float(np.finfo(np.float32).max)
-    median = float(np.median(evidence))
-    spread = MAD_TO_DEVIATION * float(np.median(np.abs(evidence - median)))
-    return median - deviations * spread
+    never = -float(np.finfo(np.float32).max)
+    paths = hierarchy.closure[hierarchy.leaves]  # (E, C)
+    shared = paths[:, ~paths.all(axis=0)].astype(np.float32)  # a root above all of them tells nothing apart
+    related = (shared @ shared.T > 0) | np.eye(len(paths), dtype=bool)  # (E, E)
+    if odds >= 1 or related.all():
+        return never
+    found, null = _best_and_null(scores, related)
+    share = min(1.0, float(np.mean(found < np.quantile(null, NULL_QUANTILE))) / NULL_QUANTILE)
+    if found.std() == 0 or null.std() == 0 or share == 0:
+        return never
+    grid = np.linspace(min(found.min(), null.min()), found.max(), GRID)
+    step = max(1, len(found) // DENSITY_DOCUMENTS)
+    density, null_density = (gaussian_kde(values[::step])(grid) for values in (found, null))
+    ratio = share * null_density / np.maximum(density, 1e-12)
+    ratio = np.maximum.accumulate(ratio[::-1])[::-1]  # the lower the score, the likelier none
+    above = np.flatnonzero(ratio > odds)
+    return float(grid[above[-1]]) if len(above) else never
+
+
+def _best_and_null(scores: np.ndarray, related: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best score of each document, (N,), and its best one among the leaves unrelated to the best, (up to N,)."""
+    found, null = [], []
+    for start in range(0, len(scores), BLOCK):
+        block = np.nan_to_num(np.asarray(scores[start : start + BLOCK], dtype=np.float64), nan=-np.inf)
+        best = block.argmax(axis=1)
+        found.append(block.max(axis=1))
+        null.append(np.where(related[best], -np.inf, block).max(axis=1))
+    found_all, null_all = np.concatenate(found), np.concatenate(null)
+    return found_all[np.isfinite(found_all)], null_all[np.isfinite(null_all)]

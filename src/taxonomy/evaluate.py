@@ -22,7 +22,7 @@ from src.common.seed import derive_seed, use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.taxonomy import plots
 from src.taxonomy.core_classes import zero_shot_posterior
-from src.taxonomy.decision import evidence_threshold, predict_sets
+from src.taxonomy.decision import predict_sets
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.labels import read_labels
 from src.taxonomy.metrics import class_counts, classification_metrics, example_f1_scores, silver_metrics
@@ -32,7 +32,7 @@ from src.taxonomy.silver import read_core_classes
 logger = logging.getLogger("reprise")
 
 PREPARED = Path("data/taxonomy/prepared")
-SIMILARITY = Path("data/taxonomy/similarity")
+SIMILARITY = Path("data/taxonomy/similarity/test.npy")
 EMBEDDINGS = Path("data/taxonomy/embeddings/test.npy")
 CORE_CLASSES = Path("data/taxonomy/silver/core_classes.parquet")
 MODELS = Path("models/taxonomy")
@@ -89,27 +89,25 @@ def predict_rows(
     devices = torch_devices(hardware)
     for row, file in (("trained", "classifier"), ("self_trained", "self_trained")):
         predictor = Predictor(MODELS / f"{file}.safetensors", devices)
-        logits = predictor.logits(predictor.embed(texts, "test", at_hand=EMBEDDINGS))
-        rows[row] = predictor.probabilities(logits), predictor.sets(logits)
-    return {"zero_shot": zero_shot_row(hierarchy, predictor.recipe.abstain_deviations), **rows}
+        embeddings = predictor.embed(texts, "test", at_hand=EMBEDDINGS)
+        logits = predictor.logits(embeddings)
+        rows[row] = predictor.probabilities(logits), predictor.sets(embeddings, logits)
+        if row == "trained":
+            evidence, threshold = predictor.evidence(embeddings, logits), predictor.evidence_threshold
+    scores, leaves = zero_shot_scores(hierarchy)
+    return {"zero_shot": (scores, predict_sets(leaves, evidence, threshold, hierarchy)), **rows}
 
 
-def zero_shot_row(hierarchy: Hierarchy, abstain_deviations: float) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N, C) and sets (N, C) of the similarity alone.
+def zero_shot_scores(hierarchy: Hierarchy) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the similarity alone, of all classes (N, C) and of the leaves (N, E).
 
     The softmax of the leaves' similarities keeps their order; a parent is scored by the best of its descendants.
     """
     sharpness = load_value("taxonomy.core_classes.refined.sharpness")
-    train, test = (read_npy(SIMILARITY / f"{split}.npy")[:, hierarchy.leaves] for split in ("train", "test"))
-    leaves = zero_shot_posterior(test, sharpness)
-    threshold = evidence_threshold(_best(train), abstain_deviations)
+    leaves = zero_shot_posterior(read_npy(SIMILARITY)[:, hierarchy.leaves], sharpness)
     scores = np.zeros((len(leaves), len(hierarchy)), dtype=np.float32)
     scores[:, hierarchy.leaves] = leaves
-    return hierarchy.best_of_descendants(scores), predict_sets(leaves, _best(test), threshold, hierarchy)
-
-
-def _best(similarity: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.fmax.reduce(similarity, axis=1), nan=-1.0)
+    return hierarchy.best_of_descendants(scores), leaves
 
 
 def write_tables(

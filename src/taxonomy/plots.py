@@ -86,12 +86,14 @@ def f1_by_silver(table: pd.DataFrame, path: Path) -> None:
         for number, (level, part) in enumerate(table.groupby("level")):
             colour = COLOURS[(number + 1) % len(COLOURS)]
             axes.scatter(part["silver_documents"], part["f1"], s=22, alpha=0.8, color=colour, label=f"level {level}")
-        for _, row in table.nsmallest(WORST_NAMED, ["f1", "silver_documents"]).iterrows():
+        worst = table.nsmallest(WORST_NAMED, ["f1", "silver_documents"])
+        for number, (_, row) in enumerate(worst.iterrows()):
+            side, align = ((7, -3), "left") if number % 2 else ((-7, -3), "right")  # so that neighbours do not overlap
             place = (row["silver_documents"], row["f1"])
-            axes.annotate(row["name"], place, xytext=(6, 4), textcoords="offset points", fontsize=8)
+            axes.annotate(row["name"], place, xytext=side, textcoords="offset points", fontsize=8, ha=align)
         axes.legend(frameon=False)
     axes.set_xscale("symlog", linthresh=1)
-    axes.set_xlim(left=-0.2)
+    axes.set_xlim(left=max(0.6 * table["silver_documents"].min(), -0.2) or -0.2)
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlabel("training documents with the class or a descendant as core class (logarithmic)")
     axes.set_ylabel("F1 on the test documents")

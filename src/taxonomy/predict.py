@@ -70,8 +70,9 @@ def predict(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         workers=0,
     )
     predictor = Predictor(arguments.model, torch_devices(hardware))
-    logits = predictor.logits(predictor.embed(texts, "text", cache=False))
-    probabilities, sets = predictor.probabilities(logits), predictor.sets(logits)
+    embeddings = predictor.embed(texts, "text", cache=False)
+    logits = predictor.logits(embeddings)
+    probabilities, sets = predictor.probabilities(logits), predictor.sets(embeddings, logits)
     for (identifier, _), row, chosen in zip(documents, probabilities, sets, strict=True):
         yield {"id": identifier, **describe_prediction(row, chosen, predictor.hierarchy, arguments.top_k)}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from src.common.errors import InputError
 from src.common.files import load_model, read_json, read_npy
 from src.common.params import parse_section
-from src.taxonomy.decision import evidence_threshold, predict_sets
+from src.taxonomy.decision import none_threshold, predict_sets
 from src.taxonomy.encoder import embed, open_encoder
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.learner import Network
@@ -70,20 +70,21 @@ class Predictor:
         """Probabilities (N, C) that agree with the hierarchy."""
         return consistent_probabilities(logits, self.hierarchy, self.recipe.loss)
 
-    def evidence(self, logits: np.ndarray) -> np.ndarray:
-        """The best leaf's logit of each document, (N, C) -> (N,)."""
-        return logits[:, self.hierarchy.leaves].max(axis=1)
-
-    def sets(self, logits: np.ndarray) -> np.ndarray:
-        """Predicted classes (N, C) bool, closed under ancestors."""
+    def sets(self, embeddings: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Predicted classes (N, C) bool, closed under ancestors, from embeddings (N, D) and their logits (N, C)."""
         scores = self.probabilities(logits)[:, self.hierarchy.leaves]
-        return predict_sets(scores, self.evidence(logits), self.evidence_threshold, self.hierarchy)
+        evidence = self.evidence(embeddings, logits)
+        return predict_sets(scores, evidence, self.evidence_threshold, self.hierarchy)
+
+    def evidence(self, embeddings: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """How much each document is about any class at all, (N,), on the scale of `evidence_threshold`."""
+        return evidence_scores(self.network, embeddings, logits, self.hierarchy).max(axis=1)
 
     def threshold_for(self, texts: Sequence[str], embeddings: np.ndarray) -> float:
         """Evidence threshold of the network as it stands, from the training documents."""
         if self.network.encoder is not None:
             embeddings = self.embed(texts, "train")
-        return evidence_threshold(self.evidence(self.logits(embeddings)), self.recipe.abstain_deviations)
+        return training_threshold(self.network, embeddings, self.recipe, self.hierarchy)
 
     def metadata(self, threshold: float) -> dict[str, Any]:
         """What is saved beside the weights."""
@@ -119,6 +120,24 @@ def made_by(recipe: Recipe, embeddings: Path) -> bool:
     """Whether a recipe's own encoder, with the weights that it came with, made the embeddings in a folder."""
     made_with = read_json(embeddings.parent / "encoder.json")
     return recipe.weights == "hub" and made_with == {"encoder": recipe.encoder, "max_tokens": recipe.max_tokens}
+
+
+def evidence_scores(network: Network, embeddings: np.ndarray, logits: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
+    """Scores (N, E) that say whether documents are about any class.
+
+    Training finds a class for everything, so the plain cosines of documents and names tell better. Where the two come
+    from different encoders, or the encoder was trained, there are only the logits.
+    """
+    names = network.classifier.class_embeddings.cpu().numpy()
+    if network.encoder is not None or names.shape[1] != embeddings.shape[1]:
+        return logits[:, hierarchy.leaves]
+    return embeddings @ names[hierarchy.leaves].T
+
+
+def training_threshold(network: Network, embeddings: np.ndarray, recipe: Recipe, hierarchy: Hierarchy) -> float:
+    """The evidence below which a text is about none of the classes, from the training documents (N, D)."""
+    logits = document_logits(network.classifier, torch.from_numpy(embeddings))
+    return none_threshold(evidence_scores(network, embeddings, logits, hierarchy), hierarchy, recipe.abstain_odds)
 
 
 @torch.no_grad()

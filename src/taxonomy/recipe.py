@@ -29,7 +29,7 @@ class Recipe(TrainSettings):
     dropout: Annotated[float, Field(ge=0, lt=1)]  # in the graph network
     logit_scale: Annotated[float, Field(gt=0)]  # of the logits at the start
     loss: Literal["soft", "bce"]  # soft: cross-entropy to the posterior; bce: the paper's, on core classes
-    abstain_deviations: Annotated[float, Field(ge=0)]  # see decision.evidence_threshold; 0: never about none
+    abstain_odds: Fraction  # probability from which on a text is about none of the classes; 1: none ever is
     valid_fraction: Annotated[Fraction, Field(gt=0, lt=1)]  # of the training documents, for choosing the epoch
 
 

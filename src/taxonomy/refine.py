@@ -22,8 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from src.taxonomy.decision import evidence_threshold
-
+MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 BLOCK = 8192  # documents at once: bounds the memory of temporaries
 
 
@@ -110,7 +109,7 @@ class NameAnchoredMixture:
         self.mean = documents.mean(axis=0)
         # Documents far from every name would gather in the class that happens to be nearest and move its centre.
         evidence = np.concatenate([(documents[rows] @ names.T).max(axis=1) for rows in self._blocks()])
-        self.known = (evidence >= evidence_threshold(evidence, settings.outlier_deviations)).astype(np.float32)  # (N,)
+        self.known = (evidence >= robust_lower_bound(evidence, settings.outlier_deviations)).astype(np.float32)  # (N,)
 
     def fit(self, posterior: np.ndarray, rounds: int, balancing: float) -> np.ndarray:
         """Expectation maximisation from a posterior (N, E): the posterior of the last round."""
@@ -200,6 +199,14 @@ def balancing_bias(likelihoods: np.ndarray, bias: np.ndarray, steps: int = 3) ->
         mass = gain * ((1 / (likelihoods @ gain)) @ likelihoods)  # (E,)
         bias = bias - np.log(classes * mass / documents + 1e-9)
     return bias
+
+
+def robust_lower_bound(values: np.ndarray, deviations: float) -> float:
+    """So many standard deviations, estimated from the median absolute one, below the median; 0: no bound."""
+    if deviations == 0:
+        return -np.inf
+    median = float(np.median(values))
+    return median - deviations * MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float:

@@ -8,9 +8,9 @@ models/taxonomy/self_trained.safetensors and metrics/taxonomy/self_train (DVCLiv
 An iteration draws targets for all documents, then trains on some batches. Two targets: `paper`, TaxoClass's (Shen et
 al., NAACL 2021, equation 7), which squares probabilities and divides by class frequency; and `neighbours`, the
 predictions mixed with those of the nearest documents. After each iteration the model is judged without a label by the
-information that two views share (src/taxonomy/agreement.py). The best iteration is published where that is above the
-start's by more than a standard error, and the classifier as it was otherwise: self-training mends bad classifiers and
-blurs good ones.
+information that two views share (src/taxonomy/agreement.py). The best iteration is published where that has grown by
+`least_gain`, and the classifier as it was otherwise: self-training mends bad classifiers and blurs good ones, and no
+measure without labels tells small gains from small losses.
 """
 
 import logging
@@ -51,6 +51,7 @@ class SelfTrainSection(Section):
     target: Literal["neighbours", "paper"]
     iterations: Annotated[int, Field(ge=0)]  # at most; 0 publishes the trained classifier as it is
     batches_per_iteration: Annotated[int, Field(ge=1)]  # between two draws of the targets
+    least_gain: Annotated[float, Field(ge=0)]  # of shared information, as a fraction of the start's, to be published
     patience: Annotated[int, Field(ge=0)]  # iterations without better agreement before stopping; 0: never
     lr_scale: Annotated[float, Field(gt=0)]  # learning rate as a fraction of the recipe's lr
     confident: Annotated[float, Field(gt=0, lt=1)]  # a prediction is counted as confident from here on
@@ -87,7 +88,7 @@ def main() -> None:
         learner = SelfLearner(predictor, section, WordView(texts, seed), weights)
         learner.start_from(predictor.probabilities(predictor.logits(embeddings)))
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        before, error = learner.shared_information()
+        before = learner.shared_information()
         logger.info("information shared by the two views before self-training: %.4f nats", before)
         seed_everything(derive_seed(seed, "taxonomy-self-train"))
         network.train()  # the predictor, which the network comes from, had put it into evaluation mode
@@ -104,11 +105,12 @@ def main() -> None:
             mode="max",
             summary={"shared_information_before": before},
         )
-        if improved := result.best_score > before + error:
+        least = before * (1 + section.least_gain)
+        if improved := result.best_score > least:
             logger.info("published: iteration %d, %.4f nats", result.best_epoch + 1, result.best_score)
         else:
             network.load_state_dict(start)
-            logger.info("published: the classifier as it was; no iteration added %.4f nats, a standard error", error)
+            logger.info("published: the classifier as it was; no iteration reached %.4f nats", least)
         network.eval()
         threshold = predictor.threshold_for(texts, embeddings) if improved else predictor.evidence_threshold
         save_model(SELF_TRAINED, network.state_dict(), predictor.metadata(threshold))
@@ -175,7 +177,7 @@ class SelfLearner(Learner):
         best = self.probabilities[:, self.hierarchy.leaves].max(axis=1)
         confident = int((best >= self.section.confident).sum())
         figures = {
-            "shared_information": self.shared_information()[0],
+            "shared_information": self.shared_information(),
             "confident_predictions": float(confident),
             "confidence_ratio": confident / len(best),
             "avg_max_prediction": float(best.mean()),
@@ -187,8 +189,8 @@ class SelfLearner(Learner):
                 self.trainer.should_stop = True
         self.log_dict(figures)
 
-    def shared_information(self) -> tuple[float, float]:
-        """Information that the predictions share with what the words say, in nats, and its standard error."""
+    def shared_information(self) -> float:
+        """Information that the predictions share with what the words say, in nats."""
         return self.view.shared_information(self._labels())
 
     def _labels(self) -> np.ndarray:

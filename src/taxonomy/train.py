@@ -24,11 +24,10 @@ from src.common.seed import derive_seed, seed_everything, use_deterministic_kern
 from src.common.stage import run_stage, timed
 from src.common.training import fit
 from src.common.weights import load_weights
-from src.taxonomy.decision import evidence_threshold
 from src.taxonomy.encoder import embed, open_encoder, save_encoder
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.learner import Learner, Network, core_labels, make_loaders, unfreeze_last_layers
-from src.taxonomy.predictor import document_logits, made_by, make_classifier, model_metadata
+from src.taxonomy.predictor import made_by, make_classifier, model_metadata, training_threshold
 from src.taxonomy.recipe import TASK, Recipe
 from src.taxonomy.silver import read_core_classes
 
@@ -78,8 +77,7 @@ def main() -> None:
         network.eval()
         if network.encoder is not None:
             embeddings = embed(network.encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
-        logits = document_logits(network.classifier, torch.from_numpy(embeddings))
-        threshold = evidence_threshold(logits[:, hierarchy.leaves].max(axis=1), recipe.abstain_deviations)
+        threshold = training_threshold(network, embeddings, recipe, hierarchy)
         metadata = model_metadata(recipe, hierarchy, threshold)
         save_model(MODELS / "classifier.safetensors", network.state_dict(), metadata)
         figures["epochs"] = len(result.history)

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from src.taxonomy.decision import best_expected_sets, evidence_threshold, predict_sets
+from src.taxonomy.decision import best_expected_sets, none_threshold, predict_sets
 from src.taxonomy.hierarchy import Hierarchy
 from tests.taxonomy.test_candidates_and_entailment import tree
 from tests.taxonomy.test_hierarchy import random_hierarchy
@@ -68,8 +68,25 @@ def test_little_evidence_means_no_class():
     assert sets.any(axis=1).tolist() == [False, True]
 
 
-def test_the_threshold_is_robust_and_can_be_switched_off():
-    evidence = np.random.default_rng(0).normal(10, 2, size=20_000)
-    assert evidence_threshold(evidence, 3) == pytest.approx(4, abs=0.1)
-    assert evidence_threshold(np.append(evidence, [-1e6] * 500), 3) == pytest.approx(4, abs=0.3)
-    assert evidence_threshold(evidence, 0) < -1e30
+@pytest.mark.parametrize("hierarchy", [tree(5, 2), Hierarchy(tuple("0123456789"), tuple("0123456789"), ((),) * 10, ())])
+def test_documents_about_none_are_told_by_what_other_branches_score(hierarchy):
+    generator = np.random.default_rng(0)
+    leaves = len(hierarchy.leaves)
+    scores = generator.normal(0.0, 0.05, (3000, leaves))
+    about = np.arange(3000) < 2700
+    scores[np.arange(2700), generator.integers(0, leaves, 2700)] += 0.6
+    threshold = none_threshold(scores, hierarchy, 0.5)
+    refused = scores.max(axis=1) < threshold
+    assert refused[~about].mean() > 0.5
+    assert refused[about].mean() < 0.01
+    clean = scores[about]
+    assert (clean.max(axis=1) < none_threshold(clean, hierarchy, 0.5)).mean() < 0.005  # costs nothing without them
+
+
+def test_none_can_be_switched_off_and_needs_unrelated_classes():
+    scores = np.random.default_rng(0).random((50, 4))
+    assert none_threshold(scores, SHOP, 1.0) < -1e30
+    chain = Hierarchy(("0", "1"), ("a", "b"), ((), ()), ((0, 1),))
+    assert none_threshold(scores[:, :1], chain, 0.7) < -1e30
+    scores[:10] = np.nan
+    assert np.isfinite(none_threshold(scores, SHOP, 0.5))

@@ -11,6 +11,7 @@ from src.taxonomy.refine import (
     normalise,
     ramp,
     refine_posterior,
+    robust_lower_bound,
     smooth,
     softmax,
 )
@@ -125,3 +126,10 @@ def test_measures():
     assert effective_share(np.array([5.0, 5.0, 5.0])) == pytest.approx(1)
     assert effective_share(np.array([1.0, 0, 0, 0])) == pytest.approx(0.25)
     assert [ramp(value, 0.2, 0.4) for value in (0, 0.3, 1)] == pytest.approx([0, 0.5, 1])
+
+
+def test_the_lower_bound_is_robust():
+    values = np.random.default_rng(0).normal(10, 2, size=20_000)
+    assert robust_lower_bound(values, 3) == pytest.approx(4, abs=0.1)
+    assert robust_lower_bound(np.append(values, [-1e6] * 500), 3) == pytest.approx(4, abs=0.3)
+    assert robust_lower_bound(values, 0) == -np.inf

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import mutual_info_score
 
-from src.taxonomy.agreement import WordView, mutual_information
+from src.taxonomy.agreement import WordView
 from src.taxonomy.neighbours import neighbour_weights
 from src.taxonomy.refine import normalise
 from src.taxonomy.self_train import binary_entropy, neighbour_targets, paper_targets
@@ -51,26 +50,12 @@ def test_agreement_ranks_labellings_without_a_true_label():
     texts = [" ".join(generator.choice(words[label], 4)) for label in labels]
     view = WordView(texts, seed=1)
     noisy = np.where(generator.random(300) < 0.3, generator.integers(0, 3, 300), labels)
-    scores = [view.shared_information(own)[0] for own in (labels, noisy, generator.integers(0, 3, 300))]
+    scores = [view.shared_information(own) for own in (labels, noisy, generator.integers(0, 3, 300))]
     assert scores[0] > 0.95 * np.log(3) > scores[1] > 0.2 > scores[2]
-    merged, (merged_score, error) = np.minimum(labels, 1), view.shared_information(np.minimum(labels, 1))
-    assert len(set(merged)) == 2
-    assert merged_score < scores[0] - error  # merging classes makes them easier to predict, and says less
-    assert view.shared_information(np.zeros(300, dtype=int)) == (0, 0)
-    assert WordView(["", " ", ""], seed=1).shared_information(np.array([0, 1, 0])) == (0, 0)
-
-
-def test_mutual_information_is_scikit_learns():
-    generator = np.random.default_rng(0)
-    first = generator.integers(0, 4, 500)
-    second = np.where(generator.random(500) < 0.5, first, generator.integers(0, 4, 500))
-    mean, error = mutual_information(first, second)
-    assert mean == pytest.approx(mutual_info_score(first, second))
-    resampled = []
-    for _ in range(200):
-        rows = generator.integers(500, size=500)
-        resampled.append(mutual_info_score(first[rows], second[rows]))
-    assert error == pytest.approx(np.std(resampled), rel=0.25)
+    merged = np.minimum(labels, 1)
+    assert view.shared_information(merged) < 0.7 * scores[0]  # merging makes labels easier to predict, and says less
+    assert view.shared_information(np.zeros(300, dtype=int)) == 0
+    assert WordView(["", " ", ""], seed=1).shared_information(np.array([0, 1, 0])) == 0
 
 
 def test_entropy_of_targets():
