@@ -79,6 +79,8 @@ def confusion_matrix(pairs: pd.DataFrame, path: Path) -> None:
 
 def f1_by_silver(table: pd.DataFrame, path: Path) -> None:
     """Each class's test F1 against its number of silver documents, coloured by level; the worst are named."""
+    from matplotlib.ticker import StrMethodFormatter, SymmetricalLogLocator
+
     figure = _figure(9, 5)
     axes = figure.add_subplot()
     if "f1" in table:
@@ -93,6 +95,8 @@ def f1_by_silver(table: pd.DataFrame, path: Path) -> None:
             axes.annotate(row["name"], place, xytext=side, textcoords="offset points", fontsize=8, ha=align)
         axes.legend(frameon=False)
     axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axes.set_xlim(left=max(0.6 * table["silver_documents"].min(), -0.2) or -0.2)
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlabel("training documents with the class or a descendant as core class (logarithmic)")
