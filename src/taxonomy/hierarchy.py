@@ -145,7 +145,7 @@ def read_hierarchy(folder: Path) -> Hierarchy:
     try:
         _ = hierarchy.order
     except CycleError as error:
-        cycle = " -> ".join(f"{ids[index]} ({names[index]})" for index in reversed(error.args[1]))
+        cycle = " -> ".join(f"{ids[index]} ({names[index]})" for index in error.args[1])
         raise InputError(f"{folder / 'class_hierarchy.txt'}: the edges make a cycle: {cycle}") from None
     return hierarchy
 
