@@ -39,29 +39,11 @@ TIMING = Path("metrics/taxonomy/timing/core_classes.json")
 BLOCK = 8192  # documents searched at once
 
 
-class RefinedSection(Section):
-    """Section taxonomy.core_classes.refined; see RefineSettings for the meanings."""
+class RefinedSection(RefineSettings):
+    """Section taxonomy.core_classes.refined."""
 
     core_confidence: float  # posterior from which on a class is a core class
     sharpness: float  # of the softmax that turns similarities into the zero-shot posterior
-    ridge: float
-    concentration: float
-    anchor: float
-    anchor_documents: float
-    prior_documents: float
-    outlier_deviations: float
-    careful_rounds: int
-    rounds: int
-    stop: float
-    balance: float
-    trust_low: float
-    trust_high: float
-    evenness_low: float
-    evenness_high: float
-
-    def settings(self) -> RefineSettings:
-        """The part that `refine_posterior` takes."""
-        return RefineSettings(**self.model_dump(exclude={"core_confidence", "sharpness"}))
 
 
 class CoreClassesSection(Section):
@@ -85,9 +67,7 @@ def main() -> None:
         else:
             documents, classes = (read_npy(EMBEDDINGS / f"{name}.npy") for name in ("train", "classes"))
             zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], section.refined.sharpness)
-            posterior, decided = refine_posterior(
-                zero_shot, documents, classes[hierarchy.leaves], section.refined.settings()
-            )
+            posterior, decided = refine_posterior(zero_shot, documents, classes[hierarchy.leaves], section.refined)
             core = np.zeros(similarity.shape, dtype=bool)
             core[:, hierarchy.leaves] = posterior >= section.refined.core_confidence
         write_outputs(core, posterior, hierarchy)

@@ -16,52 +16,35 @@ effective number of classes (the exponential of the entropy of their sizes) over
 size is the names' fault; far below, the sizes are real.
 """
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
+from src.common.params import Section
+
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 BLOCK = 8192  # documents at once: bounds the memory of temporaries
 
 
-@dataclasses.dataclass(frozen=True)
-class RefineSettings:
-    """Constants of `refine_posterior`.
+class RefineSettings(Section):
+    """Constants of `refine_posterior`."""
 
-    Attributes:
-        ridge: penalty of the smoothing, relative to the covariance of unit vectors.
-        concentration: kappa of the von Mises-Fisher distributions.
-        anchor: weight of a class's name in its centre, in mean class sizes.
-        anchor_documents: but at least that of so many documents.
-        prior_documents: added to the estimated size of each class, where it serves as the prior.
-        outlier_deviations: documents whose best cosine to a name lies further below the median, in robust standard
-            deviations, move no centre; 0: all do.
-        careful_rounds: of expectation maximisation with the estimated sizes as the prior.
-        rounds: further ones, where there is trust.
-        stop: share of documents that change their best class under which the rounds end.
-        balance: strength of the pull toward classes of equal size at full evenness.
-        trust_low: at this kappa and below, only the careful rounds are taken.
-        trust_high: from this kappa on, evenness alone decides on the balance.
-        evenness_low: at this evenness and below, sizes are taken as real.
-        evenness_high: from this evenness on, as the names' fault.
-    """
-
-    ridge: float
-    concentration: float
-    anchor: float
-    anchor_documents: float
-    prior_documents: float
-    outlier_deviations: float
-    careful_rounds: int
-    rounds: int
-    stop: float
-    balance: float
-    trust_low: float
-    trust_high: float
-    evenness_low: float
-    evenness_high: float
+    ridge: float  # penalty of the smoothing, relative to the covariance of unit vectors
+    concentration: float  # kappa of the von Mises-Fisher distributions
+    anchor: float  # weight of a class's name in its centre, in mean class sizes
+    anchor_documents: float  # but at least that of so many documents
+    prior_documents: float  # added to the estimated size of each class, where it serves as the prior
+    outlier_deviations: float  # documents whose best cosine to a name lies further below the median, in robust
+    # standard deviations, move no centre; 0: all do
+    careful_rounds: int  # of expectation maximisation with the estimated sizes as the prior
+    rounds: int  # further ones, where there is trust
+    stop: float  # share of documents that change their best class under which the rounds end
+    balance: float  # strength of the pull toward classes of equal size at full evenness
+    trust_low: float  # at this kappa and below, only the careful rounds are taken
+    trust_high: float  # from this kappa on, evenness alone decides on the balance
+    evenness_low: float  # at this evenness and below, sizes are taken as real
+    evenness_high: float  # from this evenness on, as the names' fault
 
 
 def refine_posterior(

@@ -106,7 +106,11 @@ def test_windows_lines_a_byte_order_mark_and_a_doubled_edge(folder):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("class_hierarchy.txt", EDGES + "3\t0\n", r"class_hierarchy\.txt: the edges make a cycle: .*3 \(iced tea\) -> 0 \(food drink\)"),
+        (
+            "class_hierarchy.txt",
+            EDGES + "3\t0\n",
+            r"class_hierarchy\.txt: the edges make a cycle: .*\(iced tea\) -> 0 ",
+        ),
         ("class_hierarchy.txt", EDGES + "2\t2\n", r"class_hierarchy\.txt:5: class '2' is its own parent"),
         ("class_hierarchy.txt", EDGES + "9\t2\n", r"class_hierarchy\.txt:5: class id '9' is not in classes\.txt"),
         ("class_hierarchy.txt", "0 1\n", r"class_hierarchy\.txt:1: no tab in '0 1'; expected parent id<TAB>child id"),

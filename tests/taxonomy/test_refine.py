@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -18,7 +16,7 @@ from src.taxonomy.refine import (
 from tests.conftest import read_params
 
 SECTION = read_params()["taxonomy"]["core_classes"]["refined"]
-SETTINGS = RefineSettings(**{field.name: SECTION[field.name] for field in dataclasses.fields(RefineSettings)})
+SETTINGS = RefineSettings(**{name: SECTION[name] for name in RefineSettings.model_fields})
 
 
 def corpus(sizes: list[int], seed: int = 0, spread: float = 0.16, noise: float = 0.1):
