@@ -114,7 +114,7 @@ def test_every_value_of_params_has_a_comment_or_stands_under_one():
     minilm = text.split("    minilm:")[1].split("    minilm-finetuned:")[0]
     outside = text.replace(text.split("    minilm-finetuned:")[1].split("  self_train:")[0], "").replace(minilm, "")
     bare = [line for line in outside.splitlines() if re.match(r"\s+[a-z_]+: \S", line) and "#" not in line]
-    assert bare == ["    train_documents: 3000", "    test_documents: 800", "      vote_steps: 5"][:2] or bare == []
+    assert bare == []
 
 
 def test_only_evaluation_reads_labels():
