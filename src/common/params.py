@@ -35,6 +35,7 @@ class Hardware(Section):
     threads: int  # CPU threads for linear algebra and encoders
     training_threads: int  # CPU threads of a training: more only help large models
     workers: int  # data loading processes
+    image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
 
 
 def read_yaml(path: Path) -> Any:

@@ -55,12 +55,20 @@ class EpochBatchSampler(Sampler[list[int]]):
         seed: a new permutation is drawn from it for every epoch.
         shuffle: False keeps the order.
         batches: an epoch is this many batches, and the next one goes on where it stopped; None: one pass.
+        weights: (length,) chances of the examples, which are then drawn with replacement; None: each once a pass.
     """
 
     def __init__(
-        self, length: int, batch_size: int, seed: int, shuffle: bool = True, batches: int | None = None
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        shuffle: bool = True,
+        batches: int | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
+        self.weights = weights
         self.batches_in_pass = math.ceil(length / batch_size)
         self.batches = batches or self.batches_in_pass
         self.epoch = 0
@@ -89,6 +97,8 @@ class EpochBatchSampler(Sampler[list[int]]):
         if not self.shuffle:
             return torch.arange(self.length)
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number_of_pass))
+        if self.weights is not None:
+            return torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
         return torch.randperm(self.length, generator=generator)
 
 

@@ -12,17 +12,26 @@ WRAPPINGS = ("model_state_dict", "state_dict")
 NAMES_SHOWN = 8
 
 
-def load_weights(module: torch.nn.Module, path: Path) -> None:
+def load_weights(module: torch.nn.Module, path: Path, optional: tuple[str, ...] = ()) -> None:
     """Load a file's weights into a module, in place.
 
     Takes safetensors, or what torch.save wrote of a state dict, plain or under `model_state_dict` or `state_dict`;
     the prefix that DataParallel puts before each name (`module.`) is stripped. No pickled code is run.
+
+    Args:
+        module: what the weights are for.
+        path: the file.
+        optional: prefixes of names, such as a classifier's, that stay as they are where the file lacks them or has
+            them in another shape.
 
     Raises:
         InputError: unreadable, or names or shapes that differ from the module's; the line lists both ways.
     """
     state = read_state_dict(path)
     own = module.state_dict()
+    for name in [name for name in own if name.startswith(optional)] if optional else []:
+        if name not in state or state[name].shape != own[name].shape:
+            state[name] = own[name]
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
         raise InputError(f"{path}: does not fit the model; missing: {_some(missing)}; extra: {_some(extra)}")

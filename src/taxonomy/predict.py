@@ -68,6 +68,7 @@ def predict(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         threads=1,
         training_threads=1,
         workers=0,
+        image_memory_mib=0,
     )
     predictor = Predictor(arguments.model, torch_devices(hardware))
     embeddings = predictor.embed(texts, "text", cache=False)

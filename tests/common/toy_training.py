@@ -15,7 +15,16 @@ from src.common.params import Hardware
 from src.common.recipe import TrainSettings
 from src.common.training import EpochBatchSampler, FitResult, fit
 
-HARDWARE = Hardware(accelerator="cpu", devices=1, nodes=1, strategy="auto", threads=1, training_threads=1, workers=0)
+HARDWARE = Hardware(
+    accelerator="cpu",
+    devices=1,
+    nodes=1,
+    strategy="auto",
+    threads=1,
+    training_threads=1,
+    workers=0,
+    image_memory_mib=64,
+)
 SETTINGS = TrainSettings(
     epochs=4,
     batch_size=8,

@@ -1,0 +1,43 @@
+"""Labels that the out-of-fold models confidently contradict."""
+
+import numpy as np
+import pandas as pd
+
+
+def confident_thresholds(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """How sure the models are, on average, of each class where it is the label, (C,); infinity without pages.
+
+    Confident learning (Northcutt, Jiang and Chuang, JAIR 2021, equation 2).
+    """
+    counts = np.bincount(targets, minlength=probabilities.shape[1])
+    own = probabilities[np.arange(len(targets)), targets]
+    sums = np.bincount(targets, weights=own, minlength=probabilities.shape[1])
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+
+
+def find_suspects(probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """Find pages whose likeliest class is not the label, and is at least as likely as it is where it is the label.
+
+    Args:
+        probabilities: (N, C), of models that did not learn from the page.
+        targets: (N,) labels.
+
+    Returns:
+        Columns row, target, predicted, probability (of the predicted class) and label_probability; the widest gap
+        between the two comes first.
+    """
+    rows = np.arange(len(targets))
+    predicted = probabilities.argmax(1)
+    confident = probabilities[rows, predicted] >= confident_thresholds(probabilities, targets)[predicted]
+    found = rows[(predicted != targets) & confident]
+    table = pd.DataFrame(
+        {
+            "row": found,
+            "target": targets[found],
+            "predicted": predicted[found],
+            "probability": probabilities[found, predicted[found]],
+            "label_probability": probabilities[found, targets[found]],
+        }
+    )
+    gap = table["label_probability"] - table["probability"]
+    return table.loc[gap.sort_values(kind="stable").index].reset_index(drop=True)
