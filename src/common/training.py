@@ -172,7 +172,7 @@ def fit(
         monitor=monitor,
         mode=mode,
         save_top_k=settings.average_best,
-        save_weights_only=True,
+        save_weights_only=settings.ema_decay == 0,  # the average is put into whole checkpoints alone
         enable_version_counter=False,
     )
     resume_from = folder / "last.ckpt"
@@ -249,7 +249,8 @@ def _best_epoch(history: list[dict[str, float]], monitor: str, mode: str) -> int
 def _load_best(module: LightningModule, best: ModelCheckpoint) -> None:
     """Give the module the mean of the k best epochs' weights (k = 1: the best epoch's)."""
     paths = sorted(best.best_k_models, key=lambda path: float(best.best_k_models[path]), reverse=best.mode == "max")
-    states = [torch.load(path, map_location="cpu", weights_only=True)["state_dict"] for path in paths]
+    # Only our own checkpoints stand in this folder; whole ones hold more than tensors.
+    states = [torch.load(path, map_location="cpu", weights_only=False)["state_dict"] for path in paths]
     mean = {
         key: torch.stack([state[key] for state in states]).mean(0)
         if len(states) > 1 and states[0][key].is_floating_point()

@@ -38,7 +38,7 @@ def warp(
     Args:
         images: (B, C, H, H).
         size: of the result.
-        rotation: (B,) degrees.
+        rotation: (B,) degrees, clockwise.
         zoom: (B,) factor; above 1 the page is cropped.
         aspect: (B,) width over height.
         shift: (B, 2) fractions of the side, right and down.
@@ -62,7 +62,7 @@ def warp(
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Rotate each image by its own angle (B,), onto white."""
+    """Rotate each image clockwise by its own angle (B,) in degrees, onto white."""
     one = torch.ones_like(degrees)
     return warp(images, images.shape[-1], degrees, one, one, degrees.new_zeros(len(degrees), 2))
 

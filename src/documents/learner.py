@@ -43,6 +43,7 @@ class Learner(LightningModule):
         self.macro_f1 = MulticlassF1Score(self.classes, average="macro")
         self.accuracy = MulticlassAccuracy(self.classes, average="micro")
         self.generator: torch.Generator | None = None
+        self.train()  # as it should be from the first step
 
     def train(self, mode: bool = True) -> "Learner":
         """Set the mode; batch norms of frozen blocks stay in evaluation mode."""
@@ -60,7 +61,8 @@ class Learner(LightningModule):
         """One batch's loss, on augmented pages."""
         assert self.generator is not None
         progress = (self.current_epoch + 1) / self.recipe.epochs
-        images, labels = self.augmentation(*batch, progress, self.generator)
+        with torch.autocast(self.device.type, enabled=False):  # pages are damaged in full precision
+            images, labels = self.augmentation(*batch, progress, self.generator)
         loss = self.loss(self.classifier(images), labels)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
         return loss

@@ -3,7 +3,8 @@
     python -m src.documents.sample
 
 Training pages are nearly clean; test pages are turned, flipped, rotated, blurred, noisy and compressed, as a careless
-scan is. Writes data/documents/sample: train.csv, meta.csv, train/, test/, sample_submission.csv and test_labels.csv.
+scan is. A few training labels are wrong on purpose, for the evaluation to find. Writes data/documents/sample: train.csv,
+meta.csv, train/, test/, sample_submission.csv, test_labels.csv and mislabelled.csv (the right targets of those).
 """
 
 import io
@@ -38,6 +39,7 @@ class SampleParams(Section):
     unevenness: Annotated[float, Field(ge=0)]
     stained: Annotated[float, Field(ge=0, le=1)]
     stamped: Annotated[float, Field(ge=0, le=1)]
+    mislabelled: Annotated[float, Field(ge=0, lt=1)]
 
 
 def main() -> None:
@@ -55,7 +57,10 @@ def main() -> None:
             same = [itertools.repeat(each) for each in (part, params, seed)]
             for _ in pool.map(write_page, paths, chosen, *same, chunksize=16):
                 pass  # so that an error in a process is raised here
-            labels = pd.DataFrame({"ID": names, "target": targets}).sort_values("ID")
+            labels = pd.DataFrame({"ID": names, "target": targets}).sort_values("ID", ignore_index=True)
+            if part == "train":
+                labels, right = mislabel(labels, params.mislabelled, derive_seed(seed, "documents-sample", "mislabel"))
+                write_text(OUTPUT / "mislabelled.csv", right.to_csv(index=False))
             write_text(OUTPUT / ("train.csv" if part == "train" else "test_labels.csv"), labels.to_csv(index=False))
     meta = pd.DataFrame({"target": range(len(kinds)), "class_name": kinds})
     write_text(OUTPUT / "meta.csv", meta.to_csv(index=False))
@@ -69,6 +74,19 @@ def draw_targets(pages: int, unevenness: float, seed: int) -> np.ndarray:
     places = (np.arange(pages) + 0.5) / max(1, pages)
     targets = np.searchsorted(np.cumsum(shares) / shares.sum(), places)
     return np.random.default_rng(seed).permutation(targets)
+
+
+def mislabel(labels: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give a share of the pages a label of another kind.
+
+    Returns:
+        The labels, and the rows that were changed, as they were.
+    """
+    generator = np.random.default_rng(seed)
+    rows = np.sort(generator.choice(len(labels), round(share * len(labels)), replace=False))
+    wrong, shift = labels.copy(), generator.integers(1, len(KINDS), len(rows))
+    wrong.loc[rows, "target"] = (labels["target"].to_numpy()[rows] + shift) % len(KINDS)
+    return wrong, labels.loc[rows]
 
 
 def page_names(part: str, pages: int, seed: int) -> list[str]:

@@ -48,11 +48,13 @@ def read_table(path: Path, columns: "tuple[str, ...]") -> pd.DataFrame:
         raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not CSV: {' '.join(str(error).split())}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much at the start for the index
+        raise InputError(f"{path}:2: more values than the {len(table.columns)} columns of line 1")
     table.index += 2  # line 1 has the names of the columns
     for column in columns:
         if column not in table:
             raise InputError(f"{path}: no column {column!r}; there are {', '.join(table.columns)}")
-        table[column] = table[column].str.strip()
+        table[column] = table[column].fillna("").str.strip()  # rows may be short
         if (empty := table.index[table[column] == ""]).size:
             raise InputError(f"{path}:{empty[0]}: {column} is empty")
     return table

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+from src.common.files import load_model
 from src.common.recipe import TrainSettings
 from src.common.training import EpochBatchSampler, TrainingDivergedError, checkpoint_folder
-from tests.common.toy_training import SETTINGS, in_process, train_toy
+from tests.common.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -60,6 +61,20 @@ def test_killed_runs_end_with_the_bytes_of_an_unbroken_one(variant, folders):
     assert in_process(broken, chosen, **options) == 0
     assert outputs(broken) == outputs(whole)
     assert not list((broken / ".checkpoints/toy").glob("*"))
+
+
+@pytest.mark.parametrize("variant", ["plain", "ema", "accumulation"])
+def test_the_published_weights_are_those_that_were_validated(variant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chosen = settings(**VARIANTS[variant])
+    result = train_toy(tmp_path, chosen)
+    toy = Toy(chosen.lr, 1, "step").eval()
+    tensors, _ = load_model(tmp_path / "toy.safetensors")
+    toy.load_state_dict(tensors)
+    x = torch.randn(EXAMPLES, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loss = torch.nn.functional.mse_loss(toy.net(x).squeeze(-1), x.sum(1))
+    assert float(loss) == pytest.approx(result.best_score, rel=1e-4)
 
 
 @pytest.mark.slow

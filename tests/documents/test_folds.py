@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.common.errors import InputError
+from src.documents.folds import (
+    check_folds,
+    near_duplicate_groups,
+    near_duplicate_pairs,
+    perceptual_hash,
+    stratified_folds,
+)
+from tests.documents.helpers import KINDS, draw_page
+
+NAMES = ("a", "b", "c")
+
+
+def page(kind, number):
+    return np.asarray(draw_page(kind, number))
+
+
+def test_a_copy_that_is_compressed_smaller_or_darker_is_a_near_duplicate_and_other_pages_are_not(tmp_path):
+    pages = [page(kind, number) for kind in KINDS for number in range(6)]
+    Image.fromarray(pages[0]).save(tmp_path / "a.jpg", quality=60)
+    copies = [
+        np.asarray(Image.open(tmp_path / "a.jpg")),
+        np.asarray(Image.fromarray(pages[0]).resize((72, 72), Image.Resampling.BILINEAR)),
+        (pages[0] * 0.8).astype(np.uint8),
+    ]
+    hashes = np.stack([perceptual_hash(each) for each in (*pages, *copies)])
+    groups = near_duplicate_groups(hashes, 12)
+    assert set(groups[len(pages) :]) == {groups[0]}
+    assert len(np.unique(groups)) == len(pages)
+
+
+def test_pairs_equal_a_bitwise_comparison():
+    generator = np.random.default_rng(0)
+    left, right = (generator.integers(0, 4, (count, 32), np.uint8) for count in (40, 30))
+    right[5], right[6] = left[7], left[7] ^ 1
+    naive = [(i, j) for i in range(40) for j in range(30) if np.unpackbits(left[i] ^ right[j]).sum() <= 24]
+    assert list(zip(*near_duplicate_pairs(left, right, 24), strict=True)) == naive
+    assert (7, 5) in naive
+
+
+def test_groups_join_over_others():
+    hashes = np.zeros((3, 32), np.uint8)
+    hashes[1, 0], hashes[2, 0] = 0b00000111, 0b00111111
+    assert near_duplicate_groups(hashes, 3).tolist() == [0, 0, 0]
+    assert near_duplicate_groups(hashes, 2).tolist() == [0, 1, 2]
+
+
+def test_folds_are_stratified_whole_by_group_and_those_of_the_seed():
+    targets = np.repeat([0, 1, 2], [20, 40, 60])
+    groups = np.arange(120)
+    groups[21:24] = groups[20]
+    folds = stratified_folds(targets, groups, 5, NAMES, seed=0)
+    for target, expected in enumerate([4, 8, 12]):
+        counts = np.bincount(folds[targets == target], minlength=5)
+        assert counts.sum() == [20, 40, 60][target]
+        assert np.abs(counts - expected).max() <= (3 if target == 1 else 0)  # the group of four goes as one
+    assert len(set(folds[20:24])) == 1
+    assert np.array_equal(folds, stratified_folds(targets, groups, 5, NAMES, seed=0))
+    assert not np.array_equal(folds, stratified_folds(targets, groups, 5, NAMES, seed=1))
+
+
+def test_a_class_with_too_few_distinct_pages():
+    targets, groups = np.repeat([0, 1], [5, 5]), np.arange(10)
+    groups[6] = groups[5]
+    with pytest.raises(InputError, match="class 'b' has 4 distinct pages, fewer than the 5 folds"):
+        stratified_folds(targets, groups, 5, NAMES, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([0, 1, 2, 0, 1, 2], r"column fold has \[0, 1, 2\]; documents.folds says \[0, 1\]"),
+        ([0, 0, 0, 0, 0, 0], r"column fold has \[0\]"),
+        ([0, 0, 0, 1, 1, 1], r"class 'a' has pages in fold 0 alone"),
+    ],
+)
+def test_given_folds_that_do_not_match(given, message):
+    with pytest.raises(InputError, match=message):
+        check_folds(np.array(given), np.array([0, 0, 0, 1, 1, 1]), 2, NAMES[:2])
+    check_folds(np.array([0, 1, 0, 1, 0, 1]), np.array([0, 0, 0, 1, 1, 1]), 2, NAMES[:2])
