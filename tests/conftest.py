@@ -20,7 +20,7 @@ def read_params() -> dict[str, Any]:
 
 
 def tiny_params(encoder: Path) -> dict[str, Any]:
-    """The true configuration, with a tiny encoder and few documents."""
+    """The true configuration, with a tiny encoder, few texts and few small pages."""
     params = copy.deepcopy(read_params())
     params["hardware"] |= {"accelerator": "cpu", "threads": 1}
     params["train"] |= {"epochs": 3, "log_every_n_steps": 2}
@@ -36,6 +36,11 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
         "epochs": 3,
     }
     taxonomy["self_train"] |= {"iterations": 2, "batches_per_iteration": 3, "neighbours": 3, "tolerance": 0.0}
+    documents = params["documents"]
+    documents["folds"] = [0, 1]
+    documents["sample"] |= {"train_pages": 85, "test_pages": 10}
+    documents["recipes"]["quick"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
+    documents["evaluate"] |= {"pages_per_corruption": 20}
     return params
 
 

@@ -9,6 +9,7 @@ pages under the temperature of the other folds.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -55,7 +56,7 @@ def cross_fitted_temperatures(out_of_fold: OutOfFold, folds: int) -> np.ndarray:
 
 def compare(
     out_of_fold: OutOfFold, temperatures: np.ndarray
-) -> "tuple[dict[str, object], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
+) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
     """Measure calibration before and after; the temperature stays 1 where the likelihood of other folds does not gain.
 
     Returns:

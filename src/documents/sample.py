@@ -3,8 +3,8 @@
     python -m src.documents.sample
 
 Training pages are nearly clean; test pages are turned, flipped, rotated, blurred, noisy and compressed, as a careless
-scan is. A few training labels are wrong on purpose, for the evaluation to find. Writes data/documents/sample: train.csv,
-meta.csv, train/, test/, sample_submission.csv, test_labels.csv and mislabelled.csv (the right targets of those).
+scan is. A few training labels are wrong on purpose, for the evaluation to find. Writes data/documents/sample:
+train.csv, meta.csv, train/, test/, sample_submission.csv, test_labels.csv and mislabelled.csv (the right targets).
 """
 
 import io

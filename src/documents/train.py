@@ -88,6 +88,7 @@ def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) ->
     learner = Learner(classifier, recipe, counts, seed)
     if recipe.recalibrate:
         recalibrate_batch_norm(classifier.network, calibration_batches(learner, train, seed))
+    learner.train()
     return learner
 
 

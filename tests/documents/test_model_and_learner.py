@@ -24,6 +24,7 @@ from src.documents.model import (
 )
 from src.documents.train import calibration_batches, make_learner, refuse_chance
 from tests.common.toy_training import HARDWARE
+from tests.conftest import read_params
 from tests.documents.helpers import KINDS, draw_page, tiny_recipe
 
 
@@ -102,10 +103,7 @@ def test_poolings_that_a_model_takes(model, pooling, size):
 )
 def test_what_timm_does_not_have_is_one_clear_line(changes, message):
     with pytest.raises(InputError, match=message) as caught:
-        learner = Learner(
-            Classifier(build_network(tiny_recipe(**changes), 3), True, True), tiny_recipe(**changes), torch.ones(3), 0
-        )
-        learner.configure_optimizers()
+        make_learner(tiny_recipe(**changes), dataset(), 3, 0).configure_optimizers()
     assert "\n" not in str(caught.value)
 
 
@@ -164,7 +162,7 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
         recalibrate_batch_norm(network, images.split(8))
         assert torch.allclose(network(images), before, atol=1e-3 * before.abs().max().item())
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    seen = {}
+    seen: dict[nn.Module, torch.Tensor] = {}
     handles = [
         norm.register_forward_pre_hook(lambda module, inputs: seen.__setitem__(module, inputs[0])) for norm in norms
     ]
@@ -173,6 +171,8 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
     for handle in handles:
         handle.remove()
     for norm in norms:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         assert torch.allclose(norm.running_mean, seen[norm].mean((0, 2, 3)), atol=1e-4)
         assert torch.allclose(norm.running_var, seen[norm].var((0, 2, 3), correction=0), rtol=1e-2, atol=1e-5)
 
@@ -181,6 +181,7 @@ def test_recalibration_uses_augmented_pages_of_the_recipe():
     recipe = tiny_recipe(image_size=32, batch_size=8, recalibrate=16)
     torch.manual_seed(0)
     learner = make_learner(recipe, dataset(), 3, 0)
+    assert all(module.training for module in learner.modules()), "it would train in evaluation mode"
     batches = calibration_batches(learner, dataset(), 0)
     assert [len(batch) for batch in batches] == [12, 12]
     assert all(torch.equal(*pair) for pair in zip(batches, calibration_batches(learner, dataset(), 0), strict=True))
@@ -384,3 +385,9 @@ def test_the_large_recipes_build_and_take_a_step(tmp_path, monkeypatch, name):
     )
     assert len(result.history) == 1
     assert not torch.equal(weights_of(learner), before)
+
+
+def test_the_true_recipes_are_all_readable():
+    recipes = read_params()["documents"]["recipes"]
+    assert list(recipes) == ["quick", "scratch", "finetune", "fast", "basic", "highperf"]
+    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [20, 35, 6, 10, 10, 15]

@@ -219,7 +219,7 @@ def test_mixup_and_cutmix_mix_images_and_labels_alike():
 
 
 def test_mixing_leaves_turned_pages_alone():
-    images, labels = augment(tiny_recipe(image_size=36, augmentation="none", orientation="recognise", mixup=1.0))
+    _, labels = augment(tiny_recipe(image_size=36, augmentation="none", orientation="recognise", mixup=1.0))
     assert (labels[16:, 3] == 1).all()
     assert (labels[:16, 3] == 0).all()
 

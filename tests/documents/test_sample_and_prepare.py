@@ -1,0 +1,248 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from src.common.errors import InputError
+from src.documents import prepare, recipe, sample, sample_pages
+from src.documents.images import decode
+from src.documents.sample_pages import KINDS
+from src.documents.tables import read_classes, read_labels
+from tests.documents.helpers import draw_page, write_folder
+
+SAMPLE = Path("data/documents/sample")
+OWN = Path("own")
+
+
+def digest(folder):
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_sample_is_a_folder_that_prepare_takes_and_the_seed_decides_it(workspace, change_params):
+    sample.main()
+    first = digest(SAMPLE)
+    recipe.main()
+    prepare.main()
+    data = json.loads(Path("metrics/documents/data.json").read_text())
+    assert data["train"]["pages"] == 85
+    assert list(data["train"]["classes"]) == list(KINDS)
+    assert min(data["train"]["classes"].values()) >= 2
+    assert data["test"]["pages"] == 10
+    sample.main()
+    assert digest(SAMPLE) == first
+    change_params("seed", 1)
+    sample.main()
+    assert digest(SAMPLE).keys() != first.keys()
+
+
+def test_wrong_labels_of_the_sample_are_written_down(workspace, change_params):
+    change_params("documents.sample.mislabelled", 0)
+    sample.main()
+    right = pd.read_csv(SAMPLE / "train.csv")
+    change_params("documents.sample.mislabelled", 0.1)
+    sample.main()
+    labels, wrong = pd.read_csv(SAMPLE / "train.csv"), pd.read_csv(SAMPLE / "mislabelled.csv")
+    changed = right[right["target"] != labels["target"]]
+    assert changed.to_numpy().tolist() == wrong.to_numpy().tolist()
+    assert len(wrong) == 8  # of 85
+
+
+def test_test_pages_are_damaged_and_training_pages_are_not(workspace):
+    sample.main()
+
+    def rough(part):
+        """Mean difference of neighbouring pixels in the margin: noise."""
+        pages = [np.asarray(Image.open(path).convert("L"), dtype=float) for path in sorted((SAMPLE / part).iterdir())]
+        return np.mean([np.abs(np.diff(page[:12])).mean() for page in pages])
+
+    assert rough("test") > 1.5 * rough("train")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_of_a_kind_vary_and_have_ink(kind):
+    pages = [sample_pages.draw_page(kind, np.random.default_rng(number)) for number in range(3)]
+    drawn = [np.asarray(page.resize((64, 64)), dtype=float) for page in pages]
+    assert all(page.std() > 8 for page in drawn)
+    assert np.abs(drawn[0] - drawn[1]).mean() > 2
+    assert np.abs(drawn[1] - drawn[2]).mean() > 2
+
+
+@pytest.fixture
+def own(workspace, change_params):
+    """A person's folder, with three kinds of pages and two folds."""
+    write_folder(OWN)
+    change_params("documents.data", str(OWN))
+    change_params("documents.folds", [0, 1])
+    recipe.main()
+    return OWN
+
+
+def prepared():
+    pages = np.load("data/documents/prepared/images.npy")
+    return pd.read_parquet("data/documents/prepared/pages.parquet"), pages
+
+
+def change_table(path, function):
+    table = pd.read_csv(path, dtype=str)
+    function(table).to_csv(path, index=False)
+
+
+def test_what_is_stored_is_every_page_decoded_and_its_label(own):
+    prepare.main()
+    table, pages = prepared()
+    assert table["id"].tolist() == pd.read_csv(own / "train.csv")["ID"].tolist()
+    for row in (0, 9, 23):
+        assert np.array_equal(pages[row], decode(own / "train" / table["file"][row], pages.shape[1], 1.0).pixels)
+    labels = read_labels(own / "train.csv", "ID", "target", read_classes(own / "meta.csv", "target"))
+    assert table["target"].tolist() == labels["target"].tolist()
+    assert pages.shape == (24, 36, 36, 3)  # 1.125 of 32
+    tests = pd.read_parquet("data/documents/prepared_test/pages.parquet")
+    assert tests["id"].tolist() == [f"page{number}.png" for number in range(4)]  # no list: all, by name
+
+
+def test_a_given_fold_column_is_kept_and_near_duplicates_over_folds_are_counted(own):
+    change_table(own / "train.csv", lambda table: table.assign(fold=[number % 2 for number in range(len(table))]))
+    (own / "train/bars1.png").write_bytes((own / "train/bars0.png").read_bytes())
+    prepare.main()
+    assert prepared()[0]["fold"].tolist() == [number % 2 for number in range(24)]
+    counts = json.loads(Path("metrics/documents/data.json").read_text())["train"]["near_duplicates"]
+    assert counts == {
+        "pages": 2,
+        "groups": 1,
+        "groups_with_different_labels": 0,
+        "groups_over_several_folds": 1,
+    }
+    assert "bars1" in Path("metrics/documents/near_duplicates.csv").read_text()
+
+
+def test_near_duplicates_share_a_fold_and_test_pages_among_them_are_counted(own):
+    page = draw_page("bars", 0)
+    for number in range(1, 5):
+        page.save(own / f"train/bars{number}.png")
+    page.save(own / "test/page0.png")
+    prepare.main()
+    table, _ = prepared()
+    assert table.loc[table["id"].isin([f"bars{number}" for number in range(5)]), "fold"].unique().size == 1
+    data = json.loads(Path("metrics/documents/data.json").read_text())
+    assert data["train"]["near_duplicates"]["pages"] == 5
+    assert data["test"]["near_duplicates_of_training_pages"] == 1
+
+
+def test_the_submission_file_gives_the_order_and_unlisted_images_are_counted(own):
+    (own / "sample_submission.csv").write_text("ID,target\npage2.png,0\npage0,0\n")
+    draw_page("bars", 99).save(own / "train/unlisted.png")
+    prepare.main()
+    assert pd.read_parquet("data/documents/prepared_test/pages.parquet")["file"].tolist() == ["page2.png", "page0.png"]
+    data = json.loads(Path("metrics/documents/data.json").read_text())
+    assert (data["train"]["unlisted_images"], data["test"]["unlisted_images"]) == (1, 2)
+
+
+def test_unusual_files_are_handled_and_counted(own):
+    Image.open(own / "train/bars0.png").convert("CMYK").save(own / "train/bars0.tif")
+    (own / "train/bars0.png").unlink()
+    prepare.main()
+    data = json.loads(Path("metrics/documents/data.json").read_text())
+    assert data["train"]["handled"] == {"cmyk": 1}
+
+
+def test_no_test_folder_is_no_test_pages(own):
+    for path in (own / "test").iterdir():
+        path.unlink()
+    (own / "test").rmdir()
+    prepare.main()
+    assert len(pd.read_parquet("data/documents/prepared_test/pages.parquet")) == 0
+
+
+def test_names_of_columns_are_the_users(own, change_params):
+    change_table(own / "train.csv", lambda table: table.rename(columns={"ID": "page", "target": "kind"}))
+    change_table(own / "meta.csv", lambda table: table.rename(columns={"target": "kind"}))
+    change_params("documents.prepare.id_column", "page")
+    change_params("documents.prepare.target_column", "kind")
+    prepare.main()
+    assert len(prepared()[0]) == 24
+
+
+def damage_file(own, name, content):
+    (own / name).write_bytes(content)
+
+
+BAD = {
+    "an id without an image": (
+        lambda own: change_table(own / "train.csv", lambda t: t.replace("bars3", "lost")),
+        r"^own/train\.csv:5: ID 'lost' has no image in own/train$",
+    ),
+    "an id with its extension twice": (
+        lambda own: change_table(own / "train.csv", lambda t: t.replace("bars3", "bars3.png.png")),
+        r"ID 'bars3\.png\.png' has no image",
+    ),
+    "an id outside the folder": (
+        lambda own: change_table(own / "train.csv", lambda t: t.replace("bars3", "../../x")),
+        r"train\.csv:5: ID '\.\./\.\./x' points outside",
+    ),
+    "one image under two ids": (
+        lambda own: change_table(own / "train.csv", lambda t: t.replace("bars3", "bars2.png")),
+        r"train\.csv:5: file 'bars2\.png' stands in line 4 already",
+    ),
+    "an unknown class": (
+        lambda own: change_table(own / "train.csv", lambda t: t.replace("2", "9")),
+        r"class '9' is not in meta\.csv, which has 0, 1, 2",
+    ),
+    "damaged images, all named at once": (
+        lambda own: [damage_file(own, f"train/{name}.png", b"") for name in ("bars1", "dots2")],
+        r"^own/train/bars1\.png: empty file; own/train/dots2\.png: empty file$",
+    ),
+    "many damaged images": (
+        lambda own: [damage_file(own, f"train/dots{number}.png", b"x") for number in range(8)],
+        r"dots4\.png: not an image that can be read \(and 3 more images\)$",
+    ),
+    "a damaged test image": (
+        lambda own: damage_file(own, "test/page1.png", (own / "test/page0.png").read_bytes()[:100]),
+        r"^own/test/page1\.png: damaged image",
+    ),
+    "an empty test folder": (
+        lambda own: [path.unlink() for path in (own / "test").iterdir()],
+        r"^own/test: no image in it; known extensions are",
+    ),
+    "a test page that is not there": (
+        lambda own: (own / "sample_submission.csv").write_text("ID,target\npage9,0\n"),
+        r"^own/sample_submission\.csv:2: ID 'page9' has no image in own/test$",
+    ),
+    "a class with fewer pages than folds": (
+        lambda own: change_table(own / "train.csv", lambda t: t[(t["target"] != "1") | (t["ID"] == "columns0")]),
+        r"class 'columns' has 1 distinct pages, fewer than the 2 folds",
+    ),
+    "a fold column that does not match": (
+        lambda own: change_table(own / "train.csv", lambda t: t.assign(fold=[n % 3 for n in range(len(t))])),
+        r"column fold has \[0, 1, 2\]; documents\.folds says \[0, 1\]",
+    ),
+    "no train folder": (
+        lambda own: (own / "train").rename(own / "pages"),
+        r"^own/train: no such folder of images$",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_folders_are_one_line_and_leave_nothing_half_written(own, case):
+    spoil, message = BAD[case]
+    spoil(own)
+    with pytest.raises(InputError, match=message) as caught:
+        prepare.main()
+    assert "\n" not in str(caught.value)
+    written = [path for folder in ("data", "metrics") for path in Path(folder).rglob("*") if path.is_file()]
+    assert written == []
+
+
+def test_folds_that_are_no_folds(own, change_params):
+    change_params("documents.folds", [1, 2])
+    with pytest.raises(InputError, match=r"documents\.folds: \[1, 2\]; expected \[0, 1, \.\.\.\]"):
+        prepare.main()
+
+
+def test_absurdly_large_images_name_the_limit(own, change_params):
+    change_params("documents.prepare.max_megapixels", 0.005)
+    with pytest.raises(InputError, match=r"bars0\.png: 80 x 80 pixels, more than max_megapixels 0\.005"):
+        prepare.main()
