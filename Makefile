@@ -1,6 +1,6 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help env repro test check bench lock clean
+.PHONY: help env repro documents doctor test check bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,6 +23,19 @@ env: .venv/installed  ## make .venv from the locked requirements (hashes checked
 
 repro: env  ## run every stage whose inputs changed
 	$(BIN)/dvc repro
+
+# One fold is one thread's work: two of them fill two cores, where two threads on one fold gain a fifth.
+documents: env  ## run the documents task, its folds side by side with `make -j2 documents`
+	$(BIN)/dvc repro documents-prepare
+	$(MAKE) $$($(BIN)/dvc stage list --name-only | grep '^documents-train@')
+	$(BIN)/dvc repro documents-evaluate
+
+# --single-item: without a look at the stages before, on which two processes would meet.
+documents-train@%: env
+	$(BIN)/dvc repro --single-item $@
+
+doctor: env  ## print what this machine has: devices, memory, versions, `dvc doctor`
+	$(BIN)/python -m src.common.doctor
 
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark"

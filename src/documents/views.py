@@ -32,17 +32,22 @@ def turn_each(images: Tensor, views: Tensor) -> Tensor:
 def average_views(logits: Tensor, classes: int, temperature: float = 1.0) -> Tensor:
     """Class probabilities of pages from the logits of their views.
 
-    The mean over the views of the softmax at a temperature. Where the network has one more output, "not upright", its
-    share is left out and the rest scaled to sum 1: a view weighs as much as the network takes it for upright.
-    Probabilities are averaged, never their logarithms: one view that rules a class out would veto all others.
+    The mean over the views of the softmax over the classes. Where the network has one more output, "not upright", the
+    views weigh as they are likely to be the upright one: by Bayes' rule in proportion to the odds of the classes
+    against that output, for of the eight one is upright. Elsewhere they weigh alike. Probabilities are averaged, never
+    their logarithms: one view that rules a class out would veto all others.
 
     Args:
         logits: (V, N, K), with K = classes or classes + 1.
         classes: C.
-        temperature: of the softmax.
+        temperature: of both softmaxes.
 
     Returns:
         (N, C).
     """
-    probabilities = (logits / temperature).softmax(-1)[..., :classes].sum(0)  # (N, C)
-    return probabilities / probabilities.sum(-1, keepdim=True)
+    logits = logits / temperature
+    probabilities = logits[..., :classes].softmax(-1)  # (V, N, C)
+    if logits.shape[-1] == classes:
+        return probabilities.mean(0)
+    log_odds = logits[..., :classes].logsumexp(-1) - logits[..., classes]  # (V, N)
+    return (log_odds.softmax(0)[..., None] * probabilities).sum(0)

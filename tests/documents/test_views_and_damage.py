@@ -56,16 +56,19 @@ def test_each_image_is_turned_by_its_own_view():
     assert torch.equal(turn_each(images, views), expected)
 
 
-def test_views_are_averaged_as_probabilities_without_the_output_not_upright():
+def test_views_weigh_by_the_odds_that_they_are_upright():
     logits = torch.randn(8, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
     expected = np.zeros((5, 3))
     for page in range(5):
+        odds = np.zeros(8)
         for view in range(8):
             exponents = np.exp(logits[view, page].numpy() / 1.7)
-            expected[page] += exponents[:3] / exponents.sum()
-        expected[page] /= expected[page].sum()
+            odds[view] = exponents[:3].sum() / exponents[3]
+            expected[page] += odds[view] * exponents[:3] / exponents[:3].sum()
+        expected[page] /= odds.sum()
     assert np.allclose(average_views(logits, 3, 1.7), expected)
-    assert torch.allclose(average_views(logits[:1], 4), logits[0].softmax(-1))
+    plain = average_views(logits, 4, 1.7)
+    assert torch.allclose(plain, (logits / 1.7).softmax(-1).mean(0))
 
 
 def test_one_certain_view_outweighs_seven_that_know_they_are_not_upright():

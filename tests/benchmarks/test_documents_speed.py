@@ -1,0 +1,138 @@
+"""Speed of the documents' stages, as ratios within one run or as seconds against a bound. Run by `make bench`."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from src.common.files import new_npy
+from src.common.training import fit
+from src.documents.augment import Augmentation
+from src.documents.dataset import PageDataset
+from src.documents.learner import make_loaders
+from src.documents.model import Classifier, build_network
+from src.documents.prepare import decode_all
+from src.documents.train import make_learner
+from tests.common.toy_training import HARDWARE
+from tests.conftest import ROOT
+from tests.documents.helpers import tiny_recipe
+
+pytestmark = pytest.mark.benchmark
+
+PAGES, BATCH, EPOCHS = 1024, 64, 3
+
+
+def bare_loop(recipe, pages, targets):
+    """Images a second of the same network and augmentation, without fit(): the second epoch on."""
+    torch.manual_seed(0)
+    classifier = Classifier(build_network(recipe, 17), recipe.channels_last, recipe.standardise).train()
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=recipe.lr)
+    augmentation, generator = Augmentation(recipe, 17), torch.Generator().manual_seed(0)
+    started = 0.0
+    for epoch in range(EPOCHS):
+        if epoch == 1:
+            started = time.perf_counter()
+        for rows in torch.randperm(PAGES).split(BATCH):
+            images, labels = augmentation(pages[rows], targets[rows], 1.0, generator)
+            loss = torch.nn.functional.cross_entropy(classifier(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
+            optimizer.step()
+    return (EPOCHS - 1) * PAGES / (time.perf_counter() - started)
+
+
+def through_fit(recipe, pages, targets, folder):
+    """Images a second through fit(), validation and checkpoints taken off by a set of one page: the second epoch on."""
+    dataset = PageDataset(pages.numpy(), targets.numpy(), np.arange(PAGES))
+    valid = PageDataset(pages.numpy(), targets.numpy(), np.arange(1))
+    learner = make_learner(recipe, dataset, 17, 0)
+    times: list[float] = []
+    begin = learner.on_train_epoch_start
+
+    def clock():
+        times.append(time.perf_counter())
+        begin()
+
+    learner.on_train_epoch_start = clock
+    fit(
+        learner,
+        *make_loaders(dataset, valid, BATCH, False, 0, HARDWARE),
+        settings=recipe,
+        hardware=HARDWARE,
+        seed=0,
+        name="speed",
+        fingerprint="",
+        live_folder=folder / "live",
+    )
+    times.append(time.perf_counter())
+    return (EPOCHS - 1) * PAGES / (times[-1] - times[1])
+
+
+@pytest.mark.parametrize(("model", "size"), [("mobilenetv3_small_050", 96)])
+def test_training_against_a_bare_loop(tmp_path, monkeypatch, model, size):
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    recipe = tiny_recipe("scratch", model=model, image_size=size, epochs=EPOCHS, ramp=0.0)
+    generator = torch.Generator().manual_seed(0)
+    pages = torch.randint(0, 256, (PAGES, 108, 108, 3), generator=generator, dtype=torch.uint8)
+    targets = torch.arange(PAGES) % 17
+    rates = [(bare_loop(recipe, pages, targets), through_fit(recipe, pages, targets, tmp_path)) for _ in range(2)]
+    best = [max(column) for column in zip(*rates, strict=True)]
+    print(f"\ntraining through fit(): {best[1] / best[0]:.3f} of a bare loop's {best[0]:.0f} images a second")
+    assert best[1] / best[0] >= 0.95
+
+
+def decode_plainly(path: Path) -> int:
+    with Image.open(path) as image:
+        image.draft("RGB", (216, 216))
+        return np.asarray(image.convert("RGB")).nbytes
+
+
+def test_preparing_ten_thousand_jpegs_against_decoding_alone(tmp_path):
+    generator = np.random.default_rng(0)
+    rough = generator.integers(0, 256, (20, 60, 45, 3), np.uint8)
+    for number, pixels in enumerate(rough):
+        Image.fromarray(pixels).resize((443, 591)).save(tmp_path / f"{number}.jpg", quality=85)
+    paths = []
+    for number in range(10_000):
+        paths.append(tmp_path / f"copy{number}.jpg")
+        shutil.copyfile(tmp_path / f"{number % 20}.jpg", paths[-1])
+    with ProcessPoolExecutor(2) as pool:
+        started = time.perf_counter()
+        for _ in pool.map(decode_plainly, paths, chunksize=64):
+            pass
+        alone = time.perf_counter() - started
+    started = time.perf_counter()
+    with new_npy(tmp_path / "images.npy", (len(paths), 108, 108, 3), "uint8") as array:
+        decode_all(paths, array, 100.0, 2)
+    seconds = time.perf_counter() - started
+    print(f"\npreparing: {len(paths) / seconds:.0f} pages a second, {alone / seconds:.3f} of decoding alone")
+    assert alone / seconds >= 0.8
+
+
+def test_the_default_pipeline_within_its_seconds_and_memory(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    started = time.perf_counter()
+    command = ["dvc", "repro", "documents-evaluate", "documents-predict"]
+    subprocess.run(command, cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    peaks = [
+        float(re.findall(r'"peak_memory_mib": ([0-9.]+)', path.read_text())[0])
+        for path in (clone / "metrics/documents/timing").iterdir()
+    ]
+    print(f"\ndefault pipeline: {seconds:.0f} s, peak memory of a stage {max(peaks):.0f} MiB")
+    assert seconds <= 150
+    assert max(peaks) < 3000
