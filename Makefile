@@ -1,8 +1,9 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help env repro documents doctor test check bench lock clean
+.PHONY: help env repro documents documents-folds doctor test check bench lock clean
 
 PYTHON ?= python3
+JOBS ?= $(shell nproc)
 BIN := .venv/bin
 # Bytecode makes imports three times faster, and every stage is a process of its own.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,14 +22,17 @@ env: .venv/installed  ## make .venv from the locked requirements (hashes checked
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
 	@touch $@
 
-repro: env  ## run every stage whose inputs changed
+repro: documents-folds  ## run every stage whose inputs changed
 	$(BIN)/dvc repro
 
-# One fold is one thread's work: two of them fill two cores, where two threads on one fold gain a fifth.
-documents: env  ## run the documents task, its folds side by side with `make -j2 documents`
-	$(BIN)/dvc repro documents-prepare
-	$(MAKE) $$($(BIN)/dvc stage list --name-only | grep '^documents-train@')
+documents: documents-folds  ## run the documents task alone
 	$(BIN)/dvc repro documents-evaluate
+
+# One fold is one thread's work: two of them fill two cores, where two threads on one fold gain a fifth.
+documents-folds: env
+	$(BIN)/dvc repro documents-prepare
+	@$(MAKE) --no-print-directory -j$(JOBS) $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | \
+		grep '^documents-train@') | grep -o '^documents-train@[0-9]*') env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
 documents-train@%: env

@@ -125,7 +125,7 @@ def test_every_leaf_of_params_is_tracked_or_hardware():
 def test_every_value_of_params_has_a_comment_or_stands_under_one():
     text = (ROOT / "params.yaml").read_text()
     assert "&" not in re.sub(r"#.*|\".*?\"", "", text), "anchors do not survive `dvc exp run -S`"
-    values = [match for line in text.splitlines() if (match := re.match(r"( +[a-z_0-9]+): [^#]*\S *(#.*)?$", line))]
+    values = [match for line in text.splitlines() if (match := re.match(r" +([a-z_0-9]+): [^#]*\S *(#.*)?$", line))]
     explained = {match[1] for match in values if match[2]}  # once is enough for a key that each recipe has
     bare = [match[0] for match in values if match[1] not in explained]
     assert bare == []

@@ -93,8 +93,11 @@ class Learner(LightningModule):
         if recipe.optimizer not in (known := [str(name) for name in list_optimizers()]):
             raise InputError(f"optimizer {recipe.optimizer!r}; timm has {', '.join(known)}")
         decay = recipe.layer_decay if recipe.layer_decay < 1 else None
+        # torch's fused kernel takes a quarter of the time; Lightning does not clip with it in mixed precision
+        fusible = recipe.optimizer in ("adam", "adamw") and not recipe.precision.endswith("mixed")
+        options: dict[str, Any] = {"fused": True} if fusible else {}
         optimizer = create_optimizer_v2(
-            self.classifier.network, recipe.optimizer, recipe.lr, recipe.weight_decay, layer_decay=decay
+            self.classifier.network, recipe.optimizer, recipe.lr, recipe.weight_decay, layer_decay=decay, **options
         )
         for group in optimizer.param_groups:
             group["lr"] *= group.get("lr_scale", 1.0)
