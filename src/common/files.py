@@ -75,7 +75,7 @@ def write_npy(path: Path, array: np.ndarray) -> None:
 
 
 @contextlib.contextmanager
-def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.ndarray]:
+def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.memmap]:
     """Give a memory-mapped array to fill row by row; the file appears when the block ends well."""
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(dtype), shape=shape)

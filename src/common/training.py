@@ -16,7 +16,7 @@ import logging
 import math
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,7 @@ def fit(
     mode: str = "min",
     summary: Mapping[str, Any] | None = None,
     extra_callbacks: tuple[Callback, ...] = (),
+    judge_average: Callable[[LightningModule], float] | None = None,
 ) -> FitResult:
     """Train a module, resume where an earlier process was killed, and leave the best weights in the module.
 
@@ -155,6 +156,8 @@ def fit(
         mode: `min` or `max`: which way `monitor` is better.
         summary: further figures for DVCLive's metrics.json, beside the last epoch's and `best_epoch`.
         extra_callbacks: a task's own; their `state_dict` is part of exact resume.
+        judge_average: gives `monitor` of a module's weights: the mean of the best epochs' is then published only where
+            it is no worse than the best epoch's.
 
     Returns:
         The best epoch, its score and every epoch's metrics.
@@ -213,7 +216,7 @@ def fit(
     trainer.fit(
         module, train_loader, valid_loader, ckpt_path=resume_from if resume_from.exists() else None, weights_only=False
     )
-    _load_best(module, best)
+    _load_best(module, best, judge_average)
     best_epoch = _best_epoch(epoch_log.history, monitor, mode)
     epoch_log.close({"best_epoch": best_epoch, **(summary or {})})
     return FitResult(best_epoch, epoch_log.history[best_epoch][monitor], epoch_log.history, folder)
@@ -246,18 +249,28 @@ def _best_epoch(history: list[dict[str, float]], monitor: str, mode: str) -> int
     return min(range(len(history)), key=lambda epoch: sign * history[epoch][monitor])
 
 
-def _load_best(module: LightningModule, best: ModelCheckpoint) -> None:
+def _load_best(
+    module: LightningModule, best: ModelCheckpoint, judge_average: Callable[[LightningModule], float] | None
+) -> None:
     """Give the module the mean of the k best epochs' weights (k = 1: the best epoch's)."""
-    paths = sorted(best.best_k_models, key=lambda path: float(best.best_k_models[path]), reverse=best.mode == "max")
+    sign = -1 if best.mode == "max" else 1
+    paths = sorted(best.best_k_models, key=lambda path: sign * float(best.best_k_models[path]))
     # Only our own checkpoints stand in this folder; whole ones hold more than tensors.
     states = [torch.load(path, map_location="cpu", weights_only=False)["state_dict"] for path in paths]
+    module.load_state_dict(states[0])
+    if len(states) == 1:
+        return
+    score = None if judge_average is None else sign * judge_average(module)
     mean = {
         key: torch.stack([state[key] for state in states]).mean(0)
-        if len(states) > 1 and states[0][key].is_floating_point()
+        if states[0][key].is_floating_point()
         else states[0][key]
         for key in states[0]
     }
     module.load_state_dict(mean)
+    if judge_average is not None and score is not None and sign * judge_average(module) > score:
+        logger.info("the mean of the %d best epochs is worse than the best of them, which is published", len(states))
+        module.load_state_dict(states[0])
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -15,7 +15,8 @@ def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
     """Perceptual hash of a page (H, W, 3) uint8: 256 bits as (32,) uint8."""
     import imagehash
 
-    bits = imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIDE).hash
+    grey = Image.fromarray(pixels).convert("L").resize((4 * HASH_SIDE,) * 2, Image.Resampling.BILINEAR)
+    bits = imagehash.phash(grey, hash_size=HASH_SIDE).hash
     return np.packbits(bits.ravel())
 
 

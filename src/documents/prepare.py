@@ -8,12 +8,13 @@ the former; metrics/documents/data.json, class_distribution.png and near_duplica
 read. Memory does not grow with the number of pages: the arrays are written through the disk.
 """
 
+import functools
 import itertools
 import logging
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -147,13 +148,13 @@ def list_test(folder: Path, params: PrepareParams) -> tuple[pd.DataFrame, int]:
 
 
 def decode_all(
-    paths: list[Path], array: np.ndarray, max_megapixels: float, processes: int
+    paths: list[Path], array: np.memmap, max_megapixels: float, processes: int
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Decode images into the rows of an array, in several processes.
 
     Args:
         paths: N files.
-        array: (N, S, S, 3) uint8, filled here.
+        array: (N, S, S, 3) uint8 on the disk; the processes write their rows themselves.
         max_megapixels: of one image.
         processes: how many.
 
@@ -164,27 +165,45 @@ def decode_all(
         InputError: unreadable images; the line names the first few and says how many there are.
     """
     hashes, handled, errors = np.zeros((len(paths), 32), np.uint8), Counter[str](), []
+    target = Target(str(array.filename), array.offset, array.shape)
     with ProcessPoolExecutor(processes) as pool:
-        arguments = (paths, itertools.repeat(array.shape[1]), itertools.repeat(max_megapixels))
+        arguments = (paths, itertools.count(), itertools.repeat(target), itertools.repeat(max_megapixels))
         for row, result in enumerate(pool.map(decode_one, *arguments, chunksize=16)):
             if isinstance(result, str):
                 errors.append(result)
                 continue
-            array[row], hashes[row] = result[0], result[1]
-            handled.update(result[2])
+            hashes[row] = result[0]
+            handled.update(result[1])
     if errors:
         more = f" (and {len(errors) - ERRORS_SHOWN} more images)" if len(errors) > ERRORS_SHOWN else ""
         raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
     return hashes, dict(sorted(handled.items()))
 
 
-def decode_one(path: Path, size: int, max_megapixels: float) -> "str | tuple[np.ndarray, np.ndarray, tuple[str, ...]]":
-    """Decode and hash one image; an error comes back as its line, so that all of them can be told at once."""
+class Target(NamedTuple):
+    """Where in which file an array of pages lies."""
+
+    path: str
+    offset: int
+    shape: tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=1)
+def open_target(target: Target) -> np.ndarray:
+    """Map an array of pages into this process."""
+    return np.memmap(target.path, np.uint8, "r+", target.offset, target.shape)
+
+
+def decode_one(
+    path: Path, row: int, target: Target, max_megapixels: float
+) -> "str | tuple[np.ndarray, tuple[str, ...]]":
+    """Decode an image into its row, and hash it; an error comes back as its line, so that all can be told at once."""
     try:
-        decoded = decode(path, size, max_megapixels)
+        decoded = decode(path, target.shape[1], max_megapixels)
     except InputError as error:
         return str(error)
-    return decoded.pixels, perceptual_hash(decoded.pixels), decoded.handled
+    open_target(target)[row] = decoded.pixels
+    return perceptual_hash(decoded.pixels), decoded.handled
 
 
 def describe(train: pd.DataFrame, classes: Classes) -> dict[str, Any]:

@@ -141,8 +141,6 @@ def test_zero_epochs_publish_the_model_as_it_came(tmp_path):
 
 
 def test_the_mean_of_the_best_epochs_is_the_mean_of_their_weights(tmp_path):
-    from src.common.files import load_model
-
     states = []
     for epochs in (1, 2):  # constant over epochs is only the data order: train 1 and 2 epochs, keep each one's last
         folder = tmp_path / str(epochs)
@@ -152,6 +150,19 @@ def test_the_mean_of_the_best_epochs_is_the_mean_of_their_weights(tmp_path):
     single, mean = states
     assert not torch.equal(single["net.0.weight"], mean["net.0.weight"])
     assert torch.equal(mean["net.1.num_batches_tracked"], single["net.1.num_batches_tracked"])
+
+
+@pytest.mark.parametrize("better", ["best", "mean"])
+def test_the_mean_of_the_best_epochs_is_published_only_where_it_is_no_worse(tmp_path, better):
+    scores = iter([1.0, 2.0] if better == "best" else [2.0, 2.0])  # of the best epoch, and of the mean
+    weights = {}
+    for name, count in (("best", 1), ("mean", 2), ("judged", 2)):
+        (tmp_path / name).mkdir()
+        judge = (lambda module: next(scores)) if name == "judged" else None
+        train_toy(tmp_path / name, settings(epochs=2, average_best=count), judge_average=judge)
+        weights[name] = load_model(tmp_path / name / "toy.safetensors")[0]["net.0.weight"]
+    assert torch.equal(weights["judged"], weights[better])
+    assert not torch.equal(weights["best"], weights["mean"])
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step(tmp_path, monkeypatch):

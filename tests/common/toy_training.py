@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,12 @@ class KillAt(Callback):
 
 
 def train_toy(
-    folder: Path, settings: TrainSettings, kill_at: int | None = None, workers: int = 0, interval: str = "step"
+    folder: Path,
+    settings: TrainSettings,
+    kill_at: int | None = None,
+    workers: int = 0,
+    interval: str = "step",
+    judge_average: Callable[[LightningModule], float] | None = None,
 ) -> FitResult:
     """Train in `folder` and write toy.safetensors there."""
     os.chdir(folder)
@@ -126,6 +132,7 @@ def train_toy(
         fingerprint="toy data",
         live_folder=Path("live"),
         extra_callbacks=() if kill_at is None else (KillAt(kill_at),),
+        judge_average=judge_average,
     )
     save_model(Path("toy.safetensors"), toy.state_dict(), {"best_epoch": result.best_epoch})
     result.discard_checkpoints()
