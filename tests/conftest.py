@@ -41,6 +41,21 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     documents["sample"] |= {"train_pages": 85, "test_pages": 10}
     documents["recipes"]["quick"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
     documents["evaluate"] |= {"pages_per_corruption": 20}
+    deepfake = params["deepfake"]
+    deepfake["sample"] |= {"train_utterances": 6, "dev_utterances": 6, "eval_utterances": 6, "seconds": [0.8, 1.0]}
+    deepfake["sample"]["utterances_per_speaker"] = 2
+    deepfake["prepare"] |= {"partial_count": 4, "partial_seconds": [0.2, 0.4]}
+    deepfake["recipes"]["small"] |= {
+        "embedding": 16,
+        "encoders": 1,
+        "heads": 2,
+        "kernel": 5,
+        "epochs": 4,
+        "batch_size": 4,
+    }
+    deepfake["recipes"]["small"] |= {"average_best": 2, "crop_seconds": [0.4, 0.7], "partial_seconds": [0.2, 0.4]}
+    deepfake["explainer"] |= {"hidden": 16, "epochs": 4, "batch_size": 6}
+    deepfake["explain"] |= {"faithfulness_utterances": 3, "shown": 1}
     return params
 
 

@@ -11,7 +11,12 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT, read_params
 from tests.import_closure import closure, imports_of, path_of
 
-COMMANDS = {"taxonomy": ["predict"], "documents": ["predict", "batch_size"], "common": ["doctor"]}
+COMMANDS = {
+    "taxonomy": ["predict"],
+    "documents": ["predict", "batch_size"],
+    "deepfake": ["predict", "vocode"],
+    "common": ["doctor"],
+}
 TASKS = [path.name for path in (ROOT / "src").iterdir() if path.is_dir() and path.name not in ("common", "__pycache__")]
 
 
@@ -141,6 +146,14 @@ def test_only_evaluation_imports_the_reader_of_labels():
     for name, stage in STAGES.items():
         imported = {path.name for path in closure(module_path(stage))}
         assert ("labels.py" in imported) == (name == "taxonomy-evaluate")
+
+
+def test_no_training_of_the_deepfake_task_depends_on_the_eval_split():
+    for name, stage in STAGES.items():
+        if name == "deepfake-detector" or name.startswith("deepfake-explainer@"):
+            paths = [dep for dep in stage["deps"] if not dep.startswith("src/")]
+            assert paths
+            assert not any("eval" in path or "partial" in path for path in paths)
 
 
 def test_outputs_are_in_their_tasks_folders_and_metrics_in_git():

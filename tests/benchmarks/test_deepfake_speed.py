@@ -1,0 +1,128 @@
+"""Speed of the deepfake task, as ratios within one run or as seconds against a bound. Run by `make bench`."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from src.common.training import EpochBatchSampler, fit
+from src.deepfake.audio import RATE
+from src.deepfake.dataset import Rows
+from src.deepfake.detector import Detector
+from src.deepfake.learner import Learner
+from src.deepfake.scoring import score_utterance
+from tests.common.toy_training import HARDWARE
+from tests.conftest import ROOT, read_params
+from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
+
+pytestmark = pytest.mark.benchmark
+
+SHAPE = ("embedding", "encoders", "heads", "kernel", "batch_size")
+EPOCHS = 4
+
+
+def small_recipe(**changes):
+    """The default recipe in its true size."""
+    own = read_params()["deepfake"]["recipes"]["small"]
+    return tiny_recipe(**({key: own[key] for key in SHAPE} | changes))
+
+
+def test_scoring_against_real_time():
+    torch.set_num_threads(1)
+    detector = Detector(small_recipe()).eval()
+    utterances = [speech(seconds, seed) for seed, seconds in enumerate(np.linspace(1, 10, 20))]
+    score_utterance(utterances[0], lambda samples: detector(samples).logits)
+    started = time.perf_counter()
+    for samples in utterances:
+        score_utterance(samples, lambda part: detector(part).logits)
+    seconds = time.perf_counter() - started
+    rate = sum(map(len, utterances)) / RATE / seconds
+    print(f"\nscoring: {rate:.0f} times faster than real time on one core")
+    assert rate >= 20
+
+
+def bare_loop(learner, recipe):
+    """Batches a second of the same batches, network and loss, without fit(): the second epoch on."""
+    optimizer = torch.optim.AdamW(learner.detector.parameters(), lr=recipe.lr)
+    learner.train()
+    rows = torch.from_numpy(learner.crops.rows())
+    started, steps = 0.0, 0
+    for epoch in range(EPOCHS):
+        if epoch == 1:
+            started = time.perf_counter()
+        learner.generator = np.random.default_rng(epoch)
+        for part in rows.split(recipe.batch_size):
+            samples, labels = learner.crops(part, learner.generator)
+            loss = learner.loss(learner.detector(samples), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(learner.detector.parameters(), 1.0)
+            optimizer.step()
+            steps += epoch > 0
+    return steps / (time.perf_counter() - started)
+
+
+def through_fit(learner, recipe, folder):
+    """Batches a second through fit(), with next to nothing to validate: the second epoch on."""
+    rows, dev = Rows(learner.crops.rows()), Rows(np.arange(len(learner.dev)))
+    times: list[float] = []
+    begin = learner.on_train_epoch_start
+
+    def clock():
+        times.append(time.perf_counter())
+        begin()
+
+    learner.on_train_epoch_start = clock
+    result = fit(
+        learner,
+        DataLoader(rows, sampler=EpochBatchSampler(len(rows), recipe.batch_size, 0), batch_size=None),
+        DataLoader(dev, sampler=EpochBatchSampler(len(dev), 64, 0, shuffle=False), batch_size=None),
+        settings=recipe,
+        hardware=HARDWARE,
+        seed=0,
+        name="speed",
+        fingerprint="",
+        live_folder=folder / "live",
+    )
+    times.append(time.perf_counter())
+    result.discard_checkpoints()
+    return (EPOCHS - 1) * -(-len(rows) // recipe.batch_size) / (times[-1] - times[1])
+
+
+def test_training_against_a_bare_loop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    recipe = small_recipe(epochs=EPOCHS, crop_seconds=[1.5, 1.5])
+    train, dev = make_corpus(320, seconds=1.6), make_corpus(1, seconds=0.5, seed=1)
+    rates = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        bare = bare_loop(Learner(Detector(recipe), recipe, train, dev, 0), recipe)
+        rates.append((bare, through_fit(Learner(Detector(recipe), recipe, train, dev, 0), recipe, tmp_path)))
+    best = [max(column) for column in zip(*rates, strict=True)]
+    print(f"\ntraining through fit(): {best[1] / best[0]:.3f} of a bare loop's {best[0]:.1f} batches a second")
+    assert best[1] / best[0] >= 0.95
+
+
+def test_the_default_pipeline_within_its_seconds(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    started = time.perf_counter()
+    command = ["dvc", "repro", "deepfake-evaluate", "deepfake-explain"]
+    subprocess.run(command, cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    peaks = [
+        float(re.findall(r'"peak_memory_mib": ([0-9.]+)', path.read_text())[0])
+        for path in (clone / "metrics/deepfake/timing").iterdir()
+    ]
+    print(f"\ndefault pipeline: {seconds:.0f} s, peak memory of a stage {max(peaks):.0f} MiB")
+    assert seconds <= 150

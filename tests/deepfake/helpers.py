@@ -1,0 +1,70 @@
+"""A small corpus of recordings, for tests."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from src.common.params import parse_section
+from src.deepfake.dataset import Corpus
+from src.deepfake.recipe import Recipe
+from tests.conftest import read_params
+
+
+def tiny_recipe(name: str = "small", **changes: Any) -> Recipe:
+    """One of the true recipes, made small, with the open keys filled from `train`, and changes."""
+    params = copy.deepcopy(read_params())
+    own = params["deepfake"]["recipes"][name]
+    small = {"embedding": 16, "encoders": 1, "heads": 2, "kernel": 5, "epochs": 2, "batch_size": 4, "average_best": 1}
+    merged = params["train"] | {key: value for key, value in own.items() if value is not None} | small | changes
+    return parse_section(merged, Recipe, name)
+
+
+def speech(seconds: float, seed: int) -> np.ndarray:
+    """Noise that swells and fades, (N,) float32."""
+    generator = np.random.default_rng(seed)
+    count = int(seconds * 16_000)
+    swell = np.interp(np.arange(count), np.linspace(0, count, 12), generator.uniform(0.02, 1, 12))
+    return (0.2 * swell * generator.standard_normal(count)).astype(np.float32)
+
+
+def robot(natural: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A 'synthesis': the same course of loudness, with a hum for the noise."""
+    generator = np.random.default_rng(seed)
+    energy = np.sqrt(np.convolve(natural**2, np.ones(400) / 400, "same"))
+    hum = np.sign(np.sin(2 * np.pi * generator.uniform(150, 250) * np.arange(len(natural)) / 16_000))
+    return (energy * hum).astype(np.float32)
+
+
+def make_corpus(count: int = 8, seconds: float = 1.2, seed: int = 0) -> Corpus:
+    """`count` natural utterances and their syntheses, which know their twins."""
+    natural = [speech(seconds, seed * 1000 + number) for number in range(count)]
+    waveforms = natural + [robot(samples, number) for number, samples in enumerate(natural)]
+    lengths = np.array([len(samples) for samples in waveforms])
+    table = pd.DataFrame(
+        {
+            "utterance": [f"u{seed}-{number}" for number in range(2 * count)],
+            "speaker": [f"s{seed}-{number % count}" for number in range(2 * count)],
+            "attack": ["-"] * count + ["A01"] * count,
+            "key": ["bonafide"] * count + ["spoof"] * count,
+            "spoof": [False] * count + [True] * count,
+            "twin": [-1] * count + list(range(count)),
+            "start": np.concatenate([[0], np.cumsum(lengths)[:-1]]),
+            "samples": lengths,
+        }
+    )
+    return Corpus(table, (np.concatenate(waveforms) * 32767).clip(-32768, 32767).astype(np.int16))
+
+
+def write_recordings(folder: Path, corpus: Corpus, split: str) -> None:
+    """Write a corpus as FLAC files and a protocol of ASVspoof 2019."""
+    import soundfile
+
+    (folder / "flac").mkdir(parents=True, exist_ok=True)
+    lines = []
+    for row, entry in enumerate(corpus.table.itertuples()):
+        soundfile.write(folder / "flac" / f"{entry.utterance}.flac", corpus.waveform(row), 16_000)
+        lines.append(f"{entry.speaker} {entry.utterance} - {entry.attack} {entry.key}")
+    (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")

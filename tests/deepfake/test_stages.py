@@ -1,0 +1,425 @@
+"""All stages of the deepfake task, one after the other: the true configuration, made small."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from src.common.errors import InputError
+from src.common.files import load_model
+from src.deepfake import (
+    evaluate,
+    explain,
+    predict,
+    prepare,
+    recipe,
+    sample,
+    train_detector,
+    train_explainer,
+    vocode,
+    windows,
+)
+from src.deepfake.audio import RATE
+from src.deepfake.dataset import read_corpus
+from src.deepfake.explainer import MODES
+from src.deepfake.metrics import equal_error_rate
+from src.deepfake.model_file import load_detector
+from src.deepfake.protocols import read_protocol
+from src.deepfake.scoring import score_corpus
+from tests.conftest import tiny_params, write_params
+from tests.deepfake.helpers import make_corpus, speech, write_recordings
+
+OWN = Path("own")
+
+
+def tiny(**changes: Any) -> dict[str, Any]:
+    """Tiny parameters for the folder that `make_own` writes."""
+    params = tiny_params(Path("none"))
+    params["deepfake"]["data"] = str(OWN / "flac")
+    params["deepfake"]["protocols"] = {split: str(OWN / f"{split}.txt") for split in ("train", "dev", "eval")}
+    params["deepfake"]["recipes"]["small"] |= changes
+    return params
+
+
+def make_own() -> None:
+    """Natural noise and humming robots, in three splits."""
+    for seed, split in enumerate(("train", "dev", "eval")):
+        write_recordings(OWN, make_corpus(8, seed=seed), split)
+
+
+def train_mode(mode: str) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("sys.argv", ["train_explainer", mode])
+        train_explainer.main()
+
+
+def run_all(params: dict[str, Any]) -> None:
+    write_params(Path(), params)
+    for module in (recipe, prepare, train_detector, windows):
+        module.main()
+    for mode in MODES:
+        train_mode(mode)
+    evaluate.main()
+    explain.main()
+
+
+def digests(*folders: str) -> dict[str, str]:
+    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if "timing" not in path.parts}
+
+
+def read(path: str) -> Any:
+    return json.loads(Path(path).read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    before = Path.cwd()
+    os.chdir(folder)
+    make_own()
+    run_all(tiny(epochs=10))
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def in_finished(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    return finished
+
+
+def test_every_promised_file_and_figure_is_there(in_finished):
+    evaluation = read("metrics/deepfake/evaluation.json")
+    named = {"eer", "eer_ci95", "eer_known", "eer_unseen", "min_dcf", "act_dcf", "cllr", "attacks"}
+    assert named <= evaluation["eval"].keys()
+    assert evaluation["baseline"].keys() == {"dev", "eval"}
+    assert evaluation["eval"]["eer_unseen"] is None  # A01 alone, which train has
+    explanation = read("metrics/deepfake/explanation.json")
+    named = {"localisation_auc", "pointing_game", "deletion_auc", "insertion_auc", "comprehensiveness", "sufficiency"}
+    for name in (*MODES, "random", "uniform", "energy", "gradient"):
+        assert named <= explanation[name].keys()
+    assert explanation["uniform"]["localisation_auc"] == 0.5
+    assert explanation["settings"]["replacements"] == {"twin": 3}
+    detector = read("metrics/deepfake/detector/metrics.json")
+    assert {"train_loss", "valid_loss", "dev_eer", "lr", "best_epoch"} <= detector.keys()
+    for mode in MODES:
+        figures = read(f"metrics/deepfake/explainer-{mode}/metrics.json")
+        assert {"importance_spoof_mean", "importance_bonafide_std", "dev_eer"} <= figures.keys()
+    for name in ("det", "explanation", "explanations"):
+        assert Path(f"metrics/deepfake/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_noise_and_hum_are_told_apart(in_finished):
+    evaluation = read("metrics/deepfake/evaluation.json")
+    assert evaluation["eval"]["eer"] <= 0.25
+    assert evaluation["baseline"]["eval"]["eer"] == 0.0
+
+
+def test_score_files_are_those_of_the_stored_detector(in_finished):
+    detector, _ = load_detector()
+    corpus = read_corpus(Path("data/deepfake/prepared/eval"))
+    scores = score_corpus(corpus, detector, "cpu")
+    lines = [line.split() for line in Path("data/deepfake/scores/detector-eval.txt").read_text().splitlines()]
+    assert [line[0] for line in lines] == corpus.table["utterance"].tolist()
+    assert [line[2] for line in lines] == corpus.table["key"].tolist()
+    assert np.allclose([float(line[3]) for line in lines], scores, atol=1e-4)
+    assert read("metrics/deepfake/evaluation.json")["eval"]["eer"] == equal_error_rate(scores, corpus.spoof)
+
+
+def test_the_manifest_names_what_was_read(in_finished):
+    table = read_corpus(Path("data/deepfake/prepared/dev")).table
+    assert table["split"].unique().tolist() == ["dev"]
+    assert table["rate"].unique().tolist() == [RATE]
+    assert (table["seconds"] == 1.2).all()
+    twins = table["twin"].to_numpy()
+    natural = table["utterance"].to_numpy()
+    for row in np.flatnonzero(table["spoof"]):
+        assert natural[twins[row]] == f"u1-{row - 8}"
+    data = read("metrics/deepfake/data.json")
+    assert data["eval"]["attacks"] == {"A01": 8}
+    assert data["eval"]["spoofs_with_a_natural_twin"] == 8
+    assert data["partial_spoofs"] == 4
+
+
+def test_two_runs_give_the_same_bytes(in_finished, tmp_path, monkeypatch):
+    first = digests("data", "models", "metrics")
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    run_all(tiny(epochs=10))
+    assert digests("data", "models", "metrics") == first
+
+
+def call_predict(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["predict", *(str(argument) for argument in arguments)])
+    code = predict.main()
+    captured = capsys.readouterr()
+    return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+def test_any_recording_is_judged_from_the_models_alone(in_finished, tmp_path, monkeypatch, capsys):
+    (tmp_path / "models").symlink_to(in_finished / "models")
+    monkeypatch.chdir(tmp_path)
+    stereo = np.stack([speech(2.0, 5)] * 2, 1)
+    soundfile.write("stereo.wav", np.repeat(stereo, 3, 0), 3 * RATE)
+    soundfile.write("short.flac", speech(0.06, 1), RATE)
+    soundfile.write("long.ogg", speech(65, 2), RATE)
+    files = ["stereo.wav", "short.flac", "long.ogg"]
+    code, records, _ = call_predict(monkeypatch, capsys, *files, "--accelerator", "cpu", "--plot", "pictures")
+    assert code == 0
+    for record, seconds in zip(records, (2.0, 0.06, 65.0), strict=True):
+        assert record["seconds"] == pytest.approx(seconds, abs=0.01)
+        assert len(record["importance"]) == pytest.approx(seconds / 0.02, abs=2)
+        assert 0 <= record["spoof_probability"] <= 1
+        assert record["decision"] == ("bonafide" if record["score"] >= record["threshold"] else "spoof")
+        assert record["top_moments"][0]["importance"] == pytest.approx(max(record["importance"]), abs=1e-4)
+    assert len(list(Path("pictures").glob("*.png"))) == 3
+
+
+def test_prediction_is_the_score_of_the_evaluation(in_finished, monkeypatch, capsys):
+    line = Path("data/deepfake/scores/detector-eval.txt").read_text().splitlines()[0].split()
+    code, records, _ = call_predict(monkeypatch, capsys, OWN / f"flac/{line[0]}.flac", "--accelerator", "cpu")
+    assert code == 0
+    assert records[0]["score"] == pytest.approx(float(line[3]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.wav"], "none.wav: no such file"),
+        (["silent.wav"], "silent.wav: silent"),
+        (["text.wav"], "text.wav: not audio that can be read"),
+        (["empty.wav"], "empty.wav: 0.000 s; expected at least 0.05 s"),
+        (["silent.wav", "--models", "nowhere"], "nowhere/detector.safetensors: no such file; train the detector first"),
+    ],
+)
+def test_prediction_says_what_is_wrong(in_finished, monkeypatch, capsys, arguments, message):
+    soundfile.write("silent.wav", np.zeros(RATE), RATE)
+    soundfile.write("empty.wav", np.zeros(0), RATE)
+    Path("text.wav").write_text("hello " * 50)
+    code, records, errors = call_predict(monkeypatch, capsys, *arguments, "--accelerator", "cpu")
+    assert (code, records) == (1, [])
+    assert errors.startswith(message)
+    assert errors.count("\n") == 1
+
+
+def test_an_explainer_of_another_detector_is_refused(in_finished, monkeypatch, capsys):
+    path = Path("models/deepfake/detector.safetensors")
+    content = path.read_bytes()
+    tensors, metadata = load_model(path)
+    from src.common.files import save_model
+
+    save_model(path, tensors, metadata | {"best_epoch": 99})
+    code, _, errors = call_predict(monkeypatch, capsys, OWN / "flac/u2-0.flac", "--accelerator", "cpu")
+    path.write_bytes(content)
+    assert code == 1
+    assert "made for another detector; run `dvc repro deepfake-explainer@learnable`" in errors
+
+
+def test_an_explainer_without_a_detector(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, tiny())
+    with pytest.raises(InputError, match="train the detector first: dvc repro deepfake-detector"):
+        train_mode("ema")
+
+
+def test_explaining_leaves_the_detector_as_it_was(in_finished):
+    before = Path("models/deepfake/detector.safetensors").read_bytes()
+    windows.main()
+    train_mode("ema")
+    assert Path("models/deepfake/detector.safetensors").read_bytes() == before
+
+
+def rewrite(path: Path, function) -> None:
+    path.write_text("\n".join(function(path.read_text().splitlines())) + "\n")
+
+
+BAD = {
+    "an utterance without audio": (
+        lambda: rewrite(OWN / "dev.txt", lambda lines: [*lines, "s9 lost - A01 spoof"]),
+        r"^own/dev\.txt:17: utterance 'lost' has no recording under own/flac$",
+    ),
+    "an utterance in two splits": (
+        lambda: rewrite(OWN / "dev.txt", lambda lines: [*lines, "s9 u0-3 - - bonafide"]),
+        r"^own/dev\.txt:17: utterance 'u0-3' is in train too \(own/train\.txt:4\)$",
+    ),
+    "a speaker in two splits": (
+        lambda: rewrite(OWN / "eval.txt", lambda lines: [line.replace("s2-1 ", "s0-1 ") for line in lines]),
+        r"^own/eval\.txt:2: speaker 's0-1' is in train too$",
+    ),
+    "damaged files, all named at once": (
+        lambda: [(OWN / f"flac/u0-{number}.flac").write_bytes(b"x" * 99) for number in (1, 4)],
+        r"^own/flac/u0-1\.flac: not audio .*; own/flac/u0-4\.flac: not audio",
+    ),
+    "a silent file": (
+        lambda: soundfile.write(OWN / "flac/u1-2.flac", np.zeros(RATE), RATE),
+        r"^own/flac/u1-2\.flac: silent",
+    ),
+    "one class alone": (
+        lambda: rewrite(OWN / "eval.txt", lambda lines: lines[8:]),
+        r"^own/eval\.txt: the split eval has spoof utterances alone",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_folders_are_one_line(tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    write_params(tmp_path, tiny())
+    spoil, message = BAD[case]
+    spoil()
+    with pytest.raises(InputError, match=message) as caught:
+        prepare.main()
+    assert "\n" not in str(caught.value)
+    assert not Path("metrics/deepfake/data.json").exists()
+
+
+def test_a_synthetic_voice_in_several_splits_is_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    for split in ("train", "dev"):
+        rewrite(OWN / f"{split}.txt", lambda lines: ["TTS" + line[4:] if " A01 " in line else line for line in lines])
+    write_params(tmp_path, tiny())
+    prepare.main()
+    assert read("metrics/deepfake/data.json")["synthetic_speakers_in_several_splits"] == ["TTS"]
+
+
+def test_the_sample_runs_and_the_seed_decides_it(workspace, change_params):
+    sample.main()
+    first = digests("data/deepfake/sample")
+    recipe.main()
+    prepare.main()
+    data = read("metrics/deepfake/data.json")
+    assert data["train"]["attacks"] == {"V01": 2, "V02": 2, "V03": 2}
+    assert sorted(data["eval"]["attacks"]) == ["V01", "V02", "V03", "V04", "V05", "V06"]
+    assert data["eval"]["spoofs_with_a_natural_twin"] >= 9  # of 12
+    sample.main()
+    assert digests("data/deepfake/sample") == first
+    change_params("seed", 1)
+    sample.main()
+    assert digests("data/deepfake/sample").keys() != first.keys()
+
+
+def test_vocoding_makes_a_set_that_prepare_takes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for speaker in ("anna", "ben"):
+        Path("mine", speaker).mkdir(parents=True)
+        soundfile.write(f"mine/{speaker}/{speaker}1.wav", np.repeat(speech(1.0, len(speaker)), 2), 2 * RATE)
+    monkeypatch.setattr("sys.argv", ["vocode", "mine", "out", "--vocoders", "random_phase", "band_limited"])
+    assert vocode.main() == 0
+    trials = read_protocol(Path("out/protocol.txt"), "train")
+    assert [(trial.speaker, trial.utterance, trial.attack) for trial in trials] == [
+        ("anna", "anna1", "-"),
+        ("anna", "anna1-random_phase", "random_phase"),
+        ("anna", "anna1-band_limited", "band_limited"),
+        ("ben", "ben1", "-"),
+        ("ben", "ben1-random_phase", "random_phase"),
+        ("ben", "ben1-band_limited", "band_limited"),
+    ]
+    for trial in trials:
+        samples, rate = soundfile.read(f"out/flac/{trial.utterance}.flac")
+        assert (len(samples), rate) == (RATE, RATE)
+    assert vocode.main() == 1
+    assert "out: not empty; name a new folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"front_end": "logmel", "twins": False, "loss": "cross_entropy", "statistics_branch": False},
+        {"rawboost": 0.5, "band_limit": 0.5, "noise": 0.5, "gain": 6, "frame_loss": 0, "precision": "bf16-mixed"},
+        {"wav2vec2": True},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+def test_other_recipes_run_through_every_stage(tmp_path, monkeypatch, changes):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train_explainer, "refuse_collapse", lambda *_: None)  # a few steps learn nothing
+    make_own()
+    if changes.pop("wav2vec2", False):
+        params = tiny()
+        params["deepfake"]["recipe"] = "wav2vec2-tiny"
+        params["deepfake"]["recipes"]["wav2vec2-tiny"] |= {"epochs": 2, "crop_seconds": [0.5, 0.8]}
+    else:
+        params = tiny(**changes)
+    run_all(params)
+    assert 0 <= read("metrics/deepfake/evaluation.json")["eval"]["eer"] <= 1
+
+
+def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
+    os.chdir(folder)
+    module = train_detector if stage == "detector" else train_explainer
+    if kill_at is not None:
+        from src.deepfake.learner import Learner as DetectorLearner
+
+        learner: Any = DetectorLearner if stage == "detector" else train_explainer.Learner
+        steps = iter(range(10_000))
+
+        def die(self: Any, *arguments: Any) -> None:
+            if next(steps) == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        learner.on_train_batch_end = die
+    if module is train_detector:
+        train_detector.main()
+    else:
+        train_explainer.refuse_collapse = lambda *_: None
+        train_mode("ema")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "kill_at"), [("detector", 1), ("detector", 6), ("ema", 4)])
+def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeypatch, stage, kill_at):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    write_params(tmp_path, tiny())
+    recipe.main()
+    prepare.main()
+    context: Any = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.deepfake.test_stages"])
+
+    def in_process(step: int | None, name: str = stage) -> int:
+        process = context.Process(target=stage_process, args=(tmp_path, name, step))
+        process.start()
+        process.join()
+        return process.exitcode
+
+    if stage == "ema":
+        assert in_process(None, "detector") == 0
+        windows.main()
+    assert in_process(None) == 0
+    unbroken = digests("models", "metrics")
+    published = Path(f"models/deepfake/{'detector' if stage == 'detector' else 'explainer-ema'}.safetensors")
+    published.unlink()
+    assert in_process(kill_at) == -9
+    assert not published.exists()
+    assert in_process(None) == 0
+    assert digests("models", "metrics") == unbroken
+
+
+def test_the_same_utterances_in_a_merged_protocol_give_the_same_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    lines = []
+    for split in ("train", "dev", "eval"):
+        for line in (OWN / f"{split}.txt").read_text().splitlines():
+            _, utterance, _, _, key = line.split()
+            lines.append(f"{utterance}.flac {split} {key}")
+    (OWN / "all.txt").write_text("\n".join(lines))
+    params = tiny()
+    params["deepfake"]["protocols"] = dict.fromkeys(("train", "dev", "eval"), str(OWN / "all.txt"))
+    write_params(tmp_path, params)
+    prepare.main()
+    table = pd.read_parquet("data/deepfake/prepared/eval/manifest.parquet")
+    assert table["utterance"].str.removesuffix(".flac").tolist() == [f"u2-{number}" for number in range(16)]
+    assert table["spoof"].tolist() == [False] * 8 + [True] * 8
