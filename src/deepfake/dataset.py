@@ -50,6 +50,11 @@ class Corpus:
         return self.audio[start : start + int(self.samples[row])].astype(np.float32) / FULL_SCALE
 
 
+def to_integers(samples: np.ndarray) -> np.ndarray:
+    """Samples (N,) in [-1, 1] as they are stored, int16."""
+    return np.clip(np.round(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
 def read_corpus(folder: Path) -> Corpus:
     """Read a folder of prepared recordings.
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from src.deepfake.audio import RATE
 from src.deepfake.crops import splice
-from src.deepfake.dataset import FULL_SCALE, Corpus
+from src.deepfake.dataset import Corpus, to_integers
 
 MARGIN = 0.1  # seconds at both ends that stay natural
 LARGEST_SHARE = 0.6  # of an utterance
@@ -54,4 +54,4 @@ def make_partial_spoofs(corpus: Corpus, count: int, seconds: tuple[float, float]
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else lengths
     table = pd.DataFrame(records, columns=columns).assign(start=starts, samples=lengths)
     audio = np.concatenate([np.zeros(0, np.float32), *waveforms])
-    return Corpus(table, np.clip(np.round(audio * FULL_SCALE), -32768, 32767).astype(np.int16))
+    return Corpus(table, to_integers(audio))

@@ -5,12 +5,14 @@
 Reads the protocols `deepfake.protocols` and the folder `deepfake.data`. Writes data/deepfake/prepared/<split>:
 audio.npy, the samples of all utterances one after the other (16-bit, 16 kHz, mono), and manifest.parquet with a row
 each: utterance, path, speaker, attack, key, split, seconds, rate; start and samples in audio.npy; and the natural
-utterance that a spoof was made of, where one has its length and its course of loudness (`twin`). Partial spoofs of
+utterance that a spoof was made of, where one has its length and its course of loudness (`twin`). Memory does not grow
+with the number of recordings. Partial spoofs of
 the eval split go to data/deepfake/partial in the same form, with the spoofed stretch. What was read is counted in
 metrics/deepfake/data.json.
 """
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +26,10 @@ from src.common.params import Section, load_section, load_value
 from src.common.seed import derive_seed
 from src.common.stage import run_stage, timed
 from src.deepfake.audio import RATE, AudioFolder, Recording, read_audio
-from src.deepfake.dataset import FULL_SCALE, Corpus
+from src.deepfake.dataset import Corpus, read_corpus, to_integers
 from src.deepfake.partial import make_partial_spoofs
 from src.deepfake.protocols import KEYS, SPLITS, UNKNOWN, Trial, read_protocol
-from src.deepfake.twins import find_twins
+from src.deepfake.twins import find_twins, loudness_course
 
 logger = logging.getLogger("reprise")
 
@@ -35,6 +37,7 @@ PREPARED = Path("data/deepfake/prepared")
 PARTIAL = Path("data/deepfake/partial")
 METRICS = Path("metrics/deepfake")
 ERRORS_SHOWN = 5
+PIECE = 10_000_000  # samples that are copied at once
 
 
 class PrepareParams(Section):
@@ -71,7 +74,7 @@ def main() -> None:
         partial = make_partial_spoofs(
             corpus, params.partial_count, params.partial_seconds, derive_seed(seed, "deepfake-partial")
         )
-        write_corpus(PARTIAL, partial.table, [partial.waveform(row) for row in range(len(partial))])
+        write_corpus(PARTIAL, partial.table, partial.audio)
         statistics["partial_spoofs"] = len(partial)
         statistics["synthetic_speakers_in_several_splits"] = shared
         figures["utterances"] = sum(len(part) for part in trials.values())
@@ -128,51 +131,60 @@ def prepare_split(
     Raises:
         InputError: recordings that are missing or cannot be used; the line names the first few of them.
     """
-    recordings: list[Recording] = []
-    files, errors = [], []
-    for trial in trials:
-        try:
-            files.append(folder.find(trial.utterance, f"{path}:{trial.line}"))
-            recordings.append(read_audio(files[-1], params.min_seconds, params.max_seconds))
-        except InputError as error:
-            errors.append(str(error))
-    if errors:
-        more = f" (and {len(errors) - ERRORS_SHOWN} more recordings)" if len(errors) > ERRORS_SHOWN else ""
-        raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
-    samples = [recording.samples for recording in recordings]
-    spoof = np.array([trial.spoof for trial in trials])
-    table = pd.DataFrame(
-        {
-            "utterance": [trial.utterance for trial in trials],
-            "path": [str(file) for file in files],
-            "speaker": [trial.speaker for trial in trials],
-            "attack": [trial.attack for trial in trials],
-            "key": [KEYS[trial.spoof] for trial in trials],
-            "split": split,
-            "seconds": [len(part) / RATE for part in samples],
-            "rate": [recording.rate for recording in recordings],
-            "spoof": spoof,
-            "twin": find_twins(samples, spoof),
-        }
-    )
-    corpus = write_corpus(PREPARED / split, table, samples)
-    return corpus, describe(corpus.table, recordings)
+    errors: list[str] = []
+    rows: list[dict[str, Any]] = []
+    courses: list[np.ndarray] = []
+    PREPARED.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=PREPARED) as raw:  # the samples of all: how many there are is known at the end
+        for trial in trials:
+            try:
+                file = folder.find(trial.utterance, f"{path}:{trial.line}")
+                recording = read_audio(file, params.min_seconds, params.max_seconds)
+            except InputError as error:
+                errors.append(str(error))
+                continue
+            rows.append(describe_recording(trial, split, file, recording))
+            courses.append(loudness_course(recording.samples))
+            to_integers(recording.samples).tofile(raw)
+        if errors:
+            more = f" (and {len(errors) - ERRORS_SHOWN} more recordings)" if len(errors) > ERRORS_SHOWN else ""
+            raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
+        table = pd.DataFrame(rows)
+        lengths = table["samples"].to_numpy()
+        table["start"] = np.cumsum(lengths) - lengths
+        table["twin"] = find_twins(courses, lengths, table["spoof"].to_numpy())
+        raw.flush()
+        write_corpus(PREPARED / split, table, np.memmap(raw, np.int16, "r"))
+    return read_corpus(PREPARED / split), describe(table)
 
 
-def write_corpus(folder: Path, table: pd.DataFrame, waveforms: "list[np.ndarray]") -> Corpus:
-    """Write samples and table; `start` and `samples` are added to it."""
-    lengths = np.array([len(samples) for samples in waveforms], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else lengths
-    table = table.assign(start=starts, samples=lengths)
-    with new_npy(folder / "audio.npy", (int(lengths.sum()),), "int16") as array:
-        for start, samples in zip(starts, waveforms, strict=True):
-            array[start : start + len(samples)] = np.clip(np.round(samples * FULL_SCALE), -32768, 32767)
-        copy = np.array(array)
+def describe_recording(trial: Trial, split: str, file: Path, recording: Recording) -> dict[str, Any]:
+    """One row of the manifest, but for its place and its twin."""
+    return {
+        "utterance": trial.utterance,
+        "path": str(file),
+        "speaker": trial.speaker,
+        "attack": trial.attack,
+        "key": KEYS[trial.spoof],
+        "split": split,
+        "seconds": len(recording.samples) / RATE,
+        "rate": recording.rate,
+        "channels": recording.channels,
+        "clipped": recording.clipped,
+        "spoof": trial.spoof,
+        "samples": len(recording.samples),
+    }
+
+
+def write_corpus(folder: Path, table: pd.DataFrame, audio: np.ndarray) -> None:
+    """Write a table and samples (total,) int16, piece by piece."""
+    with new_npy(folder / "audio.npy", audio.shape, "int16") as array:
+        for start in range(0, len(audio), PIECE):
+            array[start : start + PIECE] = audio[start : start + PIECE]
     write_parquet(folder / "manifest.parquet", table)
-    return Corpus(table, copy)
 
 
-def describe(table: pd.DataFrame, recordings: "list[Recording]") -> dict[str, Any]:
+def describe(table: pd.DataFrame) -> dict[str, Any]:
     """Count a split's utterances, and what was unusual about their files."""
     attacks = table.loc[table["spoof"], "attack"].value_counts().sort_index()
     return {
@@ -183,9 +195,9 @@ def describe(table: pd.DataFrame, recordings: "list[Recording]") -> dict[str, An
         "speakers": int(table.loc[table["speaker"] != UNKNOWN, "speaker"].nunique()),
         "hours": round(float(table["seconds"].sum()) / 3600, 4),
         "spoofs_with_a_natural_twin": int((table["twin"] >= 0).sum()),
-        "resampled": sum(recording.rate != RATE for recording in recordings),
-        "mixed_down": sum(recording.channels > 1 for recording in recordings),
-        "clipped": sum(recording.clipped for recording in recordings),
+        "resampled": int((table["rate"] != RATE).sum()),
+        "mixed_down": int((table["channels"] > 1).sum()),
+        "clipped": int(table["clipped"].sum()),
     }
 
 

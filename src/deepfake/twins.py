@@ -24,28 +24,21 @@ def loudness_course(samples: np.ndarray) -> np.ndarray:
     return (course / max(np.linalg.norm(course), 1e-9)).astype(np.float32)
 
 
-def find_twins(utterances: "list[np.ndarray]", spoof: np.ndarray) -> np.ndarray:
+def find_twins(courses: "list[np.ndarray]", lengths: np.ndarray, spoof: np.ndarray) -> np.ndarray:
     """For each spoof the natural utterance that it was made of, (N,) row numbers; -1: none found.
 
     Args:
-        utterances: N arrays of samples.
+        courses: N courses of loudness.
+        lengths: (N,) samples.
         spoof: (N,) bool.
     """
-    lengths = np.array([len(samples) for samples in utterances])
     natural = np.flatnonzero(~spoof)
     natural = natural[np.argsort(lengths[natural], kind="stable")]
-    courses: dict[int, np.ndarray] = {}
-
-    def course(row: int) -> np.ndarray:
-        if row not in courses:
-            courses[row] = loudness_course(utterances[row])
-        return courses[row]
-
-    twins = np.full(len(utterances), -1)
+    twins = np.full(len(courses), -1)
     tolerance = LENGTH_TOLERANCE * RATE
     for row in np.flatnonzero(spoof).tolist():
         low, high = np.searchsorted(lengths[natural], [lengths[row] - tolerance, lengths[row] + tolerance + 1])
-        scores = [correlation(course(row), course(candidate)) for candidate in natural[low:high].tolist()]
+        scores = [correlation(courses[row], courses[candidate]) for candidate in natural[low:high].tolist()]
         if scores and max(scores) >= LEAST_CORRELATION:
             twins[row] = natural[low + int(np.argmax(scores))]
     return twins

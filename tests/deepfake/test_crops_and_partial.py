@@ -10,7 +10,7 @@ from src.deepfake.crops import CropMaker, fit_length, splice
 from src.deepfake.learner import class_weights
 from src.deepfake.partial import make_partial_spoofs
 from src.deepfake.scoring import CHUNK_SECONDS, chunks, score_utterance
-from src.deepfake.twins import find_twins
+from src.deepfake.twins import find_twins, loudness_course
 from tests.deepfake.helpers import make_corpus, robot, speech, tiny_recipe
 
 
@@ -101,7 +101,10 @@ def test_twins_are_found_by_length_and_course_alone():
     natural = [speech(seconds, seed) for seed, seconds in enumerate([1.5, 1.5, 2.0, 2.1])]
     copies = [robot(natural[0]), robot(natural[2])[:-60], robot(speech(1.5, 99)), robot(speech(1.8, 7))]
     spoof = np.array([False] * 4 + [True] * 4)
-    assert find_twins(natural + copies, spoof).tolist() == [-1, -1, -1, -1, 0, 2, -1, -1]
+    every = natural + copies
+    lengths = np.array([len(samples) for samples in every])
+    found = find_twins([loudness_course(samples) for samples in every], lengths, spoof)
+    assert found.tolist() == [-1, -1, -1, -1, 0, 2, -1, -1]
 
 
 def test_partial_spoofs_of_a_corpus_know_their_stretch():
