@@ -4,27 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
 
-mpl.use("agg")
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
-from src.common.files import atomic_path
+from src.common.figures import save_figure
 from src.deepfake.audio import RATE
 from src.deepfake.metrics import equal_error_rate, error_curve
 
 BLUE, RED, GREY = "#3b6ea5", "#c44e52", "#888888"
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure without a date, so that equal pictures are equal files."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
 
 
 def plot_det(path: Path, scores: "Mapping[str, np.ndarray]", spoof: np.ndarray) -> None:
@@ -48,7 +37,7 @@ def plot_det(path: Path, scores: "Mapping[str, np.ndarray]", spoof: np.ndarray) 
     axes.set(xlabel="spoofs accepted (%)", ylabel="natural speech refused (%)", xlim=(low, high), ylim=(low, high))
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, frameon=False)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_explanation(
@@ -109,7 +98,7 @@ def plot_explanations(path: Path, rows: "Sequence[dict[str, Any]]") -> None:
             panels[2].set_ylabel("importance", fontsize=7)
         if index == 0:
             panels[2].legend(fontsize=6, loc="upper right", frameon=False)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_localisation(path: Path, report: "Mapping[str, Mapping[str, float]]") -> None:
@@ -125,4 +114,4 @@ def plot_localisation(path: Path, report: "Mapping[str, Mapping[str, float]]") -
         axes.set_xlim(min(0, *values) * 1.2, max(1.0, max(values)) * 1.15)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
-    save(figure, path)
+    save_figure(figure, path)

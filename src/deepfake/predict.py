@@ -20,10 +20,9 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from src.common.devices import torch_devices
 from src.common.errors import InputError
 from src.common.files import read_json
-from src.common.params import Hardware
+from src.common.prediction import prediction_devices
 from src.deepfake.audio import RATE, SILENCE, read_blocks
 from src.deepfake.detector import Detector
 from src.deepfake.explainer import MODES, Explainer
@@ -53,17 +52,7 @@ def main() -> int:
 
 def predict(arguments: argparse.Namespace) -> "Iterator[dict[str, Any]]":
     """Judge recordings one after the other."""
-    hardware = Hardware(
-        accelerator=arguments.accelerator,
-        devices="auto",
-        nodes=1,
-        strategy="auto",
-        threads=1,
-        training_threads=1,
-        workers=0,
-        image_memory_mib=0,
-    )
-    device = torch_devices(hardware)[0]
+    device = prediction_devices(arguments.accelerator)[0]
     detector, _ = load_detector(arguments.models / DETECTOR.name, device)
     explainer = load_explainer(arguments.explainer, arguments.models)
     decision = read_json(arguments.models / "decision.json")

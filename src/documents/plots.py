@@ -3,24 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-mpl.use("agg")
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
-from src.common.files import atomic_path
+from src.common.figures import save_figure
 
 BLUE, RED = "#7aa6d1", "#c44e52"
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure without a date, so that equal pictures are equal files."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
 
 
 def plot_class_distribution(path: Path, pages: pd.DataFrame, names: Sequence[str]) -> None:
@@ -36,7 +25,7 @@ def plot_class_distribution(path: Path, pages: pd.DataFrame, names: Sequence[str
     axes.set_xlabel("training pages")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_reliability(path: Path, curves: "dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]") -> None:
@@ -57,7 +46,7 @@ def plot_reliability(path: Path, curves: "dict[str, tuple[np.ndarray, np.ndarray
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("accuracy")
     panels[0][0].legend(fontsize=8, loc="upper left", frameon=False)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
@@ -73,7 +62,7 @@ def plot_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=7)
     axes.set(xlabel="predicted", ylabel="label")
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_corruptions(path: Path, scores: "dict[str, float]", clean: float) -> None:
@@ -86,7 +75,7 @@ def plot_corruptions(path: Path, scores: "dict[str, float]", clean: float) -> No
     axes.invert_yaxis()
     axes.set(xlabel="macro-F1, out of fold", xlim=(0, 1.02))
     axes.spines[["top", "right"]].set_visible(False)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_contact_sheet(path: Path, pages: np.ndarray, captions: Sequence[str], title: str) -> None:
@@ -100,4 +89,4 @@ def plot_contact_sheet(path: Path, pages: np.ndarray, captions: Sequence[str], t
         axes.imshow(page)
         axes.set_title(caption, fontsize=7, y=-0.32)
     figure.suptitle(title, fontsize=10, y=1.0 - 0.02 / rows)
-    save(figure, path)
+    save_figure(figure, path)

@@ -23,6 +23,7 @@ from src.common.devices import torch_devices
 from src.common.errors import InputError
 from src.common.files import read_npy, read_parquet, write_text
 from src.common.params import Hardware, load_section, load_value
+from src.common.prediction import prediction_devices
 from src.common.seed import use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.documents.images import EXTENSIONS, cache_size, decode
@@ -91,17 +92,7 @@ def predict_images(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from src.documents.ensemble import load_ensemble
 
     paths = list_images(arguments.path)
-    hardware = Hardware(
-        accelerator=arguments.accelerator,
-        devices="auto",
-        nodes=1,
-        strategy="auto",
-        threads=1,
-        training_threads=1,
-        workers=0,
-        image_memory_mib=0,
-    )
-    ensemble = load_ensemble(arguments.models, torch_devices(hardware)[0])
+    ensemble = load_ensemble(arguments.models, prediction_devices(arguments.accelerator)[0])
     size = cache_size(ensemble.image_size)
     for start in range(0, len(paths), BLOCK):
         block = paths[start : start + BLOCK]

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from src.common.devices import torch_devices
 from src.common.errors import InputError
-from src.common.params import Hardware
+from src.common.prediction import prediction_devices
 from src.taxonomy.corpus import read_lines
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.prepare import normalise_text
@@ -60,17 +59,7 @@ def predict(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     texts = [normalise_text(text) for _, text in documents]
     from src.taxonomy.predictor import Predictor
 
-    hardware = Hardware(
-        accelerator=arguments.accelerator,
-        devices="auto",
-        nodes=1,
-        strategy="auto",
-        threads=1,
-        training_threads=1,
-        workers=0,
-        image_memory_mib=0,
-    )
-    predictor = Predictor(arguments.model, torch_devices(hardware))
+    predictor = Predictor(arguments.model, prediction_devices(arguments.accelerator))
     embeddings = predictor.embed(texts, "text", cache=False)
     logits = predictor.logits(embeddings)
     probabilities, sets = predictor.probabilities(logits), predictor.sets(embeddings, logits)

@@ -1,6 +1,5 @@
 """All stages of the deepfake task, one after the other: the true configuration, made small."""
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -36,6 +35,7 @@ from src.deepfake.protocols import read_protocol
 from src.deepfake.scoring import score_corpus
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, speech, write_recordings
+from tests.stage_files import digests, read
 
 OWN = Path("own")
 
@@ -69,15 +69,6 @@ def run_all(params: dict[str, Any]) -> None:
         train_mode(mode)
     evaluate.main()
     explain.main()
-
-
-def digests(*folders: str) -> dict[str, str]:
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if "timing" not in path.parts}
-
-
-def read(path: str) -> Any:
-    return json.loads(Path(path).read_text())
 
 
 @pytest.fixture(scope="module")

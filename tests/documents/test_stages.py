@@ -1,6 +1,5 @@
 """All stages of the documents task, one after the other: the true configuration, made small."""
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -20,6 +19,7 @@ from src.documents.ensemble import load_ensemble, load_fold
 from src.documents.images import cache_size, decode
 from tests.conftest import tiny_params, write_params
 from tests.documents.helpers import KINDS, draw_page, write_folder
+from tests.stage_files import digests, read
 
 FOLDS = [0, 1]
 
@@ -58,15 +58,6 @@ def make_own(folder: Path = Path("own")) -> None:
     pd.DataFrame({"ID": names, "target": 0}).to_csv(folder / "sample_submission.csv", index=False)
     targets = [int(name[4:]) % 3 for name in names]
     pd.DataFrame({"ID": names, "target": targets}).iloc[::-1].to_csv(folder / "test_labels.csv", index=False)
-
-
-def digests(*folders: str) -> dict[str, str]:
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if "timing" not in path.parts}
-
-
-def read(path: str) -> Any:
-    return json.loads(Path(path).read_text())
 
 
 @pytest.fixture(scope="module")

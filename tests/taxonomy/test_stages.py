@@ -1,6 +1,5 @@
 """All stages, one after the other, on a tiny sample: the true configuration, made small."""
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -15,6 +14,7 @@ from src.common.errors import InputError
 from src.common.files import load_model
 from src.taxonomy import core_classes, evaluate, predict, prepare, recipe, sample, self_train, similarity, train
 from tests.conftest import tiny_params, write_params
+from tests.stage_files import digests, read
 
 BEFORE_TRAINING = (sample, prepare, similarity, core_classes, recipe)
 ALL = (*BEFORE_TRAINING, train, self_train, evaluate)
@@ -23,16 +23,6 @@ ALL = (*BEFORE_TRAINING, train, self_train, evaluate)
 def run(modules) -> None:
     for module in modules:
         module.main()
-
-
-def digests(*folders: str) -> dict[str, str]:
-    """Hashes of all files but timings."""
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if "timing" not in path.parts}
-
-
-def read(path: str) -> Any:
-    return json.loads(Path(path).read_text())
 
 
 @pytest.fixture(scope="module")
