@@ -4,7 +4,8 @@
 
 Explainers `ema`, `fixed`, `learnable` against the baselines `random`, `uniform`, `energy` (loudness of each frame) and
 `gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval split,
-faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation.png and explanations.png.
+faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation_data.json (on how many
+utterances, and what frames were replaced with), explanation.png and explanations.png.
 """
 
 import logging
@@ -92,15 +93,12 @@ def main() -> None:
                 found.append(faithfulness(samples, other, importance, spoof_probabilities))
             for key in FAITHFULNESS:
                 report[name][key] = float(np.mean([each[key] for each in found]))
-        report["settings"] = {
-            "partial_spoofs": len(partial),
-            "faithfulness_utterances": len(chosen),
-            "replacements": dict(kinds),
-        }
         write_json(METRICS / "explanation.json", report)
-        plot_localisation(METRICS / "explanation.png", {name: report[name] for name in methods})
+        counts = {"partial_spoofs": len(partial), "faithfulness_utterances": len(chosen), "replacements": dict(kinds)}
+        write_json(METRICS / "explanation_data.json", counts)
+        plot_localisation(METRICS / "explanation.png", report)
         show(methods, corpus, windows, partial, partial_windows, params.shown)
-    log_report(report, list(methods))
+    log_report(report)
 
 
 def make_methods(detector: Detector, device: str, seed: int) -> "dict[str, Importance]":
@@ -223,10 +221,9 @@ def show(
     plot_explanations(METRICS / "explanations.png", rows)
 
 
-def log_report(report: "dict[str, Any]", names: "list[str]") -> None:
+def log_report(report: "dict[str, dict[str, Any]]") -> None:
     """Say what was found."""
-    for name in names:
-        row = report[name]
+    for name, row in report.items():
         if row["localisation_auc"] is None:
             continue
         logger.info(

@@ -96,10 +96,11 @@ def test_every_promised_file_and_figure_is_there(in_finished):
     assert evaluation["eval"]["eer_unseen"] is None  # A01 alone, which train has
     explanation = read("metrics/deepfake/explanation.json")
     named = {"localisation_auc", "pointing_game", "deletion_auc", "insertion_auc", "comprehensiveness", "sufficiency"}
-    for name in (*MODES, "random", "uniform", "energy", "gradient"):
+    assert list(explanation) == [*MODES, "random", "uniform", "energy", "gradient"]
+    for name in explanation:
         assert named <= explanation[name].keys()
     assert explanation["uniform"]["localisation_auc"] == 0.5
-    assert explanation["settings"]["replacements"] == {"twin": 3}
+    assert read("metrics/deepfake/explanation_data.json")["replacements"] == {"twin": 3}
     detector = read("metrics/deepfake/detector/metrics.json")
     assert {"train_loss", "valid_loss", "dev_eer", "lr", "best_epoch"} <= detector.keys()
     for mode in MODES:
@@ -360,7 +361,7 @@ def test_without_twins_all_stages_run(tmp_path, monkeypatch):
     assert read("metrics/deepfake/data.json")["partial_spoofs"] == 0
     explanation = read("metrics/deepfake/explanation.json")
     assert explanation["ema"]["localisation_auc"] is None
-    assert explanation["settings"]["replacements"] == {"same_speaker": 3}
+    assert read("metrics/deepfake/explanation_data.json")["replacements"] == {"same_speaker": 3}
     assert 0 <= read("metrics/deepfake/evaluation.json")["eval"]["eer"] <= 1
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from src.common.errors import InputError
 from src.common.training import fit
+from src.documents.augment import Augmentation
 from src.documents.dataset import PageDataset, open_pages
 from src.documents.learner import Learner, logit_adjustment, make_loaders, soft_focal_loss
 from src.documents.model import (
@@ -306,6 +307,21 @@ def uneven_dataset(targets):
     return PageDataset(np.stack(drawn), targets, np.arange(len(targets)))
 
 
+@pytest.mark.parametrize("level", ["none", "light", "hard"])
+def test_pages_are_augmented_anew_in_every_epoch(tmp_path, monkeypatch, level):
+    """All pages are one batch: without augmentation, its sum is the same in every order."""
+    sums, original = [], Augmentation.__call__
+
+    def record(self, *arguments):
+        images, labels = original(self, *arguments)
+        sums.append(images.sum().item())
+        return images, labels
+
+    monkeypatch.setattr(Augmentation, "__call__", record)
+    train(tmp_path, monkeypatch, epochs=2, batch_size=24, ramp=0.0, orientation="fixed", augmentation=level)
+    assert (sums[0] == pytest.approx(sums[1], rel=1e-6)) == (level == "none")
+
+
 def test_early_stopping_stops(tmp_path, monkeypatch):
     _, result = train(tmp_path, monkeypatch, epochs=8, lr=1e-12, patience=1)
     assert len(result.history) < 8
@@ -364,27 +380,42 @@ def test_one_class_for_all_is_chance_however_uneven_the_classes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["basic", "fast", "highperf"])
-def test_the_large_recipes_build_and_take_a_step(tmp_path, monkeypatch, name):
+def test_the_large_recipes_build_train_and_resume(tmp_path, monkeypatch, name):
     """The networks themselves, with random weights; pages are few, and small where the model takes that."""
     recipe = tiny_recipe(name)
     size = {"basic": 64, "fast": 64, "highperf": recipe.image_size}[name]
-    monkeypatch.chdir(tmp_path)
-    recipe = tiny_recipe(name, weights="none", image_size=size, epochs=1, batch_size=2)
+    recipe = tiny_recipe(name, weights="none", image_size=size, epochs=2, batch_size=2)
     data = dataset(2, 40)
-    learner = make_learner(recipe, data, 3, 0)
-    before = weights_of(learner)
-    result = fit(
-        learner,
-        *make_loaders(data, data, 2, False, 0, HARDWARE),
-        settings=recipe,
-        hardware=HARDWARE,
-        seed=0,
-        name="documents",
-        fingerprint="",
-        live_folder=tmp_path / "live",
-    )
-    assert len(result.history) == 1
-    assert not torch.equal(weights_of(learner), before)
+
+    def run(folder, stop_at=None):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        torch.manual_seed(0)
+        learner = make_learner(recipe, data, 3, 0)
+        before, steps = weights_of(learner), iter(range(9))
+
+        def stop(*_):
+            if next(steps) == stop_at:
+                raise InterruptedError
+
+        learner.on_train_batch_end = stop  # type: ignore[method-assign]
+        fit(
+            learner,
+            *make_loaders(data, data, 2, False, 0, HARDWARE),
+            settings=recipe,
+            hardware=HARDWARE,
+            seed=0,
+            name="documents",
+            fingerprint="",
+            live_folder=folder / "live",
+        )
+        return before, weights_of(learner)
+
+    before, unbroken = run(tmp_path / "whole")
+    assert not torch.equal(before, unbroken)
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "broken", stop_at=1)
+    assert torch.equal(run(tmp_path / "broken")[1], unbroken)
 
 
 def test_the_true_recipes_are_all_readable():
