@@ -17,7 +17,6 @@ from src.deepfake.features import CEPSTRA, FILTERS, Cepstra, Filterbank, scale_l
 from src.deepfake.recipe import Recipe
 
 STATISTICS = 64  # dimensions of the branch's output
-FRAME_SECONDS = {"lfcc": 0.04, "logmel": 0.04, "ssl": 0.02}  # of the Conformer's frames
 QUANTILE = 0.05
 
 

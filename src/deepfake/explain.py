@@ -50,7 +50,6 @@ PREPARED = Path("data/deepfake/prepared")
 PARTIAL = Path("data/deepfake/partial")
 WINDOWS = Path("data/deepfake/windows")
 METRICS = Path("metrics/deepfake")
-BASELINES = ("random", "uniform", "energy", "gradient")
 FAITHFULNESS = ("deletion_auc", "insertion_auc", "comprehensiveness", "sufficiency")
 
 Importance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # samples (N,), windows (M, W, V + 1) -> frames (F,)

@@ -17,11 +17,6 @@ def scale_loudness(samples: Tensor) -> Tensor:
     return samples * (LOUDNESS / samples.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6))
 
 
-def frame_count(samples: int) -> int:
-    """Frames of so many samples."""
-    return samples // HOP + 1
-
-
 def power_spectrum(samples: Tensor) -> Tensor:
     """Power (B, T, BINS / 2 + 1) of samples (B, N), with T = N // HOP + 1."""
     window = torch.hann_window(WINDOW, device=samples.device)

@@ -18,7 +18,6 @@ from src.deepfake.features import (
     Filterbank,
     cosine_transform,
     deltas,
-    frame_count,
     linear_filters,
     power_spectrum,
     scale_loudness,
@@ -38,7 +37,7 @@ def test_power_is_scipys():
     frames = [padded[start : start + 512] * window for start in range(0, len(samples) + 1, 160)]
     expected = np.abs(np.fft.rfft(np.stack(frames))) ** 2
     found = power_spectrum(torch.from_numpy(samples)[None].float())[0].numpy()
-    assert found.shape == (frame_count(len(samples)), 257)
+    assert found.shape == (len(samples) // 160 + 1, 257)
     assert np.allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
