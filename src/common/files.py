@@ -33,6 +33,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # a full disk, which does not say where
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -76,9 +80,14 @@ def write_npy(path: Path, array: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.memmap]:
-    """Give a memory-mapped array to fill row by row; the file appears when the block ends well."""
+    """Give a memory-mapped array to fill row by row; the file appears when the block ends well.
+
+    Its place on the disk is taken at the start: a disk that fills up under a mapped file ends the process unheard.
+    """
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        with temporary.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
         yield array
         array.flush()
 
@@ -136,19 +145,20 @@ def hash_file(path: Path) -> str:
 
 
 def save_model(path: Path, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, Any]) -> None:
-    """Write weights as safetensors, with readable metadata and a checksum of the tensors.
+    """Write weights as safetensors, with readable metadata and a checksum of both.
 
     Args:
         path: the .safetensors file.
         tensors: name -> tensor, on any device.
         metadata: JSON-serialisable description: recipe, class names and whatever else it takes to use the weights.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
-    text = json.dumps({**metadata, "sha256": hash_tensors(tensors)}, ensure_ascii=False)
+    checksum = hash_bytes(hash_tensors(tensors).encode(), _canonical(metadata))
+    text = json.dumps({**metadata, "sha256": checksum}, ensure_ascii=False)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: text})
+        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: text}))
 
 
 def load_model(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
@@ -173,9 +183,32 @@ def load_model(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
         raise InputError(f"{path}: not a whole safetensors file: {error}") from None
     if not isinstance(metadata, dict):
         raise InputError(f"{path}: no `{METADATA_KEY}` metadata: not a model written by this project")
-    if metadata.pop("sha256", None) != hash_tensors(tensors):
-        raise InputError(f"{path}: the weights do not match their checksum: the file is damaged")
+    if metadata.pop("sha256", None) != hash_bytes(hash_tensors(tensors).encode(), _canonical(metadata)):
+        raise InputError(f"{path}: weights and description do not match their checksum: the file is damaged")
     return tensors, metadata
+
+
+def write_checked_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object that belongs to a model, with a checksum of itself."""
+    write_json(path, {**value, "sha256": hash_bytes(_canonical(value))})
+
+
+def read_checked_json(path: Path) -> dict[str, Any]:
+    """Read what `write_checked_json` wrote.
+
+    Raises:
+        InputError: the file is missing or was altered.
+    """
+    value = read_json(path)
+    checksum = value.pop("sha256", None) if isinstance(value, dict) else None
+    if checksum is None or checksum != hash_bytes(_canonical(value)):
+        raise InputError(f"{path}: does not match its checksum: the file is damaged")
+    return dict(value)
+
+
+def _canonical(value: Mapping[str, Any]) -> bytes:
+    """One text for equal JSON values."""
+    return json.dumps(json.loads(json.dumps(value)), sort_keys=True).encode()
 
 
 def hash_tensors(tensors: Mapping[str, "torch.Tensor"]) -> str:

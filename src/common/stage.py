@@ -10,6 +10,7 @@ and can be started by DVC or by hand from the root of the repository. What it lo
 """
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ from typing import Any, NoReturn
 
 from src.common.errors import InputError
 from src.common.files import write_json
+from src.common.processes import PartDone, rank
 
 logger = logging.getLogger("reprise")
 
@@ -43,6 +45,8 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     logger.info("%s: started, log in %s", name, log_path(name))
     try:
         main()
+    except PartDone:
+        _end(0)
     except InputError as error:
         _end(1, f"{name}: {error}")
     except (KeyboardInterrupt, Terminated):
@@ -53,7 +57,9 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
             _end(1)
         logger.debug("traceback", exc_info=True)
         _end(1, f"{name}: {error.filename or 'the disk'}: {error.strerror}")
-    except Exception:
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # libraries with errors of their own
+            _end(1, f"{name}: the disk: {os.strerror(errno.ENOSPC)}")
         logger.exception("%s: failed, which is a defect of the code", name)
         _end(1)
     _end(0, f"{name}: done in {time.perf_counter() - started:.1f} s")
@@ -69,15 +75,16 @@ def stage_name() -> str:
 
 
 def log_path(name: str) -> Path:
-    """The log file of a stage."""
-    return LOG_FOLDER / f"{re.sub(r'[^A-Za-z0-9@._-]', '-', name)}.log"
+    """The log file of a stage; of several processes each has its own."""
+    process = f".{rank()}" if rank() > 0 else ""
+    return LOG_FOLDER / f"{re.sub(r'[^A-Za-z0-9@._-]', '-', name)}{process}.log"
 
 
 def set_up_logging(name: str) -> None:
     """Send the project's log to the console and, with times, to the stage's log file."""
     LOG_FOLDER.mkdir(exist_ok=True)
     console = logging.StreamHandler(sys.stdout)
-    console.setLevel(logging.INFO)
+    console.setLevel(logging.INFO if rank() == 0 else logging.ERROR)  # of several processes one speaks
     console.setFormatter(logging.Formatter("%(message)s"))
     file = logging.FileHandler(log_path(name), mode="w", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -31,6 +31,15 @@ from torch.utils.data import DataLoader, Sampler
 from src.common.errors import InputError
 from src.common.files import atomic_path, hash_bytes
 from src.common.params import Hardware
+from src.common.processes import (
+    launched,
+    leave_group,
+    only_first_goes_on,
+    processes_per_machine,
+    rank,
+    sum_over_processes,
+    world_size,
+)
 from src.common.recipe import TrainSettings
 from src.common.seed import derive_seed, seed_everything, use_deterministic_kernels
 
@@ -142,6 +151,8 @@ def fit(
 ) -> FitResult:
     """Train a module, resume where an earlier process was killed, and leave the best weights in the module.
 
+    Of several processes that share the training, the first one alone returns; the others end here.
+
     Args:
         module: logs `monitor` in its validation step, and whatever else is to be seen per epoch.
         train_loader: over an `EpochBatchSampler`.
@@ -164,6 +175,7 @@ def fit(
 
     Raises:
         TrainingDivergedError: the loss became NaN or infinite; the line names the step.
+        PartDone: in a process that is not the first.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its device lines and advertisements
     use_deterministic_kernels(hardware.training_threads)
@@ -188,9 +200,7 @@ def fit(
         callbacks.append(TQDMProgressBar(leave=False))
     trainer = Trainer(
         accelerator=hardware.accelerator,
-        devices=hardware.devices,
-        num_nodes=hardware.nodes,
-        strategy=hardware.strategy,
+        **placement(hardware),
         precision=settings.precision,  # type: ignore[arg-type]  # Lightning checks the name
         max_epochs=settings.epochs,
         accumulate_grad_batches=settings.accumulate,
@@ -207,6 +217,8 @@ def fit(
     seed_everything(seed)
     if settings.epochs == 0:
         trainer.validate(module, valid_loader, verbose=False)
+        leave_group()
+        only_first_goes_on()
         epoch_log.publish_untrained(trainer)
         epoch_log.close({"best_epoch": -1, **(summary or {})})
         return FitResult(-1, float(trainer.callback_metrics[monitor]), epoch_log.history, folder)
@@ -216,6 +228,8 @@ def fit(
     trainer.fit(
         module, train_loader, valid_loader, ckpt_path=resume_from if resume_from.exists() else None, weights_only=False
     )
+    leave_group()
+    only_first_goes_on()
     _load_best(module, best, judge_average)
     best_epoch = _best_epoch(epoch_log.history, monitor, mode)
     epoch_log.close({"best_epoch": best_epoch, **(summary or {})})
@@ -227,11 +241,31 @@ def checkpoint_folder(name: str, fingerprint: str, settings: TrainSettings, seed
     recipe = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
     key = hash_bytes(fingerprint.encode(), recipe.encode(), str(seed).encode(), code_fingerprint().encode())[:16]
     folder = CHECKPOINT_FOLDER / name / key
-    for other in folder.parent.glob("*"):
-        if other != folder:
-            shutil.rmtree(other)
-    folder.mkdir(parents=True, exist_ok=True)
+    if rank() == 0:
+        for other in folder.parent.glob("*"):
+            if other != folder:
+                shutil.rmtree(other)
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def placement(hardware: Hardware) -> dict[str, Any]:
+    """What Trainer takes to run where `hardware` says, or in the processes that torchrun has started."""
+    devices, nodes = hardware.devices, hardware.nodes
+    if launched():
+        devices, nodes = processes_per_machine(), world_size() // processes_per_machine()
+    accelerators = 0 if hardware.accelerator == "cpu" else torch.cuda.device_count()
+    per_node = max(1, accelerators) if devices in ("auto", -1, "-1") else int(devices)
+    strategy = hardware.strategy
+    if strategy == "auto" and per_node * nodes > 1:
+        strategy = "ddp_find_unused_parameters_true"  # encoders have poolers that nothing here reads
+    # Torch has no synchronised batch norm for CPUs, where each process takes the statistics of its own share.
+    return {
+        "devices": devices,
+        "num_nodes": nodes,
+        "strategy": strategy,
+        "sync_batchnorm": accelerators > 0 and per_node * nodes > 1,
+    }
 
 
 def code_fingerprint() -> str:
@@ -278,8 +312,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write beside the target, then replace it."""
-        with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)  # given a path it would not say that the disk is full
 
 
 class SeedEachEpoch(Callback):
@@ -366,6 +400,7 @@ class EpochLog(Callback):
                 f"the loss is {loss} at step {step} of epoch {trainer.current_epoch}; try a lower lr or gradient_clip"
             )
         if self.every_n_steps > 0 and step % self.every_n_steps == 0:
+            loss = float(sum_over_processes(outputs["loss"].detach())) / trainer.world_size
             self.step_losses.append((step, loss))
             self._write_step(step, loss)
 

@@ -1,6 +1,7 @@
 """Recordings as samples at one rate, whatever file they come in."""
 
 import dataclasses
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import soundfile
 import soxr
 
 from src.common.errors import InputError
+from src.common.files import atomic_path
 
 RATE = 16_000  # samples a second, of everything after this module
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg", ".opus")
@@ -115,3 +117,11 @@ class AudioFolder:
         if len(found) > 1:
             raise InputError(f"{where}: utterance {utterance!r} could be any of {', '.join(map(str, found[:3]))}")
         return found[0]
+
+
+def write_flac(path: Path, samples: np.ndarray) -> None:
+    """Write samples (N,) in [-1, 1], louder ones cut, as FLAC of 16 bits at RATE; whole or not at all."""
+    encoded = io.BytesIO()  # libsndfile does not say that a disk is full
+    soundfile.write(encoded, np.clip(samples, -1, 1), RATE, format="FLAC", subtype="PCM_16")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from src.common.devices import torch_devices
-from src.common.files import write_json, write_text
+from src.common.files import write_checked_json, write_json, write_text
 from src.common.params import Hardware, load_section, load_value
 from src.common.seed import derive_seed, use_deterministic_kernels
 from src.common.stage import run_stage, timed
@@ -28,6 +29,7 @@ from src.deepfake.metrics import (
     bootstrap_interval,
     equal_error_rate,
     equal_error_threshold,
+    error_curve,
     fit_calibration,
     likelihood_ratio_cost,
     minimum_cost,
@@ -43,6 +45,7 @@ SCORES = Path("data/deepfake/scores")
 METRICS = Path("metrics/deepfake")
 SYSTEMS = ("detector", "baseline", "fused")
 HELD_OUT = ("dev", "eval")
+CURVE_POINTS = 500  # at most, of a curve of error rates
 
 
 def main() -> None:
@@ -70,8 +73,10 @@ def main() -> None:
                 write_scores(SCORES / f"{system}-{split}.txt", corpora[split], scores[split][system])
         threshold = equal_error_threshold(scores["dev"]["detector"], corpora["dev"].spoof)
         decision = {"threshold": threshold, **vars(calibrations["detector"])}
-        write_json(MODELS / "decision.json", decision)
+        write_checked_json(MODELS / "decision.json", decision)
         write_json(METRICS / "evaluation.json", report)
+        for system in SYSTEMS:
+            write_curve(METRICS / f"curves/{system}.csv", scores["eval"][system], corpora["eval"].spoof)
         plot_det(METRICS / "det.png", {system: scores["eval"][system] for system in SYSTEMS}, corpora["eval"].spoof)
     log_report(report)
 
@@ -163,6 +168,15 @@ def write_scores(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
     columns = (corpus.table[name] for name in ("utterance", "attack", "key"))
     lines = [f"{name} {attack} {key} {score:.6f}" for name, attack, key, score in zip(*columns, scores, strict=True)]
     write_text(path, "\n".join(lines) + "\n")
+
+
+def write_curve(path: Path, scores: np.ndarray, spoof: np.ndarray) -> None:
+    """Write the error rates at every threshold, or at CURVE_POINTS of them, from the lowest on."""
+    curve = error_curve(scores, spoof)
+    points = np.unique(np.linspace(0, len(curve.miss) - 1, CURVE_POINTS).round().astype(int))
+    rates = {"false_alarm": curve.false_alarm, "miss": curve.miss, "detection": 1 - curve.false_alarm}
+    table = pd.DataFrame({name: values[points] for name, values in rates.items()})
+    write_text(path, table.to_csv(index=False, float_format="%.6g"))
 
 
 def log_report(report: "dict[str, Any]") -> None:

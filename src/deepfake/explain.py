@@ -20,7 +20,7 @@ from pydantic import Field
 from scipy.special import expit
 
 from src.common.devices import torch_devices
-from src.common.files import read_json, write_json
+from src.common.files import read_checked_json, write_json
 from src.common.params import Hardware, Section, load_section, load_value
 from src.common.seed import derive_seed, use_deterministic_kernels
 from src.common.stage import run_stage, timed
@@ -70,7 +70,7 @@ def main() -> None:
     device = torch_devices(hardware)[0]
     with timed(METRICS / "timing/explain.json"):
         detector, _ = load_detector(device=device)
-        decision = read_json(MODELS / "decision.json")
+        decision = read_checked_json(MODELS / "decision.json")
         calibration = Calibration(decision["scale"], decision["offset"])
         methods = make_methods(detector, device, seed)
         corpus, partial = read_corpus(PREPARED / "eval"), read_corpus(PARTIAL)

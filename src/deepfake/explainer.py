@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from src.common.processes import sum_over_processes
 from src.common.recipe import Fraction, TrainSettings
 
 QUERY = 32  # dimensions of q
@@ -167,9 +168,10 @@ class Explainer(nn.Module):
         plain = mask / mask.sum(1, keepdim=True)
         weighed = explanation.evidence.masked_fill(~mask, -torch.inf).softmax(1)
         for row, chosen, weights in ((NATURAL, ~spoof, plain), (SPOOF, spoof, weighed)):
-            if chosen.any():
-                mean = (weights[chosen, :, None] * F.normalize(explanation.queries[chosen], dim=-1)).sum(1).mean(0)
-                moved = (1 - rate) * self.prototypes[row] + rate * F.normalize(mean, dim=0)
+            total = (weights[chosen, :, None] * F.normalize(explanation.queries[chosen], dim=-1)).sum((0, 1))
+            total = sum_over_processes(total)  # (QUERY,); its length does not matter, only where it points
+            if total.any():
+                moved = (1 - rate) * self.prototypes[row] + rate * F.normalize(total, dim=0)
                 self.prototypes[row] = F.normalize(moved, dim=0)
 
 

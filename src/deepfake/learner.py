@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from src.common.processes import gather
 from src.common.schedule import warmup_schedule
 from src.common.seed import derive_seed
 from src.deepfake.augment import augment
@@ -80,7 +81,8 @@ class Learner(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log dev loss, dev EER, and what chooses the epoch."""
-        loss, rate = self.judge(self.dev_logits)
+        logits = {row: value for part in gather(self.dev_logits) for row, value in part.items()}
+        loss, rate = self.judge(logits)
         self.log("valid_loss", loss)
         self.log("dev_eer", rate)
         self.log("selection", rate + TIE * min(loss, 10.0))

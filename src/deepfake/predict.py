@@ -21,8 +21,9 @@ import torch
 from scipy.special import expit
 
 from src.common.errors import InputError
-from src.common.files import read_json
+from src.common.files import read_checked_json
 from src.common.prediction import prediction_devices
+from src.common.processes import in_turns
 from src.deepfake.audio import RATE, SILENCE, read_blocks
 from src.deepfake.detector import Detector
 from src.deepfake.explainer import MODES, Explainer
@@ -55,12 +56,15 @@ def predict(arguments: argparse.Namespace) -> "Iterator[dict[str, Any]]":
     device = prediction_devices(arguments.accelerator)[0]
     detector, _ = load_detector(arguments.models / DETECTOR.name, device)
     explainer = load_explainer(arguments.explainer, arguments.models)
-    decision = read_json(arguments.models / "decision.json")
-    for path in arguments.path:
+    decision = read_checked_json(arguments.models / "decision.json")
+
+    def judge_and_draw(path: Path) -> "dict[str, Any]":
         record, samples = judge(path, detector, explainer, decision, device, keep=arguments.plot is not None)
         if arguments.plot is not None:
             draw(arguments.plot / f"{path.stem}.png", path, samples, record)
-        yield record
+        return record
+
+    yield from in_turns(arguments.path, judge_and_draw)
 
 
 def judge(

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import soundfile
 from pydantic import Field
 
 from src.common.files import write_text
 from src.common.params import Hardware, Section, load_section, load_value
 from src.common.seed import derive_seed
 from src.common.stage import run_stage
-from src.deepfake.audio import RATE
+from src.deepfake.audio import write_flac
 from src.deepfake.protocols import SPLITS
 from src.deepfake.sample_voice import draw_speaker, draw_utterance
 
@@ -80,17 +79,17 @@ def write_utterance(row: int, split: str, number: int, params: SampleParams, see
     samples = draw_utterance(speaker, float(generator.uniform(*params.seconds)), generator)
     attacks = list(ATTACKS) if split == "eval" else list(KNOWN)
     chosen = [attacks[(row + shift) % len(attacks)] for shift in ((0, 3) if split == "eval" else (0,))]
-    lines = [write_flac(name, "-", "bonafide", samples, (seed, split, row))]
+    lines = [write_recording(name, "-", "bonafide", samples, (seed, split, row))]
     for attack in chosen:
         spoof = synthesise(ATTACKS[attack], samples, generator)
-        lines.append(write_flac(name, attack, "spoof", spoof, (seed, split, row)))
+        lines.append(write_recording(name, attack, "spoof", spoof, (seed, split, row)))
     return lines
 
 
-def write_flac(speaker: str, attack: str, key: str, samples: np.ndarray, where: "tuple[int, str, int]") -> str:
+def write_recording(speaker: str, attack: str, key: str, samples: np.ndarray, where: "tuple[int, str, int]") -> str:
     """Write a recording under a name that says nothing; returns its protocol line."""
     utterance = f"R{derive_seed(*where, attack):08x}"
-    soundfile.write(OUTPUT / "flac" / f"{utterance}.flac", np.clip(samples, -1, 1), RATE, subtype="PCM_16")
+    write_flac(OUTPUT / "flac" / f"{utterance}.flac", samples)
     return f"{speaker} {utterance} - {attack} {key}"
 
 

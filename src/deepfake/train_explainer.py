@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from src.common.errors import InputError
 from src.common.files import hash_bytes, hash_file, save_model
 from src.common.params import Hardware, load_section, load_value
+from src.common.processes import gather
 from src.common.schedule import warmup_schedule
 from src.common.seed import derive_seed, seed_everything, use_deterministic_kernels
 from src.common.stage import run_stage, timed
@@ -92,7 +93,8 @@ class Learner(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log dev loss and EER, and mean and spread of the importance of each class."""
-        found = {name: torch.cat(values) for name, values in self.collected.items()}
+        processes = gather(self.collected)
+        found = {name: torch.cat([value for part in processes for value in part[name]]) for name in self.collected}
         self.log("valid_loss", found["loss"].sum() / len(found["spoof"]))
         self.log("dev_eer", equal_error_rate(-found["logits"].numpy(), found["spoof"].numpy()))
         for name, chosen in (("bonafide", ~found["owner"]), ("spoof", found["owner"])):
@@ -157,7 +159,7 @@ def make_explainer(settings: ExplainerSettings, mode: Any, windows: Windows, spo
     inputs = int(np.prod(windows.values.shape[1:]))
     explainer = Explainer(inputs, settings.hidden, settings.dropout, settings.temperature, settings.smoothing, mode)
     pieces = [torch.from_numpy(windows.utterance(row)) for row in range(len(windows))]
-    explainer.start(pieces, torch.from_numpy(spoof))
+    explainer.start(pieces, torch.from_numpy(np.array(spoof)))
     return explainer
 
 

@@ -16,12 +16,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from src.common.errors import InputError
 from src.common.files import write_text
 from src.common.seed import derive_seed
-from src.deepfake.audio import EXTENSIONS, RATE, read_audio
+from src.deepfake.audio import EXTENSIONS, read_audio, write_flac
 from src.deepfake.vocoders import VOCODERS, synthesise
 
 MIN_SECONDS, MAX_SECONDS = 0.2, 600.0
@@ -75,7 +74,7 @@ def vocode_one(path: Path, folder: Path, out: Path, names: "list[str]", seed: in
         utterance = path.stem if name == "-" else f"{path.stem}-{name}"
         generator = np.random.default_rng(derive_seed(seed, "vocode", path.stem, name))
         made = samples if name == "-" else synthesise(name, samples, generator)
-        soundfile.write(out / "flac" / f"{utterance}.flac", np.clip(made, -1, 1), RATE, subtype="PCM_16")
+        write_flac(out / "flac" / f"{utterance}.flac", made)
         lines.append(f"{speaker} {utterance} - {name} {'bonafide' if name == '-' else 'spoof'}")
     return lines
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 
 from src.common.errors import InputError
-from src.common.files import write_json
+from src.common.files import write_checked_json, write_json, write_text
 from src.common.params import Hardware, load_section, load_value
 from src.common.seed import limit_threads
 from src.common.stage import run_stage
@@ -39,9 +40,12 @@ def main() -> None:
         out_of_fold = read_out_of_fold(len(folds))
         temperatures = cross_fitted_temperatures(out_of_fold, len(folds))
         report, curves = compare(out_of_fold, temperatures)
-    write_json(ENSEMBLE, {"folds": folds, "temperature": report["temperature"], "views": views})
+    write_checked_json(ENSEMBLE, {"folds": folds, "temperature": report["temperature"], "views": views})
     write_json(METRICS / "calibration.json", report)
     plot_reliability(METRICS / "reliability.png", curves)
+    for when, columns in curves.items():
+        bins = pd.DataFrame(dict(zip(("confidence", "accuracy", "pages"), columns, strict=True))).dropna()
+        write_text(METRICS / f"reliability/{when}.csv", bins.to_csv(index=False, float_format="%.6g"))
     logger.info(
         "temperature %.3f: ECE %.4f -> %.4f, NLL %.4f -> %.4f",
         *(report[key] for key in ("temperature", "ece_before", "ece_after", "nll_before", "nll_after")),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from src.common.errors import InputError
-from src.common.files import load_model, read_json, save_model
+from src.common.files import load_model, read_checked_json, save_model
 from src.common.params import parse_section
 from src.documents.augment import upright
 from src.documents.dataset import INFERENCE_BATCH
@@ -123,7 +123,7 @@ def load_ensemble(folder: Path = MODELS, device: str = "cpu") -> Ensemble:
     Raises:
         InputError: a file is missing or damaged, or the folds do not share classes and image size.
     """
-    description = read_json(folder / ENSEMBLE.name)
+    description = read_checked_json(folder / ENSEMBLE.name)
     folds = {fold: load_fold(fold_path(fold, folder), device) for fold in description["folds"]}
     kinds = {(model.classes, model.recipe.image_size) for model in folds.values()}
     if len(kinds) != 1:

@@ -24,6 +24,7 @@ from src.common.errors import InputError
 from src.common.files import read_npy, read_parquet, write_text
 from src.common.params import Hardware, load_section, load_value
 from src.common.prediction import prediction_devices
+from src.common.processes import in_turns, only_first_goes_on
 from src.common.seed import use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.documents.images import EXTENSIONS, cache_size, decode
@@ -49,7 +50,9 @@ def main() -> None:
         table = read_parquet(PREPARED_TEST / "pages.parquet")
         pages = read_npy(PREPARED_TEST / "images.npy")
         ensemble = load_ensemble(MODELS, torch_devices(hardware)[0])
-        blocks = [ensemble.probabilities(pages[start : start + BLOCK]) for start in range(0, len(pages), BLOCK)]
+        starts = range(0, len(pages), BLOCK)
+        blocks = list(in_turns(starts, lambda start: ensemble.probabilities(pages[start : start + BLOCK])))
+        only_first_goes_on()
         probabilities = np.concatenate([np.zeros((0, len(ensemble.classes))), *blocks])  # (N, C)
         submission, every = to_tables(table["id"].tolist(), probabilities, ensemble.classes, columns)
         write_text(METRICS / "submission.csv", submission.to_csv(index=False))
@@ -94,18 +97,21 @@ def predict_images(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     paths = list_images(arguments.path)
     ensemble = load_ensemble(arguments.models, prediction_devices(arguments.accelerator)[0])
     size = cache_size(ensemble.image_size)
-    for start in range(0, len(paths), BLOCK):
-        block = paths[start : start + BLOCK]
-        pages = np.stack([decode(path, size, MAX_MEGAPIXELS).pixels for path in block])
-        for path, row in zip(block, ensemble.probabilities(pages), strict=True):
-            best = int(row.argmax())
-            yield {
-                "path": str(path),
-                "target": ensemble.classes.targets[best],
-                "class_name": ensemble.classes.names[best],
-                "probability": round(float(row[best]), 6),
-                "probabilities": dict(zip(ensemble.classes.names, np.round(row, 6).tolist(), strict=True)),
-            }
+
+    def block_probabilities(block: "list[Path]") -> np.ndarray:
+        return ensemble.probabilities(np.stack([decode(path, size, MAX_MEGAPIXELS).pixels for path in block]))
+
+    blocks = [paths[start : start + BLOCK] for start in range(0, len(paths), BLOCK)]
+    rows = (row for block in in_turns(blocks, block_probabilities) for row in block)
+    for path, row in zip(paths, rows, strict=False):  # rows come to the first process alone
+        best = int(row.argmax())
+        yield {
+            "path": str(path),
+            "target": ensemble.classes.targets[best],
+            "class_name": ensemble.classes.names[best],
+            "probability": round(float(row[best]), 6),
+            "probabilities": dict(zip(ensemble.classes.names, np.round(row, 6).tolist(), strict=True)),
+        }
 
 
 def list_images(paths: "list[Path]") -> "list[Path]":

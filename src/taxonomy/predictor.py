@@ -12,7 +12,7 @@ from src.common.errors import InputError
 from src.common.files import load_model, read_json, read_npy
 from src.common.params import parse_section
 from src.taxonomy.decision import none_threshold, predict_sets
-from src.taxonomy.encoder import embed, open_encoder
+from src.taxonomy.encoder import embed, encoder_checksums, open_encoder
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.learner import Network
 from src.taxonomy.model import TaxonomyClassifier, consistent_probabilities
@@ -34,12 +34,13 @@ class Predictor:
 
     def __init__(self, path: Path, devices: Sequence[str]) -> None:
         tensors, metadata = load_model(path)
-        if not {"recipe", "hierarchy", "evidence_threshold"} <= metadata.keys():
+        if not {"recipe", "hierarchy", "evidence_threshold", "encoder"} <= metadata.keys():
             raise InputError(f"{path}: not a taxonomy classifier: its metadata holds {', '.join(metadata)}")
         self.recipe = parse_section(metadata["recipe"], Recipe, f"{path}: recipe")
         self.hierarchy = Hierarchy.from_dict(metadata["hierarchy"])
         self.evidence_threshold = float(metadata["evidence_threshold"])
-        self.devices = list(devices)
+        self.devices, self.encoder_files = list(devices), metadata["encoder"]
+        check_encoder(path.parent / "encoder", self.encoder_files)
         self.encoder = open_encoder(str(path.parent / "encoder"), self.recipe.max_tokens, self.devices[0])
         trained_encoder = any(name.startswith("encoder.") for name in tensors)
         classifier = make_classifier(
@@ -88,12 +89,36 @@ class Predictor:
 
     def metadata(self, threshold: float) -> dict[str, Any]:
         """What is saved beside the weights."""
-        return model_metadata(self.recipe, self.hierarchy, threshold)
+        return model_metadata(self.recipe, self.hierarchy, threshold, self.encoder_files)
 
 
-def model_metadata(recipe: Recipe, hierarchy: Hierarchy, threshold: float) -> dict[str, Any]:
-    """What makes saved weights usable: recipe, classes, and the evidence under which a text is about none of them."""
+def check_encoder(folder: Path, checksums: dict[str, str]) -> None:
+    """Refuse an encoder that is not the one a classifier was saved with.
+
+    Raises:
+        InputError: a file is missing, damaged or another one.
+    """
+    found = encoder_checksums(folder)
+    for name, checksum in checksums.items():
+        if name not in found:
+            raise InputError(f"{folder / name}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
+        if found[name] != checksum:
+            raise InputError(f"{folder / name}: does not match the checksum in the classifier: damaged, or another's")
+
+
+def model_metadata(
+    recipe: Recipe, hierarchy: Hierarchy, threshold: float, encoder_files: dict[str, str]
+) -> dict[str, Any]:
+    """What makes saved weights usable.
+
+    Args:
+        recipe: how they were made.
+        hierarchy: the classes.
+        threshold: evidence under which a text is about none of them.
+        encoder_files: checksums of the encoder beside them.
+    """
     return {
+        "encoder": encoder_files,
         "recipe": recipe.model_dump(mode="json"),
         "hierarchy": hierarchy.to_dict(),
         "evidence_threshold": threshold,

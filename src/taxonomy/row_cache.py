@@ -2,7 +2,7 @@
 
 The cache holds whole chunks in the order of the corpus, keyed by their texts and by whatever else decides the rows,
 not single rows: in another batch a row's last bits differ, and the same corpus must give the same bytes with a cache
-and without. A stage that was killed goes on after its last whole chunk.
+and without. A stage that was killed goes on after its last whole chunk, and several processes share the chunks.
 """
 
 import logging
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from src.common.files import hash_bytes, read_npy, write_npy
+from src.common.processes import rank, wait_for_all, world_size
 
 logger = logging.getLogger("reprise")
 
@@ -45,16 +46,17 @@ def cached_rows(
     from tqdm import tqdm
 
     folder = CACHE_FOLDER / kind / hash_bytes(settings.encode())[:16]
-    rows, found = np.empty((len(texts), width), dtype=np.float32), 0
-    with tqdm(total=len(texts), desc=f"{kind} {label}", unit="text", disable=None) as progress:
-        for start in range(0, len(texts), chunk):
-            part = list(texts[start : start + chunk])
-            path = folder / f"{hash_bytes(*(text.encode() for text in part))}.npy"
-            if path.exists():
-                found += len(part)
-            else:
+    parts = [list(texts[start : start + chunk]) for start in range(0, len(texts), chunk)]
+    paths = [folder / f"{hash_bytes(*(text.encode() for text in part))}.npy" for part in parts]
+    found = sum(len(part) for part, path in zip(parts, paths, strict=True) if path.exists())
+    with tqdm(total=len(texts), desc=f"{kind} {label}", unit="text", disable=None if rank() == 0 else True) as progress:
+        for number, (part, path) in enumerate(zip(parts, paths, strict=True)):
+            if number % world_size() == rank() % world_size() and not path.exists():
                 write_npy(path, compute(part).astype(np.float32, copy=False))
-            rows[start : start + len(part)] = read_npy(path)
             progress.update(len(part))
+    wait_for_all()
+    rows = np.empty((len(texts), width), dtype=np.float32)
+    for number, path in enumerate(paths):
+        rows[number * chunk : (number + 1) * chunk] = read_npy(path)
     logger.info("%s of %d %s texts, %d of them from the cache", kind, len(texts), label, found)
     return rows

@@ -26,6 +26,7 @@ from torch import Tensor
 from src.common.devices import torch_devices
 from src.common.files import hash_bytes, hash_file, read_parquet, save_model
 from src.common.params import Hardware, Section, load_section, load_value
+from src.common.processes import gather
 from src.common.seed import derive_seed, seed_everything, use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.common.training import fit
@@ -141,7 +142,7 @@ class SelfLearner(Learner):
         self.predicted_after: int | None = None
         self.targets = torch.empty(0)  # (N, C)
         self.labels_before = np.empty(0)
-        self._logits: list[Tensor] = []
+        self._logits: dict[int, Tensor] = {}  # (C,) by document
 
     def start_from(self, probabilities: np.ndarray) -> None:
         """Take predictions (N, C) for all documents, made before the first iteration."""
@@ -169,7 +170,7 @@ class SelfLearner(Learner):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Predict."""
-        self._logits.append(self.network(batch[0]).float())
+        self._keep(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Judge the predictions for all documents."""
@@ -203,15 +204,20 @@ class SelfLearner(Learner):
         loader: Any = self.trainer.val_dataloaders
         with torch.random.fork_rng(devices=[]):  # a loader draws a seed, which would shift what the iteration draws
             for batch in loader:
-                documents = self.transfer_batch_to_device(batch, self.device, 0)[0]
-                self._logits.append(self.network(documents).float())
+                self._keep(self.transfer_batch_to_device(batch, self.device, 0))
         self.network.train()
         return self._gather()
 
+    def _keep(self, batch: Any) -> None:
+        documents, rows = batch
+        self._logits.update(zip(rows.tolist(), self.network(documents).float().cpu(), strict=True))
+
     def _gather(self) -> np.ndarray:
-        probabilities = class_probabilities(torch.cat(self._logits), self.hierarchy, self.loss)
+        """Probabilities (N, C) of all documents, from the logits that the processes have."""
+        logits = {row: own for part in gather(self._logits) for row, own in part.items()}
         self._logits.clear()
-        return probabilities.cpu().numpy()
+        in_order = torch.stack([logits[row] for row in range(len(logits))]).to(self.device)
+        return class_probabilities(in_order, self.hierarchy, self.loss).cpu().numpy()
 
 
 def paper_targets(probabilities: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ import numpy as np
 from src.common.devices import torch_devices
 from src.common.files import new_npy, read_json, read_npy, read_parquet, write_json, write_npy
 from src.common.params import Hardware, Section, load_section
+from src.common.processes import only_first_goes_on
 from src.common.seed import use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.taxonomy.class_texts import class_texts, mean_per_class
@@ -59,14 +60,18 @@ def main() -> None:
     texts = {split: read_parquet(PREPARED / f"{split}.parquet")["text"].tolist() for split in SPLITS}
     with timed(TIMING) as figures:
         documents, classes = embed_all(texts, hierarchy, section, torch_devices(hardware))
+        entailed = None
+        if section.scorer == "entailment":
+            entailed = score_entailment(texts, hierarchy, section, torch_devices(hardware))
+        only_first_goes_on()
         for split in SPLITS:
             write_npy(EMBEDDINGS / f"{split}.npy", documents[split])
+            if entailed is not None:
+                write_npy(SIMILARITY / f"{split}.npy", entailed[split])
+            else:
+                score_embeddings(split, documents[split], classes)
         write_npy(EMBEDDINGS / "classes.npy", classes)
         write_json(EMBEDDINGS / "encoder.json", {"encoder": section.encoder, "max_tokens": section.max_tokens})
-        if section.scorer == "entailment":
-            score_entailment(texts, hierarchy, section, torch_devices(hardware))
-        else:
-            score_embeddings(documents, classes)
         figures["documents"] = sum(len(own) for own in texts.values())
     statistics = {split: matrix_statistics(read_npy(SIMILARITY / f"{split}.npy")) for split in SPLITS}
     write_json(METRICS, {"scorer": section.scorer, **statistics["train"], "test": statistics["test"]})
@@ -84,19 +89,18 @@ def embed_all(
     return documents, mean_per_class(embed(encoder, flat, section.batch_size, devices, "class"), names)
 
 
-def score_embeddings(documents: dict[str, np.ndarray], classes: np.ndarray) -> None:
-    """Write the cosines of each split, block by block."""
-    for split, rows in documents.items():
-        with new_npy(SIMILARITY / f"{split}.npy", (len(rows), len(classes)), "float32") as matrix:
-            for start in range(0, len(rows), BLOCK):
-                block = slice(start, start + BLOCK)
-                matrix[block] = rows[block] @ classes.T
+def score_embeddings(split: str, documents: np.ndarray, classes: np.ndarray) -> None:
+    """Write the cosines of a split's documents (N, D) with the classes (C, D), block by block."""
+    with new_npy(SIMILARITY / f"{split}.npy", (len(documents), len(classes)), "float32") as matrix:
+        for start in range(0, len(documents), BLOCK):
+            block = slice(start, start + BLOCK)
+            matrix[block] = documents[block] @ classes.T
 
 
 def score_entailment(
     texts: dict[str, list[str]], hierarchy: Hierarchy, section: SimilaritySection, devices: list[str]
-) -> None:
-    """Write P(entailment) of each split, NaN where the search never met a pair."""
+) -> dict[str, np.ndarray]:
+    """P(entailment) of each split, (N, C), NaN where the search never met a pair."""
     from src.taxonomy.encoder import model_fingerprint
     from src.taxonomy.entailment import open_cross_encoder, pair_scorer, search_scores
     from src.taxonomy.row_cache import cached_rows
@@ -105,8 +109,8 @@ def score_entailment(
     hypotheses = [section.hypothesis.format(name=name) for name in hierarchy.names]
     score = pair_scorer(model, entailment, section.batch_size, devices)
     settings = json.dumps([model_fingerprint(model), section.batch_size, hypotheses, hierarchy.to_dict()])
-    for split, own in texts.items():
-        rows = cached_rows(
+    return {
+        split: cached_rows(
             "entailment",
             settings,
             own,
@@ -115,7 +119,8 @@ def score_entailment(
             chunk=ENTAILMENT_CHUNK,
             label=split,
         )
-        write_npy(SIMILARITY / f"{split}.npy", rows)
+        for split, own in texts.items()
+    }
 
 
 def matrix_statistics(matrix: np.ndarray) -> dict[str, Any]:

@@ -19,12 +19,13 @@ from src.common.devices import torch_devices
 from src.common.errors import InputError
 from src.common.files import hash_bytes, hash_file, read_json, read_npy, read_parquet, save_model
 from src.common.params import Hardware, load_section, load_value
+from src.common.processes import rank
 from src.common.recipe import read_recipe
 from src.common.seed import derive_seed, seed_everything, use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.common.training import fit
 from src.common.weights import load_weights
-from src.taxonomy.encoder import embed, open_encoder, save_encoder
+from src.taxonomy.encoder import embed, encoder_checksums, open_encoder, save_encoder
 from src.taxonomy.hierarchy import Hierarchy
 from src.taxonomy.learner import Learner, Network, core_labels, make_loaders, unfreeze_last_layers
 from src.taxonomy.predictor import made_by, make_classifier, model_metadata, training_threshold
@@ -53,7 +54,8 @@ def main() -> None:
     with timed(TIMING) as figures:
         seed_everything(derive_seed(seed, "taxonomy-train"))
         encoder = open_recipe_encoder(recipe, hardware)
-        save_encoder(encoder, MODELS / "encoder")
+        if rank() == 0:
+            save_encoder(encoder, MODELS / "encoder")
         texts = read_parquet(PREPARED / "train.parquet")["text"].tolist()
         embeddings = training_embeddings(recipe, encoder, texts, hardware)
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
@@ -78,7 +80,7 @@ def main() -> None:
         if network.encoder is not None:
             embeddings = embed(network.encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
         threshold = training_threshold(network, embeddings, recipe, hierarchy)
-        metadata = model_metadata(recipe, hierarchy, threshold)
+        metadata = model_metadata(recipe, hierarchy, threshold, encoder_checksums(MODELS / "encoder"))
         save_model(MODELS / "classifier.safetensors", network.state_dict(), metadata)
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()

@@ -1,0 +1,136 @@
+"""Two processes under torchrun against one: trainings, scoring and prediction."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from src.common.files import load_model
+from tests.stage_files import digests, read
+from tests.system.workspaces import TRAININGS, copy, make, run, start, torchrun
+
+pytestmark = pytest.mark.system
+
+# Without the draws that depend on the process, two processes and one differ by the order of their sums alone.
+PLAIN: dict[str, dict[str, Any]] = {
+    "taxonomy": {"taxonomy.recipes.minilm.dropout": 0.0, "taxonomy.sample.train_documents": 160},
+    "documents": {
+        "documents.recipes.quick.model": "test_vit",  # layer norm: batch norm sees each process's share alone
+        "documents.recipes.quick.model_options": {"img_size": 32},
+        "documents.recipes.quick.orientation": "fixed",
+        "documents.recipes.quick.augmentation": "none",
+        "documents.recipes.quick.lr": 2e-3,
+        "documents.recipes.quick.epochs": 20,
+    },
+    "deepfake": {
+        "deepfake.sample.train_utterances": 16,
+        "deepfake.recipes.small.crop_seconds": [2.0, 2.0],  # longer than the recordings: always the whole
+        "deepfake.recipes.small.partial_spoofs": 0.0,
+        "deepfake.recipes.small.dropout": 0.0,
+        "deepfake.explainer.dropout": 0.0,
+    },
+}
+OUTPUTS = {
+    "taxonomy-train": "models/taxonomy/classifier.safetensors",
+    "taxonomy-self-train": "models/taxonomy/self_trained.safetensors",
+    "documents-train": "models/documents/fold-1.safetensors",
+    "deepfake-detector": "models/deepfake/detector.safetensors",
+    "deepfake-explainer": "models/deepfake/explainer-ema.safetensors",
+}
+METRICS = {
+    "taxonomy-train": "metrics/taxonomy/train/metrics.json",
+    "taxonomy-self-train": "metrics/taxonomy/self_train/metrics.json",
+    "documents-train": "metrics/documents/fold-1/metrics.json",
+    "deepfake-detector": "metrics/deepfake/detector/metrics.json",
+    "deepfake-explainer": "metrics/deepfake/explainer-ema/metrics.json",
+}
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory, encoder_folder):
+    """Folders in which one process has run everything."""
+    return {task: make(tmp_path_factory.mktemp(task), encoder_folder, task, changes) for task, changes in PLAIN.items()}
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_two_processes_train_what_one_does(training, single, tmp_path):
+    folder = copy(single[training.split("-")[0]], tmp_path / "two")
+    before, timing = set(digests(str(folder))), read(str(folder / METRICS[training]))
+    shutil.rmtree((folder / METRICS[training]).parent)
+    (folder / OUTPUTS[training]).unlink()
+    output = torchrun(TRAININGS[training], folder)
+    assert output.count("exit code 0") == 1, "one process speaks"
+    assert output.count("epoch 1/") == 1
+    after = {path for path in digests(str(folder)) if ".checkpoints" not in path and not path.endswith(".1.log")}
+    assert after == {path for path in before if ".checkpoints" not in path}, "the same files, each written once"
+    figures = read(str(folder / METRICS[training]))
+    assert figures.keys() == timing.keys()
+    for name, value in figures.items():
+        assert math.isclose(value, timing[name], rel_tol=2e-3, abs_tol=2e-3), f"{name}: {value}, alone {timing[name]}"
+    (tensors, _), (expected, _) = (
+        load_model(folder / OUTPUTS[training]),
+        load_model(single[training.split("-")[0]] / OUTPUTS[training]),
+    )
+    for name, tensor in expected.items():
+        assert np.allclose(tensors[name], tensor, atol=5e-3), name
+
+
+def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_path, encoder_folder):
+    changes = PLAIN["taxonomy"] | {"taxonomy.sample.train_documents": 2500}  # three chunks
+    folder = make(tmp_path / "big", encoder_folder, "taxonomy", changes, ["sample", "prepare", "similarity"])
+    outputs = ("data/taxonomy/embeddings", "data/taxonomy/similarity", "metrics/taxonomy")
+    alone = digests(*(str(folder / name) for name in outputs))
+    for name in (".cache", *outputs):
+        shutil.rmtree(folder / name)
+    (folder / "metrics/taxonomy").mkdir()
+    run("src.taxonomy.prepare", folder)
+    torchrun("src.taxonomy.similarity", folder)
+    assert digests(*(str(folder / name) for name in outputs)) == alone
+
+
+def test_predictions_of_two_processes_are_those_of_one(single, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"d{number}\ta fine lens and tripod, {number} of them\n" for number in range(2100)))
+    commands = {
+        "taxonomy": f"src.taxonomy.predict --file {texts}",
+        "documents": "src.documents.predict data/documents/sample/test data/documents/sample/train",
+        "deepfake": "src.deepfake.predict --explainer ema "
+        + " ".join(sorted(str(path) for path in (single["deepfake"] / "data").rglob("*.flac"))[:5]),
+    }
+    run("src.deepfake.evaluate", single["deepfake"])  # the explainers' other modes are not needed for it
+    for task, command in commands.items():
+        alone = json_lines(run(command, single[task]))
+        together = json_lines(torchrun(command, single[task]))
+        assert len(alone) > 2
+        assert together == alone, task
+
+
+def json_lines(output: str) -> list[Any]:
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def test_a_mistake_ends_all_processes_with_its_line(single, tmp_path):
+    folder = copy(single["taxonomy"], tmp_path / "broken")
+    (folder / "models/taxonomy/recipe.yaml").unlink()
+    process = start(f"torch.distributed.run --standalone --nproc-per-node 2 -m {TRAININGS['taxonomy-train']}", folder)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "models/taxonomy/recipe.yaml: no such file" in output
+
+
+def test_the_trainers_own_launcher_makes_as_many_processes_as_hardware_says(single, tmp_path):
+    folder = copy(single["taxonomy"], tmp_path / "devices")
+    text = (folder / "params.yaml").read_text()
+    assert "devices: auto" in text
+    (folder / "params.yaml").write_text(text.replace("devices: auto", "devices: 2"))
+    (folder / OUTPUTS["taxonomy-train"]).unlink()
+    output = run(TRAININGS["taxonomy-train"], folder)
+    assert output.count("epoch 1/") == 1
+    expected = read(str(single["taxonomy"] / METRICS["taxonomy-train"]))
+    figures = read(str(folder / METRICS["taxonomy-train"]))
+    assert figures["valid_loss"] == pytest.approx(expected["valid_loss"], abs=2e-3)
+    assert Path(folder / ".logs/taxonomy-train.1.log").exists()

@@ -1,0 +1,85 @@
+"""Folders in which a task's stages run as processes of their own, on tiny samples: as DVC starts them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT, tiny_params, write_params
+
+STAGES: dict[str, list[str]] = {
+    "taxonomy": ["sample", "prepare", "similarity", "core_classes", "recipe", "train", "self_train", "evaluate"],
+    "documents": ["sample", "recipe", "prepare", "train 0", "train 1", "calibrate", "predict", "evaluate"],
+    "deepfake": ["sample", "recipe", "prepare", "train_detector", "windows", "train_explainer ema"],
+}
+TRAININGS = {
+    "taxonomy-train": "src.taxonomy.train",
+    "taxonomy-self-train": "src.taxonomy.self_train",
+    "documents-train": "src.documents.train 1",
+    "deepfake-detector": "src.deepfake.train_detector",
+    "deepfake-explainer": "src.deepfake.train_explainer ema",
+}
+
+
+def environment() -> dict[str, str]:
+    """The variables of a stage's process: the project's modules, whatever the folder, and this interpreter first."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def start(command: str, folder: Path, **options: Any) -> "subprocess.Popen[str]":
+    """Start `python -m command` in a folder; its output is kept."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *command.split()],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def run(command: str, folder: Path) -> str:
+    """Run `python -m command` to its good end, and return what it printed."""
+    process = start(command, folder)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return output
+
+
+def torchrun(command: str, folder: Path, processes: int = 2) -> str:
+    """Run `torchrun -m command` in several processes on this machine."""
+    return run(f"torch.distributed.run --standalone --nproc-per-node {processes} -m {command}", folder)
+
+
+def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages: Iterable[str] | None = None) -> Path:
+    """Run a task's stages, all of them or those that are named, with changed parameters.
+
+    Args:
+        folder: where.
+        encoder: the tiny text encoder.
+        task: whose stages.
+        changes: dotted keys of params.yaml and their values.
+        stages: as in STAGES.
+    """
+    params = tiny_params(encoder)
+    for key, value in changes.items():
+        *sections, leaf = key.split(".")
+        place = params
+        for section in sections:
+            place = place[section]
+        place[leaf] = value
+    write_params(folder, params)
+    for stage in STAGES[task] if stages is None else stages:
+        run(f"src.{task}.{stage}", folder)
+    return folder
+
+
+def copy(folder: Path, target: Path) -> Path:
+    """Copy a folder, so that what is done to one leaves the other as it is."""
+    shutil.copytree(folder, target)
+    return target
