@@ -66,6 +66,7 @@ def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages
         changes: dotted keys of params.yaml and their values.
         stages: as in STAGES.
     """
+    folder.mkdir(exist_ok=True)
     params = tiny_params(encoder)
     for key, value in changes.items():
         *sections, leaf = key.split(".")
