@@ -1,9 +1,11 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help env repro documents documents-folds doctor test check bench lock clean
+.PHONY: help env repro documents documents-folds doctor test test-system test-s3 check current verify bench pr-report pr-comment
+.PHONY: report remote audit lock clean
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
+BASE ?= main
 BIN := .venv/bin
 # Bytecode makes imports three times faster, and every stage is a process of its own.
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,12 +44,46 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 	$(BIN)/python -m src.common.doctor
 
 test: env  ## run the tests
-	$(BIN)/pytest -n 2 -m "not benchmark"
+	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
 
-check: env  ## lint, format and type checks
+test-system: env  ## kill stages, fill disks, share work between processes, open the report in a browser
+	$(BIN)/pytest -n 2 -m system tests/system
+
+test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
+	$(BIN)/pytest -m s3 -s tests/system
+
+check: env  ## lint, format and type checks; the workflows too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+current: env  ## fail where dvc.lock is behind the code
+	$(BIN)/python -m src.common.current
+
+verify: env  ## compute everything anew in a fresh clone, and compare with what is committed
+	$(BIN)/python -m src.common.verify
+
+pr-report: env  ## markdown for a pull request, against BASE (main)
+	@$(BIN)/python -m src.common.pull_request $(BASE)
+
+# The comment is edited in place; without a pull request (a fork's token may not comment) there is the summary alone.
+pr-comment: env  ## the same as the job's summary and as the one comment of PULL_REQUEST
+	@$(MAKE) --no-print-directory pr-report >pr-report.md; status=$$?; \
+	cat pr-report.md >>"$${GITHUB_STEP_SUMMARY:-/dev/stdout}"; \
+	if [ -n "$(PULL_REQUEST)" ]; then \
+		gh pr comment "$(PULL_REQUEST)" --edit-last --create-if-none --body-file pr-report.md || status=1; \
+	fi; exit $$status
+
+report: env  ## write report.html, one page that needs no network; changes are against BASE (main)
+	$(BIN)/python -m src.report.build --base $(BASE)
+
+remote: env  ## set the remote: make remote URL=s3://bucket/path [ENDPOINT=http://...]
+	$(BIN)/python -m src.common.remote $(URL) $(if $(ENDPOINT),--endpoint $(ENDPOINT))
+
+audit: env  ## check every object on the remote against dvc.lock
+	$(BIN)/python -m src.common.audit $(if $(DELETE),--delete)
 
 bench: env  ## measure speed, as ratios in one run
 	$(BIN)/pytest -m benchmark -s tests/benchmarks

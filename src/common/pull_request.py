@@ -69,11 +69,12 @@ def dvc_diff(kind: str, base: str) -> str:
     Raises:
         InputError: DVC failed.
     """
-    command = ["dvc", kind, "diff", "--md", base]
+    command = ["dvc", kind, "diff", "--md", base[:12]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"{' '.join(command)}: {' '.join(done.stderr.split())}")
-    return done.stdout.strip() or f"No change of {'parameters' if kind == 'params' else kind}."
+    rows = done.stdout.strip().splitlines()[2:]  # without header and ruler
+    return done.stdout.strip() if rows else f"No change of {'parameters' if kind == 'params' else kind}."
 
 
 def describe_stages(base: str) -> str:
