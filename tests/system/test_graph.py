@@ -1,0 +1,169 @@
+"""What `dvc repro` runs after a change, against what the sources say it has to run.
+
+Every leaf of params.yaml, every module and every kind of input file is changed, one after the other, in a small copy.
+The expected stages come from the imports, from what the sources read of params.yaml, and from the files that pass from
+stage to stage; dvc.yaml's own lists of modules and parameters are not asked.
+"""
+
+import ast
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, read_params
+from tests.import_closure import closure
+from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, other
+
+pytestmark = pytest.mark.system
+
+UNTRACKED = ("hardware", "sweep")  # where stages run, and what a search tries: no result depends on them
+OTHER_RECIPES = {"taxonomy.recipe": "bert-base", "documents.recipe": "scratch", "deepfake.recipe": "conformer-tcm"}
+
+
+class Truth:
+    """What has to run, worked out from the sources."""
+
+    def __init__(self, graph: SmallGraph) -> None:
+        self.graph = graph
+        self.scripts = {name: ROOT / script_of(stage["cmd"]) for name, stage in graph.stages.items()}
+        self.modules = {name: {str(p.relative_to(ROOT)) for p in closure(path)} for name, path in self.scripts.items()}
+        self.read = {name: keys_read(path) for name, path in self.scripts.items()}
+
+    def of_module(self, module: str) -> set[str]:
+        return self.downstream({name for name, own in self.modules.items() if module in own})
+
+    def of_leaf(self, leaf: str) -> set[str]:
+        task, _, rest = leaf.partition(".")
+        if task in UNTRACKED:
+            return set()
+        direct = {name for name, keys in self.read.items() if any(under(leaf, key) for key in keys)}
+        if task == "train":
+            open_in = {f"recipe@{task}" for task in TASKS if self.chosen(task).get(rest) is None}
+            return self.downstream(direct | {f"recipe@{task}" for task in TASKS}, open_in, rest)
+        if rest.startswith("recipe"):
+            recipe = f"recipe@{task}"
+            chosen = rest == "recipe" or rest.startswith(f"recipes.{self.graph.params[task]['recipe']}.")
+            return self.downstream(direct | {recipe}, {recipe} if chosen else set(), leaf.rsplit(".", 1)[-1])
+        return self.downstream(direct)
+
+    def of_file(self, path: str) -> set[str]:
+        readers = {name for name, stage in self.graph.stages.items() if any(under_path(path, d) for d in stage["deps"])}
+        return self.downstream(readers)
+
+    def chosen(self, task: str) -> dict[str, Any]:
+        params = self.graph.params[task]
+        return dict(params["recipes"][params["recipe"]])
+
+    def downstream(
+        self, direct: set[str], changed_recipes: AbstractSet[str] = frozenset(), key: str | None = None
+    ) -> set[str]:
+        """The stages, and all that take what they write.
+
+        A recipe stage that writes the same recipe passes nothing on; and one stage reads one key of it alone.
+        """
+        found, waiting = set(direct), list(direct)
+        while waiting:
+            name = waiting.pop()
+            recipe = name.startswith("recipe@")
+            if recipe and name not in changed_recipes:
+                continue
+            for other_name, stage in self.graph.stages.items():
+                takes = any(
+                    under_path(out, dep) or under_path(dep, out)
+                    for out in self.graph.stages[name]["outs"]
+                    for dep in stage["deps"]
+                )
+                keys = [k for out in self.graph.stages[name]["outs"] for k in stage["params"].get(out, [])]
+                if recipe and keys:
+                    takes |= key is None or key == "recipe" or key in keys
+                if takes and other_name not in found:
+                    found.add(other_name)
+                    waiting.append(other_name)
+        return found
+
+
+def script_of(command: str) -> Path:
+    return Path(command.split()[2].replace(".", "/")).with_suffix(".py")
+
+
+def keys_read(script: Path) -> set[str]:
+    """Keys of params.yaml that a stage's script gives to load_section and load_value."""
+    return {
+        str(call.args[0].value)
+        for call in ast.walk(ast.parse(script.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("load_section", "load_value")
+        and isinstance(call.args[0], ast.Constant)
+    } - {"hardware"}
+
+
+def under(leaf: str, key: str) -> bool:
+    return leaf == key or leaf.startswith(f"{key}.")
+
+
+def under_path(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    graph = SmallGraph(tmp_path_factory.mktemp("graph"))
+    assert graph.repro() == set(), "nothing is left to run"
+    return graph
+
+
+def groups() -> dict[str, list[str]]:
+    """Leaves by section, those last that other leaves' expectations hang on."""
+    found: dict[str, list[str]] = {}
+    for leaf in leaves(read_params()):
+        section, _, rest = leaf.partition(".")
+        found.setdefault(f"{section}.recipes" if rest.startswith("recipes.") else section, []).append(leaf)
+    for own in found.values():
+        own.sort(key=lambda leaf: leaf.endswith((".recipe", ".data")) or ".protocols." in leaf)
+    return found
+
+
+@pytest.mark.parametrize("group", groups())
+def test_a_parameter_reruns_what_reads_it(group, graph):
+    truth, wrong = Truth(graph), {}
+    for leaf in groups()[group]:
+        *sections, last = leaf.split(".")
+        place = graph.params
+        for section in sections:
+            place = place[section]
+        expected = truth.of_leaf(leaf)
+        assert expected or leaf.split(".")[0] in UNTRACKED, f"{leaf}: nothing reads it"
+        place[last] = OTHER_RECIPES.get(leaf) or other(place[last])
+        graph.write_params()
+        if (ran := graph.repro()) != expected:
+            wrong[leaf] = {"ran for nothing": ran - expected, "did not run": expected - ran}
+    assert wrong == {}
+
+
+MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.py") if path.name != "__init__.py")
+
+
+@pytest.mark.parametrize("package", sorted({Path(module).parent.name for module in MODULES}))
+def test_a_module_reruns_what_imports_it(package, graph):
+    truth, wrong = Truth(graph), {}
+    for module in (name for name in MODULES if Path(name).parent.name == package):
+        graph.append(module)
+        expected = truth.of_module(module)
+        if (ran := graph.repro()) != expected:
+            wrong[module] = {"ran for nothing": ran - expected, "did not run": expected - ran}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_input_file_reruns_what_reads_it(task, tmp_path):
+    graph = SmallGraph(tmp_path)
+    truth = Truth(graph)
+    for file in INPUTS[task]:
+        path = f"own/{task}/{file}"
+        graph.append(path)
+        expected = truth.of_file(path)
+        assert f"{task}-prepare" in expected
+        assert graph.repro() == expected, path
