@@ -8,10 +8,12 @@ from src.common.files import (
     hash_bytes,
     load_model,
     new_npy,
+    read_checked_json,
     read_json,
     read_npy,
     read_parquet,
     save_model,
+    write_checked_json,
     write_json,
     write_npy,
 )
@@ -89,3 +91,25 @@ def test_a_truncated_model_is_refused(tmp_path):
 
 def test_lists_of_parts_do_not_share_a_hash():
     assert len({hash_bytes(b"ab", b"c"), hash_bytes(b"a", b"bc"), hash_bytes(b"abc"), hash_bytes()}) == 4
+
+
+@pytest.mark.parametrize("reader", [load_model, read_checked_json])
+def test_every_flipped_byte_and_every_cut_is_refused(tmp_path, reader):
+    path, description = tmp_path / "file", {"recipe": {"lr": 0.1, "name": "é"}, "classes": ["a", "b"]}
+    if reader is load_model:
+        save_model(path, {"w": torch.arange(4.0)}, description)
+    else:
+        write_checked_json(path, description)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        for changed in (content[:place], content[:place] + bytes([content[place] ^ 0x04]) + content[place + 1 :]):
+            path.write_bytes(changed)
+            if changed.strip() == content.strip():
+                continue  # without its last line's end it says the same
+            with pytest.raises(InputError, match="file: "):
+                reader(path)
+
+
+def test_checked_values_come_back(tmp_path):
+    write_checked_json(tmp_path / "file", {"folds": [0, 1], "by_number": {"1": 0.5}})
+    assert read_checked_json(tmp_path / "file") == {"folds": [0, 1], "by_number": {"1": 0.5}}

@@ -41,11 +41,12 @@ INPUTS = {
     "deepfake": ["flac/one.flac", "train.txt", "dev.txt", "eval.txt"],
 }
 INTERPRETER = """#!{python} -IS
-import json, os, sys, uuid
+import json, os, sys, time, uuid
 from pathlib import Path
 stage, module = os.environ["DVC_STAGE"], sys.argv[2]
 with open("started.log", "a") as log:
     log.write(stage + "\\n")
+time.sleep(float(os.environ.get("STAGE_SECONDS", 0)))
 outputs = json.loads(Path({outputs!r}).read_text())[stage]
 for output in outputs:
     path = Path(output)
@@ -85,6 +86,7 @@ class SmallGraph:
         (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
         self.params = read_params()
         self.params["taxonomy"]["data"], self.params["documents"]["data"] = "own/taxonomy", "own/documents"
+        self.params["documents"]["folds"] = [0, 1]
         self.params["deepfake"]["data"] = "own/deepfake/flac"
         self.params["deepfake"]["protocols"] = {name: f"own/deepfake/{name}.txt" for name in ("train", "dev", "eval")}
         self.write_params()
@@ -118,6 +120,8 @@ class SmallGraph:
             with (
                 mock.patch("dvc.dvcfile.modify_yaml", modify_as_json),
                 mock.patch("ruamel.yaml.YAML.load", load_json),
+                mock.patch("dvc.rwlock.rwlock", return_value=contextlib.nullcontext()),  # nobody else is here
+                mock.patch("dvc.utils.strictyaml.validate", lambda data, *_, **__: data),  # _load_stages did
                 Repo() as repo,
             ):
                 repo.reproduce()

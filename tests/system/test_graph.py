@@ -120,7 +120,8 @@ def groups() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for leaf in leaves(read_params()):
         section, _, rest = leaf.partition(".")
-        found.setdefault(f"{section}.recipes" if rest.startswith("recipes.") else section, []).append(leaf)
+        part = ".".join(leaf.split(".")[:3]) if rest.startswith("recipes.") else section
+        found.setdefault(part, []).append(leaf)
     for own in found.values():
         own.sort(key=lambda leaf: leaf.endswith((".recipe", ".data")) or ".protocols." in leaf)
     return found

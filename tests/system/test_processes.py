@@ -69,6 +69,7 @@ def test_two_processes_train_what_one_does(training, single, tmp_path):
     assert after == {path for path in before if ".checkpoints" not in path}, "the same files, each written once"
     figures, tolerance = read(str(folder / METRICS[training])), TOLERANCES.get(training, 2e-3)
     assert figures.keys() == alone.keys()
+    figures.pop("best_epoch")  # of several that are all but equal
     for name, value in figures.items():
         assert value == pytest.approx(alone[name], rel=tolerance, abs=tolerance), name
 

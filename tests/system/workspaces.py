@@ -30,10 +30,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def start(command: str, folder: Path, **options: Any) -> "subprocess.Popen[str]":
-    """Start `python -m command` in a folder; its output is kept."""
+def start(command: "str | list[str]", folder: Path, **options: Any) -> "subprocess.Popen[str]":
+    """Start `python -m command` in a folder; its output is kept. A list's words are taken as they are."""
     return subprocess.Popen(
-        [sys.executable, "-m", *command.split()],
+        [sys.executable, "-m", *(command.split() if isinstance(command, str) else command)],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -43,7 +43,7 @@ def start(command: str, folder: Path, **options: Any) -> "subprocess.Popen[str]"
     )
 
 
-def run(command: str, folder: Path) -> str:
+def run(command: "str | list[str]", folder: Path) -> str:
     """Run `python -m command` to its good end, and return what it printed."""
     process = start(command, folder)
     output, _ = process.communicate()
@@ -75,8 +75,8 @@ def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages
             place = place[section]
         place[leaf] = value
     write_params(folder, params)
-    for stage in STAGES[task] if stages is None else stages:
-        run(f"src.{task}.{stage}", folder)
+    names = STAGES[task] if stages is None else stages
+    run(["tests.system.in_one_process", *(f"src.{task}.{name}" for name in names)], folder)
     return folder
 
 

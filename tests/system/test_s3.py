@@ -1,0 +1,318 @@
+"""Storage on a real S3 server: whole, killed, damaged, refused, and as fast as a plain copy."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.system.s3_server import KEY, SECRET, S3Server
+
+pytestmark = pytest.mark.s3
+
+BIN = Path(sys.executable).parent
+SMALL_FILES, SMALL_BYTES = 2000, 20_000
+LARGE_BYTES = 2**30
+JOBS = 16
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with tempfile.TemporaryDirectory(prefix="s3-") as folder:
+        server = S3Server(Path(folder))
+        try:
+            server.start()
+            server.add_user()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def client(server):
+    import boto3
+
+    names = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+    return boto3.client("s3", endpoint_url=server.endpoint, **names)
+
+
+@pytest.fixture
+def bucket(client, request):
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[:50].strip("-")
+    client.create_bucket(Bucket=name)
+    return name
+
+
+def environment(secret: str = SECRET) -> dict[str, str]:
+    keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1"}
+    names = {"PYTHONPATH": str(ROOT), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": "/nonexistent"}
+    identity = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return {**os.environ, **names, **keys, **identity}
+
+
+def call(folder: Path, *command: str, secret: str = SECRET) -> "subprocess.CompletedProcess[str]":
+    if command[0] == "python":
+        command = (sys.executable, *command[1:])
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(secret),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+
+
+def must(folder: Path, *command: str) -> str:
+    done = call(folder, *command)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
+    return done.stdout
+
+
+def set_remote(folder: Path, server: S3Server, bucket: str) -> None:
+    must(folder, "python", "-m", "src.common.remote", f"s3://{bucket}/dvc", "--endpoint", server.endpoint)
+
+
+@pytest.fixture
+def project(tmp_path, server, bucket) -> Path:
+    """A repository with a folder of many files and one large file, and a remote that is empty."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    must(folder, "git", "init", "--quiet")
+    must(folder, "dvc", "init", "--quiet")
+    make_files(folder / "many", 300, 20_000)
+    (folder / "large.bin").write_bytes(os.urandom(24 * 2**20))
+    must(folder, "dvc", "add", "--quiet", "many", "large.bin")
+    set_remote(folder, server, bucket)
+    must(folder, "git", "add", "-A")
+    must(folder, "git", "commit", "--quiet", "-m", "data")
+    return folder
+
+
+def make_files(folder: Path, count: int, size: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number:05d}.bin").write_bytes(os.urandom(size))
+
+
+def clone(project: Path, name: str = "clone") -> Path:
+    folder = project.parent / name
+    must(project.parent, "git", "clone", "--quiet", str(project), str(folder))
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = [*sorted((folder / "many").rglob("*")), folder / "large.bin"]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+def objects(client: Any, bucket: str) -> list[str]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def test_a_fresh_clone_pulls_and_has_nothing_to_run(tmp_path, server, bucket):
+    """The whole project, with what `make repro` has computed here."""
+    assert "up to date" in must(ROOT, "dvc", "status"), "run `make repro` first"
+    source = tmp_path / "source"
+    must(tmp_path, "git", "clone", "--quiet", str(ROOT), str(source))
+    must(source, "dvc", "config", "--local", "cache.dir", str(ROOT / ".dvc/cache"))
+    set_remote(source, server, bucket)
+    assert "verify = true" in (source / ".dvc/config").read_text()
+    must(source, "git", "commit", "--quiet", "-am", "remote")
+    must(source, "dvc", "push", "--quiet")
+    assert "0 missing or damaged" in must(source, "python", "-m", "src.common.audit")
+    fresh = tmp_path / "fresh"
+    must(tmp_path, "git", "clone", "--quiet", str(source), str(fresh))
+    must(fresh, "dvc", "pull", "--quiet")
+    assert "up to date" in must(fresh, "dvc", "repro")
+    for name, path in (
+        ("deepfake-detector", "detector.safetensors"),
+        ("taxonomy-encoder", "encoder/model.safetensors"),
+    ):
+        must(tmp_path, "dvc", "artifacts", "get", str(source), name, "--out", path.split("/")[0])
+        task = name.split("-")[0]
+        assert (tmp_path / path).read_bytes() == (ROOT / "models" / task / path).read_bytes()
+
+
+def test_a_killed_push_is_completed_by_the_next(project, client, bucket):
+    process = subprocess.Popen(["dvc", "push", "--jobs", "2"], cwd=project, env=environment(), start_new_session=True)
+    while len(objects(client, bucket)) < 40:
+        assert process.poll() is None, "it was over before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert call(project, "python", "-m", "src.common.audit").returncode == 1
+    must(project, "dvc", "push")
+    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    fresh = clone(project)
+    must(fresh, "dvc", "pull")
+    assert content(fresh) == content(project)
+
+
+@pytest.mark.parametrize("which", ["large.bin", "many/00007.bin", "many"])
+def test_a_damaged_object_is_refused_named_and_healed(which, project, client, bucket):
+    must(project, "dvc", "push")
+    key = key_of(project, which)
+    damaged = bytearray(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+    damaged[len(damaged) // 2] ^= 1
+    client.put_object(Bucket=bucket, Key=key, Body=bytes(damaged))
+    fresh = clone(project)
+    refused = call(fresh, "dvc", "pull")
+    assert refused.returncode != 0, refused.stdout
+    assert not (fresh / which).is_file(), "the damaged file was taken"
+    audit = call(project, "python", "-m", "src.common.audit")
+    assert audit.returncode == 1
+    assert f"{which}: object {bucket}/{key}: damaged" in audit.stdout
+    assert call(project, "python", "-m", "src.common.audit", "--delete").returncode == 1
+    must(project, "dvc", "push")
+    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    must(fresh, "dvc", "pull")
+    assert content(fresh) == content(project)
+
+
+def key_of(project: Path, path: str) -> str:
+    """The object of a tracked file, from the .dvc files and the listings alone."""
+    import hashlib
+
+    if path == "many":
+        text = (project / "many.dvc").read_text()
+        digest = next(line.split()[-1] for line in text.splitlines() if "md5:" in line)
+    else:
+        digest = hashlib.md5((project / path).read_bytes()).hexdigest()
+    return f"dvc/files/md5/{digest[:2]}/{digest[2:]}"
+
+
+def test_a_missing_object_of_a_folder_is_named(project, client, bucket):
+    must(project, "dvc", "push")
+    client.delete_object(Bucket=bucket, Key=key_of(project, "many/00100.bin"))
+    audit = call(project, "python", "-m", "src.common.audit")
+    assert audit.returncode == 1
+    assert "many/00100.bin" in audit.stdout
+    assert "missing" in audit.stdout
+    call(project, "python", "-m", "src.common.audit", "--delete")
+    must(project, "dvc", "push")
+    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+
+
+def test_what_cannot_work_says_why_and_loses_nothing(project, server, client, bucket):
+    before = content(project)
+    wrong_key = call(project, "dvc", "push", secret="wrong")
+    set_remote(project, server, "no-such-bucket")
+    no_bucket = call(project, "dvc", "push")
+    set_remote(project, server, bucket)
+    for done, reason in ((wrong_key, "SignatureDoesNotMatch"), (no_bucket, "bucket")):
+        assert done.returncode != 0
+        assert reason.lower() in done.stdout.lower(), done.stdout
+        assert "Traceback" not in done.stdout
+    audit = call(project, "python", "-m", "src.common.audit", secret="wrong")
+    assert audit.returncode == 1
+    assert "Traceback" not in audit.stdout, audit.stdout
+    assert content(project) == before
+    assert objects(client, bucket) == []
+
+
+def test_a_server_that_goes_down_halfway(project, server, client, bucket):
+    before = content(project)
+    process = subprocess.Popen(
+        ["dvc", "push", "--jobs", "2"],
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while len(objects(client, bucket)) < 40:
+        assert process.poll() is None, "it was over before the server went down"
+        time.sleep(0.02)
+    server.stop_gateway()
+    printed, _ = process.communicate(timeout=500)
+    assert process.returncode != 0
+    assert "ERROR" in printed
+    assert "Traceback" not in printed, printed
+    server.start_gateway()
+    must(project, "dvc", "push")
+    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    assert content(project) == before
+
+
+def test_credentials_are_kept_out_of_the_tracked_configuration(project, server):
+    refused = call(project, "python", "-m", "src.common.remote", "s3://key:secret@bucket/path")
+    assert refused.returncode == 1
+    assert "credentials do not belong" in refused.stdout
+    assert SECRET not in (project / ".dvc/config").read_text()
+
+
+def test_gc_shows_what_it_would_take_from_other_branches(project):
+    must(project, "dvc", "push")
+    must(project, "git", "checkout", "--quiet", "-b", "other")
+    (project / "large.bin").chmod(0o644)
+    (project / "large.bin").write_bytes(os.urandom(1000))
+    must(project, "dvc", "add", "--quiet", "large.bin")
+    must(project, "git", "commit", "--quiet", "-am", "another file")
+    must(project, "dvc", "push")
+    one_branch = must(project, "dvc", "gc", "--workspace", "--cloud", "--dry", "--force")
+    all_branches = must(project, "dvc", "gc", "--all-branches", "--cloud", "--dry", "--force")
+    assert one_branch != all_branches
+    assert "0 objects" in all_branches or "No unused" in all_branches, all_branches
+
+
+def test_it_is_nearly_as_fast_as_a_plain_copy(tmp_path, server, client, bucket):
+    """Prints the figures; run alone for figures that are to be kept."""
+    source = tmp_path / "source"
+    source.mkdir()
+    must(source, "git", "init", "--quiet")
+    must(source, "dvc", "init", "--quiet")
+    make_files(source / "many", SMALL_FILES, SMALL_BYTES)
+    with (source / "large.bin").open("wb") as file:
+        for _ in range(LARGE_BYTES // 2**24):
+            file.write(os.urandom(2**24))
+    must(source, "dvc", "add", "--quiet", "many", "large.bin")
+    set_remote(source, server, bucket)
+    figures: dict[str, dict[str, float]] = {}
+    for target in ("many", "large.bin"):
+        figures[target] = measure(source, tmp_path, client, bucket, target)
+    print(json.dumps(figures, indent=2))
+    for target, times in figures.items():
+        assert times["push"] <= 1.5 * times["boto3 upload"], target
+        assert times["pull"] <= 1.5 * times["boto3 download"], target
+
+
+def measure(source: Path, tmp_path: Path, client: Any, bucket: str, target: str) -> dict[str, float]:
+    """Seconds of DVC and of boto3, for one file or folder, up and down."""
+    files = sorted((source / target).rglob("*")) if (source / target).is_dir() else [source / target]
+    keys = [f"plain/{file.relative_to(source)}" for file in files]
+    landed = tmp_path / f"plain-{target}"
+    landed.mkdir()
+
+    def each(move: Any) -> float:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(JOBS) as pool:
+            list(pool.map(move, files, keys))
+        return time.perf_counter() - began
+
+    times = {"boto3 upload": each(lambda file, key: client.upload_file(str(file), bucket, key))}
+    times["push"] = timed(source, "dvc", "push", "--quiet", "--jobs", str(JOBS), target)
+    times["boto3 download"] = each(lambda file, key: client.download_file(bucket, key, str(landed / file.name)))
+    shutil.rmtree(source / ".dvc/cache")
+    shutil.rmtree(source / target) if (source / target).is_dir() else (source / target).unlink()
+    times["pull"] = timed(source, "dvc", "pull", "--quiet", "--jobs", str(JOBS), target)
+    return times
+
+
+def timed(folder: Path, *command: str) -> float:
+    began = time.perf_counter()
+    must(folder, *command)
+    return time.perf_counter() - began
