@@ -1,0 +1,138 @@
+"""Reports of changes, in a repository of two commits with the files that Reprise's own would have."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from src.common import current, pull_request, verify
+from src.common.errors import InputError
+from src.common.headlines import HEADLINES, compare, read_headlines
+from src.common.repository import base_of, file_at, look_up
+
+HEADLINE = "{task: toy, title: F1, file: metrics/toy.json, key: test.f1, better: %s, tolerance: 0.05}"
+PIPELINE = """
+stages:
+  score:
+    cmd: python score.py
+    deps: [src/score.py]
+    params: [rate]
+    metrics: [{metrics/toy.json: {cache: false}}]
+"""
+
+
+def git(*arguments: str) -> None:
+    names = ["-c", "user.name=test", "-c", "user.email=test"]
+    subprocess.run(["git", *names, *arguments], check=True, capture_output=True)
+
+
+def write(value: float, rate: float) -> None:
+    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": value}}))
+    Path("params.yaml").write_text(f"rate: {rate}\n")
+    Path("src/score.py").write_text(f"# {rate}\n")
+    subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
+
+
+@pytest.fixture
+def two_commits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet", "--initial-branch", "main")
+    subprocess.run(["dvc", "init", "--quiet"], check=True)
+    for folder in ("metrics", "src"):
+        Path(folder).mkdir()
+    HEADLINES.write_text(f"- {HEADLINE % 'higher'}\n- {(HEADLINE % 'lower').replace('title: F1', 'title: loss')}\n")
+    Path("dvc.yaml").write_text(PIPELINE)
+    write(0.5, 1.0)
+    git("add", "-A")
+    git("commit", "--quiet", "-m", "base")
+    git("checkout", "--quiet", "-b", "change")
+    write(0.6, 2.0)
+    git("commit", "--quiet", "-am", "change")
+
+
+def test_the_report_says_what_changed_and_which_way(two_commits, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["pull_request", "main"])
+    assert pull_request.main() == 0
+    printed = capsys.readouterr().out
+    assert "| toy | F1 (higher is better) | 0.5000 | 0.6000 | +0.1000 | 🟢 better |" in printed
+    assert "| toy | loss (lower is better) | 0.5000 | 0.6000 | +0.1000 | 🔴 worse |" in printed
+    assert "| `score` | code (1 files), parameters | 1 outputs differ |" in printed
+    assert "| params.yaml | rate    | 1.0" in printed
+    assert "test.f1" in printed
+    assert printed.index("### Headlines") < printed.index("### Stages") < printed.index("### All metrics")
+
+
+def test_without_changes_it_says_so(two_commits, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["pull_request", "HEAD"])
+    assert pull_request.main() == 0
+    printed = capsys.readouterr().out
+    assert "No stage was computed anew." in printed
+    assert "No change of parameters." in printed
+    assert "No change of metrics." in printed
+
+
+def test_a_stale_lock_is_said_first_and_fails(two_commits, monkeypatch, capsys):
+    assert current.main() == 0
+    Path("src/score.py").write_text("# newer\n")
+    monkeypatch.setattr("sys.argv", ["pull_request", "main"])
+    assert pull_request.main() == 1
+    assert "`dvc.lock` is behind the code: `score` would run" in capsys.readouterr().out
+    assert current.main() == 1
+    assert "dvc.lock is behind: score would run" in capsys.readouterr().out
+
+
+def test_an_unknown_base_is_one_line(two_commits, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["pull_request", "nowhere"])
+    assert pull_request.main() == 1
+    assert "nowhere" in capsys.readouterr().err
+    with pytest.raises(InputError, match="nowhere"):
+        base_of("nowhere")
+
+
+def test_the_base_is_where_the_branches_part(two_commits):
+    git("checkout", "--quiet", "main")
+    part = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    Path("other").write_text("x")
+    git("add", "-A")
+    git("commit", "--quiet", "-m", "main went on")
+    git("checkout", "--quiet", "change")
+    assert base_of("main") == part
+    assert look_up(file_at("main", Path("metrics/toy.json")), "test.f1") == 0.5
+    assert look_up(file_at("main", Path("nothing.json")), "test.f1") is None
+
+
+def test_verification_allows_what_is_tolerated(two_commits, capsys):
+    figures = Path("metrics/toy.json")
+    assert verify.report(Path()) == 0
+    assert "score                           1 of 1" in capsys.readouterr().out
+    figures.write_text(json.dumps({"test": {"f1": 0.64}}))
+    assert verify.report(Path()) == 0
+    figures.write_text(json.dumps({"test": {"f1": 0.66}}))
+    assert verify.report(Path()) == 1
+    assert "DIFFERS" in capsys.readouterr().out
+    figures.unlink()
+    assert verify.report(Path()) == 1, "a figure that is gone does not agree"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", r"headlines\.yaml: expected a list"),
+        ("- {task: toy}", r"headlines\.yaml: entry 1.*missing"),
+        (f"- {HEADLINE % 'bigger'}", r"headlines\.yaml: entry 1.*better"),
+    ],
+)
+def test_a_wrong_list_of_headlines_is_named(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    HEADLINES.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_headlines()
+
+
+def test_verdicts(two_commits):
+    higher, lower = compare("main")
+    assert (higher.verdict, lower.verdict) == ("better", "worse")
+    assert higher.difference == pytest.approx(0.1)
+    Path("metrics/toy.json").unlink()
+    assert compare("main")[0].verdict == "gone"
