@@ -1,6 +1,6 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help env repro documents documents-folds doctor test test-system test-s3 check current verify bench pr-report pr-comment
+.PHONY: help env repro taxonomy documents deepfake documents-folds doctor test test-system test-s3 check current verify bench pr-report pr-comment
 .PHONY: report remote audit lock clean
 
 PYTHON ?= python3
@@ -24,16 +24,23 @@ env: .venv/installed  ## make .venv from the locked requirements (hashes checked
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
 	@touch $@
 
-repro: documents-folds  ## run every stage whose inputs changed
+repro: taxonomy documents deepfake  ## run every stage whose inputs changed; with -j2 the tasks side by side
 	$(BIN)/dvc repro
+
+taxonomy: env  ## run the taxonomy task alone
+	$(BIN)/dvc repro taxonomy-evaluate
 
 documents: documents-folds  ## run the documents task alone
 	$(BIN)/dvc repro documents-evaluate
 
-# One fold is one thread's work: two of them fill two cores, where two threads on one fold gain a fifth.
+deepfake: env  ## run the deepfake task alone
+	$(BIN)/dvc repro deepfake-explain
+
+# One fold is one thread's work: two of them fill two cores, where two threads on one fold gain a fifth. Under
+# `make -jN` the folds share its N places with the other tasks.
 documents-folds: env
 	$(BIN)/dvc repro documents-prepare
-	@$(MAKE) --no-print-directory -j$(JOBS) $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | \
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | \
 		grep '^documents-train@') | grep -o '^documents-train@[0-9]*') env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
