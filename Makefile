@@ -54,7 +54,7 @@ test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
 
 test-system: env  ## kill stages, fill disks, share work between processes, open the report in a browser
-	$(BIN)/pytest -n 2 -m system tests/system
+	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
 
 test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
 	$(BIN)/pytest -m s3 -s tests/system

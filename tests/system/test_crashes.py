@@ -76,7 +76,12 @@ def remove_outputs(folder: Path, training: str) -> None:
     shutil.rmtree(metrics, ignore_errors=True)
 
 
-@pytest.mark.parametrize("training", TRAININGS)
+def grouped(*trainings: str) -> list[Any]:
+    """Tests of one training on one worker, which makes its folder once."""
+    return [pytest.param(training, marks=pytest.mark.xdist_group(training)) for training in trainings]
+
+
+@pytest.mark.parametrize("training", grouped(*TRAININGS))
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(training, workspaces, tmp_path):
     whole, seconds = workspaces(training)
     folder, draw = copy(whole, tmp_path / "broken"), random.SystemRandom()
@@ -144,7 +149,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("training", ["taxonomy-train", "documents-train", "deepfake-detector"])
+@pytest.mark.parametrize("training", grouped("taxonomy-train", "documents-train", "deepfake-detector"))
 @pytest.mark.parametrize("free", [16_384, 200_000])
 def test_a_full_disk_is_named_and_nothing_half_written_is_trusted(training, free, workspaces, small_disk):
     whole, _ = workspaces(training)

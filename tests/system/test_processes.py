@@ -56,7 +56,12 @@ def single(tmp_path_factory, encoder_folder):
     return functools.cache(lambda task: make(tmp_path_factory.mktemp(task), encoder_folder, task, PLAIN[task]))
 
 
-@pytest.mark.parametrize("training", TRAININGS)
+def grouped() -> list[Any]:
+    """Tests of one task on one worker, which makes its folder once."""
+    return [pytest.param(training, marks=pytest.mark.xdist_group(training.split("-")[0])) for training in TRAININGS]
+
+
+@pytest.mark.parametrize("training", grouped())
 def test_two_processes_train_what_one_does(training, single, tmp_path):
     folder = copy(single(training.split("-")[0]), tmp_path / "two")
     before, alone = set(digests(str(folder))), read(str(folder / METRICS[training]))
@@ -74,6 +79,7 @@ def test_two_processes_train_what_one_does(training, single, tmp_path):
         assert value == pytest.approx(alone[name], rel=tolerance, abs=tolerance), name
 
 
+@pytest.mark.xdist_group("taxonomy")
 def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_path, encoder_folder):
     changes = PLAIN["taxonomy"] | {"taxonomy.sample.train_documents": 2500}  # three chunks
     folder = make(tmp_path / "big", encoder_folder, "taxonomy", changes, ["sample", "prepare", "similarity"])
@@ -87,27 +93,28 @@ def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_pa
     assert digests(*(str(folder / name) for name in outputs)) == alone
 
 
-def test_predictions_of_two_processes_are_those_of_one(single, tmp_path):
-    texts = tmp_path / "texts.txt"
-    texts.write_text("".join(f"d{number}\ta fine lens and tripod, {number} of them\n" for number in range(2100)))
-    commands = {
-        "taxonomy": f"src.taxonomy.predict --file {texts}",
-        "documents": "src.documents.predict data/documents/sample/test data/documents/sample/train",
-        "deepfake": "src.deepfake.predict --explainer ema "
-        + " ".join(sorted(str(path) for path in (single("deepfake") / "data").rglob("*.flac"))[:5]),
-    }
-    run("src.deepfake.evaluate", single("deepfake"))  # the explainers' other modes are not needed for it
-    for task, command in commands.items():
-        alone = json_lines(run(command, single(task)))
-        together = json_lines(torchrun(command, single(task)))
-        assert len(alone) > 2
-        assert together == alone, task
+@pytest.mark.parametrize("task", [pytest.param(task, marks=pytest.mark.xdist_group(task)) for task in PLAIN])
+def test_predictions_of_two_processes_are_those_of_one(task, single, tmp_path):
+    folder, command = single(task), [f"src.{task}.predict"]
+    if task == "taxonomy":
+        texts = tmp_path / "texts.txt"
+        texts.write_text("".join(f"d{number}\ta fine lens and tripod, {number} of them\n" for number in range(2100)))
+        command += ["--file", str(texts)]
+    elif task == "documents":
+        command += ["data/documents/sample/test", "data/documents/sample/train"]
+    else:
+        run("src.deepfake.evaluate", folder)  # for its calibration
+        command += ["--explainer", "ema", *sorted(map(str, (folder / "data").rglob("*.flac")))[:5]]
+    alone = json_lines(run(command, folder))
+    assert len(alone) > 2
+    assert json_lines(torchrun(" ".join(command), folder)) == alone
 
 
 def json_lines(output: str) -> list[Any]:
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
+@pytest.mark.xdist_group("taxonomy")
 def test_a_mistake_ends_all_processes_with_its_line(single, tmp_path):
     folder = copy(single("taxonomy"), tmp_path / "broken")
     (folder / "models/taxonomy/recipe.yaml").unlink()
@@ -117,6 +124,7 @@ def test_a_mistake_ends_all_processes_with_its_line(single, tmp_path):
     assert "models/taxonomy/recipe.yaml: no such file" in output
 
 
+@pytest.mark.xdist_group("taxonomy")
 def test_the_trainers_own_launcher_makes_as_many_processes_as_hardware_says(single, tmp_path):
     folder = copy(single("taxonomy"), tmp_path / "devices")
     text = (folder / "params.yaml").read_text()
