@@ -21,6 +21,8 @@ Result = TypeVar("Result")
 
 PATIENCE = timedelta(days=7)  # the wait for a slower process; torchrun ends all when one of them dies
 
+_the_others_have_left = False
+
 
 class PartDone(BaseException):
     """This process has done its part of work whose results another one writes; ends a stage with exit code 0."""
@@ -32,8 +34,11 @@ def rank() -> int:
 
 
 def launched() -> bool:
-    """Whether torchrun started this process: all of them then run the whole stage, not its training alone."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
+    """Whether torchrun started this process beside others that are still there.
+
+    They run the whole stage, where those that Lightning itself starts join for its training alone.
+    """
+    return "TORCHELASTIC_RUN_ID" in os.environ and not _the_others_have_left
 
 
 def world_size() -> int:
@@ -47,13 +52,16 @@ def processes_per_machine() -> int:
 
 
 def only_first_goes_on() -> None:
-    """End every process but the first.
+    """End every process but the first, which is alone from here on.
 
     Raises:
         PartDone: in the others.
     """
+    global _the_others_have_left
+    leave_group()
     if rank() > 0:
         raise PartDone
+    _the_others_have_left = True
 
 
 def gather(value: Item) -> list[Item]:
@@ -114,16 +122,20 @@ def _in_group() -> bool:
     """Whether other processes are there to talk to; joins them the first time, where torchrun started this one."""
     if world_size() == 1 and "torch" not in sys.modules:
         return False
+    import torch
     import torch.distributed as dist
 
     if world_size() > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo", timeout=PATIENCE)
+        backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() and torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
         atexit.register(leave_group)
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def leave_group() -> None:
     """Talk to the other processes no more."""
+    if "torch" not in sys.modules:
+        return
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():

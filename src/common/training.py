@@ -33,7 +33,6 @@ from src.common.files import atomic_path, hash_bytes
 from src.common.params import Hardware
 from src.common.processes import (
     launched,
-    leave_group,
     only_first_goes_on,
     processes_per_machine,
     rank,
@@ -217,7 +216,6 @@ def fit(
     seed_everything(seed)
     if settings.epochs == 0:
         trainer.validate(module, valid_loader, verbose=False)
-        leave_group()
         only_first_goes_on()
         epoch_log.publish_untrained(trainer)
         epoch_log.close({"best_epoch": -1, **(summary or {})})
@@ -228,7 +226,6 @@ def fit(
     trainer.fit(
         module, train_loader, valid_loader, ckpt_path=resume_from if resume_from.exists() else None, weights_only=False
     )
-    leave_group()
     only_first_goes_on()
     _load_best(module, best, judge_average)
     best_epoch = _best_epoch(epoch_log.history, monitor, mode)

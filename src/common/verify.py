@@ -9,6 +9,7 @@ not.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="reprise-verify-") as folder:
             clone = Path(folder) / "clone"
             git("clone", "--quiet", ".", str(clone))
-            if subprocess.run(["make", "-C", str(clone), "repro"], check=False).returncode:
+            own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # not this make's
+            if subprocess.run(["make", "-C", str(clone), "repro"], check=False, env=own).returncode:
                 raise InputError("make repro: failed in a fresh clone of HEAD")
             return report(clone)
     except InputError as error:

@@ -80,6 +80,24 @@ def test_two_processes_train_what_one_does(training, single, tmp_path):
 
 
 @pytest.mark.xdist_group("taxonomy")
+def test_the_first_process_works_on_when_the_others_have_left(tmp_path, encoder_folder):
+    """With a trained encoder all documents are embedded anew after the training."""
+    changes = PLAIN["taxonomy"] | {"taxonomy.recipes.minilm.trained_layers": 1, "taxonomy.sample.train_documents": 1100}
+    stages = ["sample", "prepare", "similarity", "core_classes", "recipe"]
+    folder = make(
+        tmp_path / "trained", encoder_folder, "taxonomy", changes | {"taxonomy.recipes.minilm.epochs": 1}, stages
+    )
+    torchrun("src.taxonomy.train", folder)
+    torchrun("src.taxonomy.self_train", folder)
+    expected = copy(folder, tmp_path / "alone")
+    run(["tests.system.in_one_process", "src.taxonomy.train", "src.taxonomy.self_train"], expected)
+    for name in ("train", "self_train"):
+        figures = (read(str(root / f"metrics/taxonomy/{name}/metrics.json")) for root in (folder, expected))
+        two, one = (own | {"best_epoch": 0} for own in figures)
+        assert two == pytest.approx(one, rel=0.02, abs=0.02)
+
+
+@pytest.mark.xdist_group("taxonomy")
 def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_path, encoder_folder):
     changes = PLAIN["taxonomy"] | {"taxonomy.sample.train_documents": 2500}  # three chunks
     folder = make(tmp_path / "big", encoder_folder, "taxonomy", changes, ["sample", "prepare", "similarity"])
