@@ -24,7 +24,7 @@ env: .venv/installed  ## make .venv from the locked requirements (hashes checked
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
 	@touch $@
 
-repro: deepfake documents taxonomy  ## run every stage whose inputs changed; with -j2 the tasks side by side
+repro: taxonomy documents deepfake  ## run every stage whose inputs changed; with -j2 the tasks side by side
 	$(BIN)/dvc repro
 
 taxonomy: env  ## run the taxonomy task alone
