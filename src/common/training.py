@@ -11,6 +11,7 @@ It adds to Lightning what Reprise promises of every training:
 """
 
 import dataclasses
+import io
 import json
 import logging
 import math
@@ -309,8 +310,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write beside the target, then replace it."""
-        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)  # given a path it would not say that the disk is full
+        content = io.BytesIO()  # given a file, torch does not say that the disk is full
+        torch.save(checkpoint, content)
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
 
 class SeedEachEpoch(Callback):

@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT, read_params
 
 TASKS = ("taxonomy", "documents", "deepfake")
+READ_YAML = YAML.load
 INPUTS = {
     "taxonomy": [
         "classes.txt",
@@ -163,14 +164,18 @@ class SmallGraph:
 def modify_as_json(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
     """Write dvc.lock as JSON, which is YAML too: DVC's own writer takes a second for each stage."""
     file = Path(path)
-    data = json.loads(file.read_text()) if file.exists() else {}
+    data = load_json(YAML(typ="safe"), file.read_text()) if file.exists() else {}
     yield data
     file.write_text(json.dumps(data))
 
 
 def load_json(self: YAML, stream: Any) -> Any:
-    """Read YAML that is JSON: all files here are, and DVC reads params.yaml once for each stage."""
-    return json.loads(stream if isinstance(stream, str) else stream.read())
+    """Read YAML that is JSON: nearly all files here are, and DVC reads params.yaml once for each stage."""
+    text = stream if isinstance(stream, str) else stream.read()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return READ_YAML(self, text)
 
 
 def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:

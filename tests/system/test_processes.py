@@ -64,19 +64,23 @@ def grouped() -> list[Any]:
 @pytest.mark.parametrize("training", grouped())
 def test_two_processes_train_what_one_does(training, single, tmp_path):
     folder = copy(single(training.split("-")[0]), tmp_path / "two")
-    before, alone = set(digests(str(folder))), read(str(folder / METRICS[training]))
+    before, alone = written(folder), read(str(folder / METRICS[training]))
     shutil.rmtree((folder / METRICS[training]).parent)
     (folder / OUTPUTS[training]).unlink()
     output = torchrun(TRAININGS[training], folder)
     assert output.count("exit code 0") == 1, "one process speaks"
     assert output.count("epoch 1/") == 1
-    after = {path for path in digests(str(folder)) if ".checkpoints" not in path and not path.endswith(".1.log")}
-    assert after == {path for path in before if ".checkpoints" not in path}, "the same files, each written once"
+    assert written(folder) == before, "the same files, each written once"
     figures, tolerance = read(str(folder / METRICS[training])), TOLERANCES.get(training, 2e-3)
     assert figures.keys() == alone.keys()
     figures.pop("best_epoch")  # of several that are all but equal
     for name, value in figures.items():
         assert value == pytest.approx(alone[name], rel=tolerance, abs=tolerance), name
+
+
+def written(folder: Path) -> set[str]:
+    """The results in a folder."""
+    return set(digests(*(str(folder / name) for name in ("data", "models", "metrics"))))
 
 
 @pytest.mark.xdist_group("taxonomy")
@@ -89,12 +93,10 @@ def test_the_first_process_works_on_when_the_others_have_left(tmp_path, encoder_
     )
     torchrun("src.taxonomy.train", folder)
     torchrun("src.taxonomy.self_train", folder)
-    expected = copy(folder, tmp_path / "alone")
-    run(["tests.system.in_one_process", "src.taxonomy.train", "src.taxonomy.self_train"], expected)
-    for name in ("train", "self_train"):
-        figures = (read(str(root / f"metrics/taxonomy/{name}/metrics.json")) for root in (folder, expected))
-        two, one = (own | {"best_epoch": 0} for own in figures)
-        assert two == pytest.approx(one, rel=0.02, abs=0.02)
+    assert (folder / OUTPUTS["taxonomy-self-train"]).exists()
+    loss = read(str(folder / METRICS["taxonomy-train"]))["valid_loss"]
+    run("src.taxonomy.train", folder)
+    assert loss == pytest.approx(read(str(folder / METRICS["taxonomy-train"]))["valid_loss"], abs=0.01)
 
 
 @pytest.mark.xdist_group("taxonomy")
