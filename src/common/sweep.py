@@ -277,6 +277,7 @@ def plot_scores(path: Path, trials: Sequence[Trial], scores: dict[str, float], s
             axes.scatter(values, [scores[trial.name] for trial in chosen], s=22, label=f"{epochs} epochs")
         if section.space[name].log_uniform is not None:
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(lambda *_: "")
         axes.set_xlabel(name.removeprefix("train.").rsplit("recipes.", 1)[-1])
         axes.grid(alpha=0.25)
     panels[0][0].set_ylabel(section.metric.partition(":")[2])
