@@ -127,14 +127,20 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
+def place_of(params: dict[str, Any], leaf: str) -> tuple[dict[str, Any], str]:
+    """The section that holds a leaf, and its key there, which may have dots in it."""
+    place, rest = params, leaf
+    while rest not in place:
+        key = next(key for key in place if rest.startswith(f"{key}."))
+        place, rest = place[key], rest.removeprefix(f"{key}.")
+    return place, rest
+
+
 @pytest.mark.parametrize("group", groups())
 def test_a_parameter_reruns_what_reads_it(group, graph):
     truth, wrong = Truth(graph), {}
     for leaf in groups()[group]:
-        *sections, last = leaf.split(".")
-        place = graph.params
-        for section in sections:
-            place = place[section]
+        place, last = place_of(graph.params, leaf)
         expected = truth.of_leaf(leaf)
         assert expected or leaf.split(".")[0] in UNTRACKED, f"{leaf}: nothing reads it"
         place[last] = OTHER_RECIPES.get(leaf) or other(place[last])
