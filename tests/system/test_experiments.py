@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, read_params
+from tests.system.workspaces import clone_with_results
 
 pytestmark = pytest.mark.system
 
@@ -37,7 +38,7 @@ def call(folder: Path, *command: str) -> str:
 def clone(tmp_path_factory):
     assert "up to date" in call(ROOT, "dvc", "status"), "run `make repro` first"
     folder = tmp_path_factory.mktemp("experiment") / "clone"
-    call(ROOT, "git", "clone", "--quiet", str(ROOT), str(folder))
+    clone_with_results(folder)
     call(folder, "dvc", "config", "--local", "cache.dir", str(ROOT / ".dvc/cache"))
     call(folder, "dvc", "config", "--local", "cache.type", "symlink")  # nothing is copied, nothing may be changed
     call(folder, "dvc", "checkout", "--quiet")

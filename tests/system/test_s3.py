@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.system.s3_server import KEY, SECRET, S3Server
+from tests.system.workspaces import clone_with_results
 
 pytestmark = pytest.mark.s3
 
@@ -128,7 +129,7 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_run(tmp_path, server, bucket):
     """The whole project, with what `make repro` has computed here."""
     assert "up to date" in must(ROOT, "dvc", "status"), "run `make repro` first"
     source = tmp_path / "source"
-    must(tmp_path, "git", "clone", "--quiet", str(ROOT), str(source))
+    clone_with_results(source)
     must(source, "dvc", "config", "--local", "cache.dir", str(ROOT / ".dvc/cache"))
     set_remote(source, server, bucket)
     assert "verify = true" in (source / ".dvc/config").read_text()
