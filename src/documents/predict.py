@@ -24,7 +24,7 @@ from src.common.errors import InputError
 from src.common.files import read_npy, read_parquet, write_text
 from src.common.params import Hardware, load_section, load_value
 from src.common.prediction import prediction_devices
-from src.common.processes import in_turns, only_first_goes_on
+from src.common.processes import in_turns, only_first_goes_on, rank
 from src.common.seed import use_deterministic_kernels
 from src.common.stage import run_stage, timed
 from src.documents.images import EXTENSIONS, cache_size, decode
@@ -103,7 +103,7 @@ def predict_images(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     blocks = [paths[start : start + BLOCK] for start in range(0, len(paths), BLOCK)]
     rows = (row for block in in_turns(blocks, block_probabilities) for row in block)
-    for path, row in zip(paths, rows, strict=False):  # rows come to the first process alone
+    for path, row in zip(paths, rows, strict=rank() == 0):  # rows come to the first process alone
         best = int(row.argmax())
         yield {
             "path": str(path),
