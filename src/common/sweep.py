@@ -16,7 +16,6 @@ import dataclasses
 import json
 import logging
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -293,7 +292,7 @@ def apply_best(name: str) -> None:
     """
     for command in (["dvc", "exp", "apply", name], ["dvc", "repro"]):
         print(f"$ {' '.join(command)}", flush=True)
-        if subprocess.run(command, check=False, env=os.environ).returncode:
+        if subprocess.run(command, check=False).returncode:
             raise InputError(f"{' '.join(command)}: failed")
 
 
