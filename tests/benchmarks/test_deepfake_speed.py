@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from src.common.training import EpochBatchSampler, fit
-from src.deepfake.audio import RATE
-from src.deepfake.dataset import Rows
-from src.deepfake.detector import Detector
-from src.deepfake.learner import Learner
-from src.deepfake.scoring import score_utterance
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.data.dataset import Rows
+from reprise.deepfake.detector.learner import Learner
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.scoring import score_utterance
+from reprise.training.fit import EpochBatchSampler, fit
 from tests.common.toy_training import HARDWARE
 from tests.conftest import ROOT, read_params
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe

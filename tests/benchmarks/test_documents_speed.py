@@ -15,14 +15,14 @@ import pytest
 import torch
 from PIL import Image
 
-from src.common.files import new_npy
-from src.common.training import fit
-from src.documents.augment import Augmentation
-from src.documents.dataset import PageDataset
-from src.documents.learner import make_loaders
-from src.documents.model import Classifier, build_network
-from src.documents.prepare import decode_all
-from src.documents.train import make_learner
+from reprise.core.files import new_npy
+from reprise.documents.network.augment import Augmentation
+from reprise.documents.network.dataset import PageDataset
+from reprise.documents.network.learner import make_loaders
+from reprise.documents.network.model import Classifier, build_network
+from reprise.documents.stages.prepare import decode_all
+from reprise.documents.stages.train import make_learner
+from reprise.training.fit import fit
 from tests.common.toy_training import HARDWARE
 from tests.conftest import ROOT
 from tests.documents.helpers import tiny_recipe

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from src.taxonomy.core_classes import paper_core_classes, zero_shot_posterior
-from src.taxonomy.encoder import embed, open_encoder
-from src.taxonomy.hierarchy import Hierarchy
-from src.taxonomy.metrics import classification_metrics
-from src.taxonomy.refine import normalise, refine_posterior
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.quality.metrics import classification_metrics
+from reprise.taxonomy.stages.core_classes import paper_core_classes, zero_shot_posterior
+from reprise.taxonomy.zero_shot.encoder import embed, open_encoder
+from reprise.taxonomy.zero_shot.refine import normalise, refine_posterior
 from tests.conftest import read_params
 from tests.taxonomy.test_refine import SETTINGS
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from src.common.devices import torch_devices
-from src.common.errors import InputError
+from reprise.core.devices import torch_devices
+from reprise.core.errors import InputError
 from tests.common.toy_training import HARDWARE
 
 

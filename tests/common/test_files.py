@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.common.errors import InputError
-from src.common.files import (
+from reprise.core.errors import InputError
+from reprise.core.files import (
     atomic_path,
     hash_bytes,
     load_model,

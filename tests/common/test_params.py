@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from src.common.errors import InputError
-from src.common.params import Section, load_section, load_value
+from reprise.core.errors import InputError
+from reprise.core.params import Section, load_section, load_value
 
 
 class Point(Section):

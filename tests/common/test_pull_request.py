@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from src.common import current, pull_request, verify
-from src.common.errors import InputError
-from src.common.headlines import HEADLINES, compare, read_headlines
-from src.common.repository import base_of, file_at, look_up
+from reprise.core.errors import InputError
+from reprise.tools import current, pull_request, verify
+from reprise.tools.headlines import HEADLINES, compare, read_headlines
+from reprise.tools.repository import base_of, file_at, look_up
 
 HEADLINE = "{task: toy, title: F1, file: metrics/toy.json, key: test.f1, better: %s, tolerance: 0.05}"
 PIPELINE = """

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from src.common.errors import InputError
-from src.common.recipe import TrainSettings, read_recipe, resolve_recipe, write_recipe
+from reprise.core.errors import InputError
+from reprise.core.recipe import TrainSettings, read_recipe, resolve_recipe, write_recipe
 from tests.conftest import read_params
 
 

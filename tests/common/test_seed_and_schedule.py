@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.common.schedule import learning_rate_factor, warmup_schedule
-from src.common.seed import derive_seed, seed_everything
+from reprise.core.seed import derive_seed, seed_everything
+from reprise.training.schedule import learning_rate_factor, warmup_schedule
 
 
 def test_derived_seeds_are_fixed_and_differ():

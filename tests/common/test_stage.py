@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from src.common.stage import log_path, timed
+from reprise.core.stage import log_path, timed
 from tests.conftest import ROOT
 
 SCRIPT = """
 import sys, time
-from src.common.errors import InputError
-from src.common.stage import run_stage
+from reprise.core.errors import InputError
+from reprise.core.stage import run_stage
 
 def main():
     what = sys.argv[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from src.common.sweep import Dimension, Trial, draw_points, rank, short_names
+from reprise.tools.sweep import Dimension, Trial, draw_points, rank, short_names
 
 
 @pytest.mark.parametrize(

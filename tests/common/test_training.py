@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from src.common.files import load_model
-from src.common.recipe import TrainSettings
-from src.common.training import EpochBatchSampler, TrainingDivergedError, checkpoint_folder
+from reprise.core.files import load_model
+from reprise.core.recipe import TrainSettings
+from reprise.training.fit import EpochBatchSampler, TrainingDivergedError, checkpoint_folder
 from tests.common.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -2,8 +2,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from src.common.errors import InputError
-from src.common.weights import load_weights
+from reprise.core.errors import InputError
+from reprise.core.weights import load_weights
 
 
 def net() -> torch.nn.Module:

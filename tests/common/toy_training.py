@@ -11,10 +11,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
-from src.common.files import save_model
-from src.common.params import Hardware
-from src.common.recipe import TrainSettings
-from src.common.training import EpochBatchSampler, FitResult, fit
+from reprise.core.files import save_model
+from reprise.core.params import Hardware
+from reprise.core.recipe import TrainSettings
+from reprise.training.fit import EpochBatchSampler, FitResult, fit
 
 HARDWARE = Hardware(
     accelerator="cpu",

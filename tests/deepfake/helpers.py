@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.common.params import parse_section
-from src.deepfake.dataset import Corpus
-from src.deepfake.recipe import Recipe
+from reprise.core.params import parse_section
+from reprise.deepfake.data.dataset import Corpus
+from reprise.deepfake.recipe import Recipe
 from tests.conftest import read_params
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.deepfake.audio import RATE
-from src.deepfake.augment import add_noise, augment, impulsive, limit_band, rawboost
-from src.deepfake.crops import CropMaker, fit_length, splice
-from src.deepfake.learner import class_weights
-from src.deepfake.partial import make_partial_spoofs
-from src.deepfake.scoring import CHUNK_SECONDS, chunks, score_utterance
-from src.deepfake.twins import find_twins, loudness_course
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.data.crops import CropMaker, fit_length, splice
+from reprise.deepfake.data.partial import make_partial_spoofs
+from reprise.deepfake.data.twins import find_twins, loudness_course
+from reprise.deepfake.detector.augment import add_noise, augment, impulsive, limit_band, rawboost
+from reprise.deepfake.detector.learner import class_weights
+from reprise.deepfake.detector.scoring import CHUNK_SECONDS, chunks, score_utterance
 from tests.deepfake.helpers import make_corpus, robot, speech, tiny_recipe
 
 

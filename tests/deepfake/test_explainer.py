@@ -8,13 +8,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
-from src.common.errors import InputError
-from src.common.params import parse_section
-from src.deepfake.audio import RATE
-from src.deepfake.detector import Detector
-from src.deepfake.explain import frame_means, gradient_importance, replacements
-from src.deepfake.explainer import MODES, NATURAL, SPOOF, Explainer, ExplainerSettings, explainer_loss
-from src.deepfake.faithfulness import (
+from reprise.core.errors import InputError
+from reprise.core.params import parse_section
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.explainer.faithfulness import (
     FRACTIONS,
     FRAME,
     faithfulness,
@@ -25,8 +23,10 @@ from src.deepfake.faithfulness import (
     replace_frames,
     resample_importance,
 )
-from src.deepfake.train_explainer import refuse_collapse
-from src.deepfake.windows import LENGTHS, cut_windows, describe, moment_centres
+from reprise.deepfake.explainer.model import MODES, NATURAL, SPOOF, Explainer, ExplainerSettings, explainer_loss
+from reprise.deepfake.explainer.windows import LENGTHS, cut_windows, describe, moment_centres
+from reprise.deepfake.stages.explain import frame_means, gradient_importance, replacements
+from reprise.deepfake.stages.explainer import refuse_collapse
 from tests.conftest import read_params
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
 

@@ -7,11 +7,10 @@ from scipy import signal
 from scipy.fft import dct
 from torch.nn import functional as F
 
-from src.common.errors import InputError
-from src.common.params import parse_section
-from src.deepfake.conformer import ConformerBlock, TemporalChannelAttention
-from src.deepfake.detector import CepstralFrontEnd, Detector, OneClassHead, SelfSupervisedFrontEnd
-from src.deepfake.features import (
+from reprise.core.errors import InputError
+from reprise.core.params import parse_section
+from reprise.deepfake.detector.conformer import ConformerBlock, TemporalChannelAttention
+from reprise.deepfake.detector.features import (
     FILTERS,
     FLOOR,
     Cepstra,
@@ -22,8 +21,9 @@ from src.deepfake.features import (
     power_spectrum,
     scale_loudness,
 )
-from src.deepfake.model_file import load_detector, save_detector
-from src.deepfake.recipe import Recipe
+from reprise.deepfake.detector.model import CepstralFrontEnd, Detector, OneClassHead, SelfSupervisedFrontEnd
+from reprise.deepfake.detector.model_file import load_detector, save_detector
+from reprise.deepfake.recipe import Recipe
 from tests.conftest import read_params
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
 

@@ -4,8 +4,8 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from sklearn.metrics import log_loss
 
-from src.deepfake.baseline import corpus_statistics, train_baseline
-from src.deepfake.metrics import (
+from reprise.deepfake.quality.baseline import corpus_statistics, train_baseline
+from reprise.deepfake.quality.metrics import (
     COST_FALSE_ALARM,
     PRIOR_SPOOF,
     actual_cost,

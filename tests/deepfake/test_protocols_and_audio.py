@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.common.errors import InputError
-from src.deepfake.audio import RATE, AudioFolder, read_audio, read_blocks
-from src.deepfake.protocols import read_protocol
+from reprise.core.errors import InputError
+from reprise.deepfake.data.audio import RATE, AudioFolder, read_audio, read_blocks
+from reprise.deepfake.data.protocols import read_protocol
 from tests.deepfake.helpers import speech
 
 LAYOUTS = {

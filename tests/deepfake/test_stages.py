@@ -12,27 +12,20 @@ import pandas as pd
 import pytest
 import soundfile
 
-from src.common.errors import InputError
-from src.common.files import load_model
-from src.deepfake import (
-    evaluate,
-    explain,
-    predict,
-    prepare,
-    recipe,
-    sample,
-    train_detector,
-    train_explainer,
-    vocode,
-    windows,
-)
-from src.deepfake.audio import RATE
-from src.deepfake.dataset import read_corpus
-from src.deepfake.explainer import MODES
-from src.deepfake.metrics import equal_error_rate
-from src.deepfake.model_file import load_detector
-from src.deepfake.protocols import read_protocol
-from src.deepfake.scoring import score_corpus
+from reprise.core.errors import InputError
+from reprise.core.files import load_model
+from reprise.deepfake import predict, recipe, vocode
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.data.dataset import read_corpus
+from reprise.deepfake.data.protocols import read_protocol
+from reprise.deepfake.detector.model_file import load_detector
+from reprise.deepfake.detector.scoring import score_corpus
+from reprise.deepfake.explainer import windows
+from reprise.deepfake.explainer.model import MODES
+from reprise.deepfake.quality.metrics import equal_error_rate
+from reprise.deepfake.stages import detector as train_detector
+from reprise.deepfake.stages import evaluate, explain, prepare, sample
+from reprise.deepfake.stages import explainer as train_explainer
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, speech, write_recordings
 from tests.stage_files import digests, read
@@ -207,7 +200,7 @@ def test_an_explainer_of_another_detector_is_refused(in_finished, monkeypatch, c
     path = Path("models/deepfake/detector.safetensors")
     content = path.read_bytes()
     tensors, metadata = load_model(path)
-    from src.common.files import save_model
+    from reprise.core.files import save_model
 
     save_model(path, tensors, metadata | {"best_epoch": 99})
     code, _, errors = call_predict(monkeypatch, capsys, OWN / "flac/u2-0.flac", "--accelerator", "cpu")
@@ -369,7 +362,7 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     os.chdir(folder)
     module = train_detector if stage == "detector" else train_explainer
     if kill_at is not None:
-        from src.deepfake.learner import Learner as DetectorLearner
+        from reprise.deepfake.detector.learner import Learner as DetectorLearner
 
         learner: Any = DetectorLearner if stage == "detector" else train_explainer.Learner
         steps = iter(range(10_000))

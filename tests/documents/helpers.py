@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from src.common.params import parse_section
-from src.documents.recipe import Recipe
+from reprise.core.params import parse_section
+from reprise.documents.recipe import Recipe
 from tests.conftest import read_params
 
 KINDS = ("bars", "columns", "dots")

@@ -6,12 +6,17 @@ from scipy.special import softmax
 from sklearn.metrics import f1_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from src.documents.calibrate import compare, cross_fitted_temperatures
-from src.documents.calibration import calibration_error, fit_temperature, negative_log_likelihood, reliability
-from src.documents.evaluate import scores
-from src.documents.out_of_fold import OutOfFold
-from src.documents.suspects import confident_thresholds, find_suspects
-from src.documents.tables import Classes
+from reprise.documents.data.tables import Classes
+from reprise.documents.quality.calibration import (
+    calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+)
+from reprise.documents.quality.out_of_fold import OutOfFold
+from reprise.documents.quality.suspects import confident_thresholds, find_suspects
+from reprise.documents.stages.calibrate import compare, cross_fitted_temperatures
+from reprise.documents.stages.evaluate import scores
 
 
 def overconfident(count=600, scale=3.0, seed=0, folds=3):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.common.errors import InputError
-from src.documents.folds import (
+from reprise.core.errors import InputError
+from reprise.documents.data.folds import (
     check_folds,
     near_duplicate_groups,
     near_duplicate_pairs,

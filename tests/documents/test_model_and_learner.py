@@ -10,12 +10,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from src.common.errors import InputError
-from src.common.training import fit
-from src.documents.augment import Augmentation
-from src.documents.dataset import PageDataset, open_pages
-from src.documents.learner import Learner, logit_adjustment, make_loaders, soft_focal_loss
-from src.documents.model import (
+from reprise.core.errors import InputError
+from reprise.documents.network.augment import Augmentation
+from reprise.documents.network.dataset import PageDataset, open_pages
+from reprise.documents.network.learner import Learner, logit_adjustment, make_loaders, soft_focal_loss
+from reprise.documents.network.model import (
     Classifier,
     GeM,
     build_network,
@@ -23,7 +22,8 @@ from src.documents.model import (
     pixel_statistics,
     recalibrate_batch_norm,
 )
-from src.documents.train import calibration_batches, make_learner, refuse_chance
+from reprise.documents.stages.train import calibration_batches, make_learner, refuse_chance
+from reprise.training.fit import fit
 from tests.common.toy_training import HARDWARE
 from tests.conftest import read_params
 from tests.documents.helpers import KINDS, draw_page, tiny_recipe
@@ -231,7 +231,7 @@ def test_the_logged_metrics_are_those_of_the_published_weights(tmp_path, monkeyp
     learner, result = train(tmp_path, monkeypatch, lr=8e-3, monitor="macro_f1")
     data = dataset()
     learner.eval()
-    from src.documents.augment import upright
+    from reprise.documents.network.augment import upright
 
     with torch.no_grad():
         pages, targets = data[np.arange(len(data))]
@@ -336,7 +336,7 @@ def test_balanced_sampling_draws_small_classes_as_often():
 
 
 def test_a_set_too_large_for_memory_streams_and_gives_the_same_batches(tmp_path):
-    from src.common.files import new_npy
+    from reprise.core.files import new_npy
 
     data = dataset()
     with new_npy(tmp_path / "images.npy", data.pages.shape, "uint8") as array:

@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from src.common.errors import InputError
-from src.documents import prepare, recipe, sample, sample_pages
-from src.documents.images import decode
-from src.documents.sample_pages import KINDS
-from src.documents.tables import read_classes, read_labels
+from reprise.core.errors import InputError
+from reprise.documents import recipe
+from reprise.documents.data.images import decode
+from reprise.documents.data.tables import read_classes, read_labels
+from reprise.documents.sample import pages as sample_pages
+from reprise.documents.sample.pages import KINDS
+from reprise.documents.stages import prepare, sample
 from tests.documents.helpers import draw_page, write_folder
 
 SAMPLE = Path("data/documents/sample")

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from src.common.errors import InputError
-from src.common.files import load_model
-from src.documents import calibrate, evaluate, predict, prepare, recipe, train
-from src.documents.ensemble import load_ensemble, load_fold
-from src.documents.images import cache_size, decode
+from reprise.core.errors import InputError
+from reprise.core.files import load_model
+from reprise.documents import predict, recipe
+from reprise.documents.data.images import cache_size, decode
+from reprise.documents.network.ensemble import load_ensemble, load_fold
+from reprise.documents.stages import calibrate, evaluate, prepare, train
 from tests.conftest import tiny_params, write_params
 from tests.documents.helpers import KINDS, draw_page, write_folder
 from tests.stage_files import digests, read
@@ -297,7 +298,7 @@ def stage_process(folder: Path, kill_at: int | None) -> None:
     os.chdir(folder)
     train.refuse_chance = lambda *_: None  # so short a training ends at chance, which is not what is tested
     if kill_at is not None:
-        from src.documents.learner import Learner
+        from reprise.documents.network.learner import Learner
 
         steps = iter(range(10_000))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.common.errors import InputError
-from src.documents.images import ImageFolder, decode
-from src.documents.tables import read_classes, read_labels
+from reprise.core.errors import InputError
+from reprise.documents.data.images import ImageFolder, decode
+from reprise.documents.data.tables import read_classes, read_labels
 
 META = "target,class_name\n0,invoice\n1,letter\n"
 

@@ -8,10 +8,10 @@ import torch
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as VF
 
-from src.documents import damage
-from src.documents.augment import Augmentation, to_float, upright
-from src.documents.corruptions import ALL, KINDS, corrupt_block
-from src.documents.views import VIEWS, average_views, turn, turn_each
+from reprise.documents.network import damage
+from reprise.documents.network.augment import Augmentation, to_float, upright
+from reprise.documents.network.views import VIEWS, average_views, turn, turn_each
+from reprise.documents.quality.corruptions import ALL, KINDS, corrupt_block
 from tests.documents.helpers import draw_page, tiny_recipe
 
 SIDE = 24

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from src.common.errors import InputError
-from src.report.build import read_picture, read_seconds, read_table
-from src.report.charts import declared_plots, draw, labels, read_columns, seconds_by_stage
+from reprise.core.errors import InputError
+from reprise.tools.report.build import read_picture, read_seconds, read_table
+from reprise.tools.report.charts import declared_plots, draw, labels, read_columns, seconds_by_stage
 from tests.conftest import ROOT
 
 
@@ -69,7 +69,7 @@ def test_a_missing_column_is_named(tmp_path, monkeypatch):
 
 
 def test_all_declared_plots_have_titles_and_axes_and_a_task():
-    from src.common.params import read_yaml
+    from reprise.core.params import read_yaml
 
     entries = read_yaml(ROOT / "dvc.yaml")["plots"]
     found = [

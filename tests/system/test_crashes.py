@@ -221,15 +221,15 @@ def test_the_same_stage_twice_says_why_not(tmp_path):
 
 DAMAGED = {
     "taxonomy": (
-        ["src.taxonomy.predict", "--text", "a lens"],
+        ["reprise.taxonomy.predict", "--text", "a lens"],
         ["self_trained.safetensors", "encoder/model.safetensors", "encoder/tokenizer.json"],
     ),
     "documents": (
-        ["src.documents.predict", "data/documents/sample/test"],
+        ["reprise.documents.predict", "data/documents/sample/test"],
         ["fold-0.safetensors", "fold-1.safetensors", "ensemble.json"],
     ),
     "deepfake": (
-        ["src.deepfake.predict", "--explainer", "ema", "recording"],
+        ["reprise.deepfake.predict", "--explainer", "ema", "recording"],
         ["detector.safetensors", "explainer-ema.safetensors", "decision.json"],
     ),
 }
@@ -239,7 +239,7 @@ DAMAGED = {
 def test_a_damaged_model_is_refused_by_name(task, tmp_path, encoder_folder):
     folder = make(tmp_path / "whole", encoder_folder, task, LONGER[task])
     if task == "deepfake":
-        run("src.deepfake.evaluate", folder)
+        run("reprise.deepfake.stages.evaluate", folder)
     command, files = DAMAGED[task]
     recording = next((folder / "data").rglob("*.flac"), Path("none"))
     command = [str(recording) if word == "recording" else word for word in command]

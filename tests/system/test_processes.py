@@ -91,11 +91,11 @@ def test_the_first_process_works_on_when_the_others_have_left(tmp_path, encoder_
     folder = make(
         tmp_path / "trained", encoder_folder, "taxonomy", changes | {"taxonomy.recipes.minilm.epochs": 1}, stages
     )
-    torchrun("src.taxonomy.train", folder)
-    torchrun("src.taxonomy.self_train", folder)
+    torchrun("reprise.taxonomy.stages.train", folder)
+    torchrun("reprise.taxonomy.stages.self_train", folder)
     assert (folder / OUTPUTS["taxonomy-self-train"]).exists()
     loss = read(str(folder / METRICS["taxonomy-train"]))["valid_loss"]
-    run("src.taxonomy.train", folder)
+    run("reprise.taxonomy.stages.train", folder)
     assert loss == pytest.approx(read(str(folder / METRICS["taxonomy-train"]))["valid_loss"], abs=0.01)
 
 
@@ -108,8 +108,8 @@ def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_pa
     for name in (".cache", *outputs):
         shutil.rmtree(folder / name)
     (folder / "metrics/taxonomy").mkdir()
-    run("src.taxonomy.prepare", folder)
-    torchrun("src.taxonomy.similarity", folder)
+    run("reprise.taxonomy.stages.prepare", folder)
+    torchrun("reprise.taxonomy.stages.similarity", folder)
     assert digests(*(str(folder / name) for name in outputs)) == alone
 
 
@@ -123,7 +123,7 @@ def test_predictions_of_two_processes_are_those_of_one(task, single, tmp_path):
     elif task == "documents":
         command += ["data/documents/sample/test", "data/documents/sample/train"]
     else:
-        run("src.deepfake.evaluate", folder)  # for its calibration
+        run("reprise.deepfake.stages.evaluate", folder)  # for its calibration
         command += ["--explainer", "ema", *sorted(map(str, (folder / "data").rglob("*.flac")))[:5]]
     alone = json_lines(run(command, folder))
     assert len(alone) > 2

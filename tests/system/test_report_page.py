@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.report import build
+from reprise.tools.report import build
 from tests.conftest import ROOT
 from tests.system.browser import open_browser
 

@@ -84,7 +84,7 @@ def must(folder: Path, *command: str) -> str:
 
 
 def set_remote(folder: Path, server: S3Server, bucket: str) -> None:
-    must(folder, "python", "-m", "src.common.remote", f"s3://{bucket}/dvc", "--endpoint", server.endpoint)
+    must(folder, "python", "-m", "reprise.tools.remote", f"s3://{bucket}/dvc", "--endpoint", server.endpoint)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_run(tmp_path, server, bucket):
     assert "verify = true" in (source / ".dvc/config").read_text()
     must(source, "git", "commit", "--quiet", "-am", "remote")
     must(source, "dvc", "push", "--quiet")
-    assert "0 missing or damaged" in must(source, "python", "-m", "src.common.audit")
+    assert "0 missing or damaged" in must(source, "python", "-m", "reprise.tools.audit")
     fresh = tmp_path / "fresh"
     must(tmp_path, "git", "clone", "--quiet", str(source), str(fresh))
     must(fresh, "dvc", "pull", "--quiet")
@@ -154,9 +154,9 @@ def test_a_killed_push_is_completed_by_the_next(project, client, bucket):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert call(project, "python", "-m", "src.common.audit").returncode == 1
+    assert call(project, "python", "-m", "reprise.tools.audit").returncode == 1
     must(project, "dvc", "push")
-    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    assert "0 missing or damaged" in must(project, "python", "-m", "reprise.tools.audit")
     fresh = clone(project)
     must(fresh, "dvc", "pull")
     assert content(fresh) == content(project)
@@ -173,12 +173,12 @@ def test_a_damaged_object_is_refused_named_and_healed(which, project, client, bu
     refused = call(fresh, "dvc", "pull")
     assert refused.returncode != 0, refused.stdout
     assert not (fresh / which).is_file(), "the damaged file was taken"
-    audit = call(project, "python", "-m", "src.common.audit")
+    audit = call(project, "python", "-m", "reprise.tools.audit")
     assert audit.returncode == 1
     assert f"{which}: object {bucket}/{key}: damaged" in audit.stdout
-    assert call(project, "python", "-m", "src.common.audit", "--delete").returncode == 1
+    assert call(project, "python", "-m", "reprise.tools.audit", "--delete").returncode == 1
     must(project, "dvc", "push")
-    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    assert "0 missing or damaged" in must(project, "python", "-m", "reprise.tools.audit")
     must(fresh, "dvc", "pull")
     assert content(fresh) == content(project)
 
@@ -198,13 +198,13 @@ def key_of(project: Path, path: str) -> str:
 def test_a_missing_object_of_a_folder_is_named(project, client, bucket):
     must(project, "dvc", "push")
     client.delete_object(Bucket=bucket, Key=key_of(project, "many/00100.bin"))
-    audit = call(project, "python", "-m", "src.common.audit")
+    audit = call(project, "python", "-m", "reprise.tools.audit")
     assert audit.returncode == 1
     assert "many/00100.bin" in audit.stdout
     assert "missing" in audit.stdout
-    call(project, "python", "-m", "src.common.audit", "--delete")
+    call(project, "python", "-m", "reprise.tools.audit", "--delete")
     must(project, "dvc", "push")
-    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    assert "0 missing or damaged" in must(project, "python", "-m", "reprise.tools.audit")
 
 
 def test_what_cannot_work_says_why_and_loses_nothing(project, server, client, bucket):
@@ -217,7 +217,7 @@ def test_what_cannot_work_says_why_and_loses_nothing(project, server, client, bu
         assert done.returncode != 0
         assert reason.lower() in done.stdout.lower(), done.stdout
         assert "Traceback" not in done.stdout
-    audit = call(project, "python", "-m", "src.common.audit", secret="wrong")
+    audit = call(project, "python", "-m", "reprise.tools.audit", secret="wrong")
     assert audit.returncode == 1
     assert "Traceback" not in audit.stdout, audit.stdout
     assert content(project) == before
@@ -244,12 +244,12 @@ def test_a_server_that_goes_down_halfway(project, server, client, bucket):
     assert "Traceback" not in printed, printed
     server.start_gateway()
     must(project, "dvc", "push")
-    assert "0 missing or damaged" in must(project, "python", "-m", "src.common.audit")
+    assert "0 missing or damaged" in must(project, "python", "-m", "reprise.tools.audit")
     assert content(project) == before
 
 
 def test_credentials_are_kept_out_of_the_tracked_configuration(project, server):
-    refused = call(project, "python", "-m", "src.common.remote", "s3://key:secret@bucket/path")
+    refused = call(project, "python", "-m", "reprise.tools.remote", "s3://key:secret@bucket/path")
     assert refused.returncode == 1
     assert "credentials do not belong" in refused.stdout
     assert SECRET not in (project / ".dvc/config").read_text()

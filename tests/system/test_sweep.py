@@ -79,7 +79,7 @@ def write_params(folder: Path, **changes: float) -> None:
 
 
 def sweep(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return call(folder, sys.executable, "-m", "src.common.sweep", "toy", "--trials", "8", *options)
+    return call(folder, sys.executable, "-m", "reprise.tools.sweep", "toy", "--trials", "8", *options)
 
 
 def test_a_sweep_finds_reports_continues_and_applies(toy):
@@ -108,7 +108,7 @@ def test_a_sweep_finds_reports_continues_and_applies(toy):
 def test_a_killed_sweep_goes_on(toy):
     write_params(toy, seconds=1)
     call(toy, "git", "commit", "-qam", "slower")
-    command = [sys.executable, "-m", "src.common.sweep", "toy", "--trials", "4"]
+    command = [sys.executable, "-m", "reprise.tools.sweep", "toy", "--trials", "4"]
     process = subprocess.Popen(
         command, cwd=toy, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -126,7 +126,7 @@ def test_a_killed_sweep_goes_on(toy):
 
 
 def test_mistakes_are_named(toy):
-    done = call(toy, sys.executable, "-m", "src.common.sweep", "nothing")
+    done = call(toy, sys.executable, "-m", "reprise.tools.sweep", "nothing")
     assert (done.returncode, done.stderr.strip()) == (1, "params.yaml: sweep.nothing: missing")
     params = YAML(typ="safe").load((toy / "params.yaml").read_text())
     params["sweep"]["toy"]["space"]["model.x"] = {"uniform": [2, 1]}

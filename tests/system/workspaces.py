@@ -16,11 +16,11 @@ STAGES: dict[str, list[str]] = {
     "deepfake": ["sample", "recipe", "prepare", "train_detector", "windows", "train_explainer ema"],
 }
 TRAININGS = {
-    "taxonomy-train": "src.taxonomy.train",
-    "taxonomy-self-train": "src.taxonomy.self_train",
-    "documents-train": "src.documents.train 1",
-    "deepfake-detector": "src.deepfake.train_detector",
-    "deepfake-explainer": "src.deepfake.train_explainer ema",
+    "taxonomy-train": "reprise.taxonomy.stages.train",
+    "taxonomy-self-train": "reprise.taxonomy.stages.self_train",
+    "documents-train": "reprise.documents.stages.train 1",
+    "deepfake-detector": "reprise.deepfake.stages.detector",
+    "deepfake-explainer": "reprise.deepfake.stages.explainer ema",
 }
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from src.common.errors import InputError
-from src.taxonomy.candidates import search_top_down
-from src.taxonomy.entailment import open_cross_encoder, pair_scorer, search_scores
-from src.taxonomy.hierarchy import Hierarchy
+from reprise.core.errors import InputError
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.zero_shot.candidates import search_top_down
+from reprise.taxonomy.zero_shot.entailment import open_cross_encoder, pair_scorer, search_scores
 from tests.taxonomy.test_hierarchy import random_hierarchy
 
 

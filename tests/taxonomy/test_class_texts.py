@@ -1,7 +1,7 @@
 import numpy as np
 
-from src.taxonomy.class_texts import class_texts, mean_per_class
-from src.taxonomy.hierarchy import Hierarchy
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.zero_shot.class_texts import class_texts, mean_per_class
 
 HIERARCHY = Hierarchy(("0", "1", "2"), ("food", "drink", "iced tea"), ((), ("cup",), ("ice", "leaf")), ((0, 2), (1, 2)))
 

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from src.taxonomy.core_classes import (
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.stages.core_classes import (
     confidence_over_relatives,
     core_statistics,
     paper_core_classes,
     share_among_ends,
     zero_shot_posterior,
 )
-from src.taxonomy.hierarchy import Hierarchy
 from tests.taxonomy.test_candidates_and_entailment import naive_search, tree
 from tests.taxonomy.test_hierarchy import random_hierarchy
 

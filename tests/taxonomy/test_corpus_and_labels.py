@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from src.common.errors import InputError
-from src.taxonomy.corpus import read_corpus
-from src.taxonomy.hierarchy import Hierarchy
-from src.taxonomy.labels import read_labels
-from src.taxonomy.prepare import corpus_statistics, normalise_text
+from reprise.core.errors import InputError
+from reprise.taxonomy.data.corpus import read_corpus
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.quality.labels import read_labels
+from reprise.taxonomy.stages.prepare import corpus_statistics, normalise_text
 
 HIERARCHY = Hierarchy(("a", "b", "c"), ("A", "B", "C"), ((), (), ()), ((0, 1),))
 

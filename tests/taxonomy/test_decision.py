@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from src.taxonomy.decision import best_expected_sets, none_threshold, predict_sets
-from src.taxonomy.hierarchy import Hierarchy
+from reprise.taxonomy.classifier.decision import best_expected_sets, none_threshold, predict_sets
+from reprise.taxonomy.data.hierarchy import Hierarchy
 from tests.taxonomy.test_candidates_and_entailment import tree
 from tests.taxonomy.test_hierarchy import random_hierarchy
 

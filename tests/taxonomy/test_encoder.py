@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.common.errors import InputError
-from src.taxonomy.encoder import embed, locate_encoder, model_fingerprint, open_encoder, save_encoder
+from reprise.core.errors import InputError
+from reprise.taxonomy.zero_shot.encoder import embed, locate_encoder, model_fingerprint, open_encoder, save_encoder
 
 TEXTS = ["a red fox", "", "tea", "many words " * 30, "a red fox"]
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.common.errors import InputError
-from src.taxonomy.hierarchy import Hierarchy, as_words, read_hierarchy
+from reprise.core.errors import InputError
+from reprise.taxonomy.data.hierarchy import Hierarchy, as_words, read_hierarchy
 
 CLASSES = "0\tfood_drink\n1\ttea\n2\tice-cream\n3\ticed_tea\n4\ttoys\n"
 EDGES = "0\t1\n0\t2\n1\t3\n2\t3\n"  # iced tea has two parents

@@ -3,8 +3,8 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from src.taxonomy.hierarchy import Hierarchy
-from src.taxonomy.metrics import (
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.quality.metrics import (
     bootstrap_interval,
     classification_metrics,
     example_f1_scores,

@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch_geometric.utils import to_dense_adj
 
-from src.taxonomy.hierarchy import Hierarchy
-from src.taxonomy.learner import (
+from reprise.taxonomy.classifier.learner import (
     IGNORED,
     binary_divergence,
     core_labels,
@@ -14,7 +13,8 @@ from src.taxonomy.learner import (
     soft_cross_entropy,
     unfreeze_last_layers,
 )
-from src.taxonomy.model import TaxonomyClassifier, class_probabilities, consistent_probabilities
+from reprise.taxonomy.classifier.model import TaxonomyClassifier, class_probabilities, consistent_probabilities
+from reprise.taxonomy.data.hierarchy import Hierarchy
 from tests.taxonomy.test_hierarchy import naive_ancestors, random_hierarchy
 
 HIERARCHY = random_hierarchy(1)
@@ -126,7 +126,7 @@ def test_divergence_is_torchs_own_and_zero_for_equals():
 
 
 def test_only_the_last_layers_of_an_encoder_train(encoder_folder):
-    from src.taxonomy.encoder import open_encoder
+    from reprise.taxonomy.zero_shot.encoder import open_encoder
 
     encoder = open_encoder(str(encoder_folder), 16)
     unfreeze_last_layers(encoder, 1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from src.taxonomy.refine import (
+from reprise.taxonomy.zero_shot.refine import (
     RefineSettings,
     agreement,
     balancing_bias,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from src.taxonomy.row_cache import cached_rows
+from reprise.taxonomy.zero_shot.row_cache import cached_rows
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from src.taxonomy import sample
-from src.taxonomy.hierarchy import read_hierarchy
-from src.taxonomy.labels import read_labels
+from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.quality.labels import read_labels
+from reprise.taxonomy.stages import sample
 
 
 @pytest.fixture

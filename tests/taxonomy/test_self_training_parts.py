@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from src.taxonomy.agreement import WordView
-from src.taxonomy.neighbours import neighbour_weights
-from src.taxonomy.refine import normalise
-from src.taxonomy.self_train import binary_entropy, neighbour_targets, paper_targets
+from reprise.taxonomy.classifier.agreement import WordView
+from reprise.taxonomy.classifier.neighbours import neighbour_weights
+from reprise.taxonomy.stages.self_train import binary_entropy, neighbour_targets, paper_targets
+from reprise.taxonomy.zero_shot.refine import normalise
 
 
 def test_the_papers_targets_against_loops():

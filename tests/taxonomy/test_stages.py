@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.common.errors import InputError
-from src.common.files import load_model
-from src.taxonomy import core_classes, evaluate, predict, prepare, recipe, sample, self_train, similarity, train
+from reprise.core.errors import InputError
+from reprise.core.files import load_model
+from reprise.taxonomy import predict, recipe
+from reprise.taxonomy.stages import core_classes, evaluate, prepare, sample, self_train, similarity, train
 from tests.conftest import tiny_params, write_params
 from tests.stage_files import digests, read
 
@@ -228,7 +229,7 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     os.chdir(folder)
     module = {"train": train, "self_train": self_train}[stage]
     if kill_at is not None:
-        from src.taxonomy.learner import Learner
+        from reprise.taxonomy.classifier.learner import Learner
 
         steps = iter(range(10_000))
 

@@ -1,0 +1,50 @@
+"""Run a command's `main`: options from its signature, one line for the user's mistakes, exit code 0, 1 or 2.
+
+A command is a module with a typed function `main`, whose parameters Typer turns into arguments and options. It ends
+with
+
+    if __name__ == "__main__":
+        run_command(main)
+
+and is listed in `reprise.cli`, so that `python -m reprise.tools.doctor` and `reprise doctor` do the same.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import typer
+
+from reprise.core.errors import InputError
+
+
+def run_command(main: Callable[..., Any]) -> NoReturn:
+    """Parse the command line for `main`, call it, and end the process.
+
+    The exit code is 0, or what a `typer.Exit` that `main` raises says; 1 after an InputError, whose line goes to
+    standard error; 2 where the command line itself is wrong.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(one_line_errors(main))
+    app()
+    raise AssertionError("Typer ends the process")
+
+
+def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a command so that an InputError becomes one line on standard error and exit code 1."""
+
+    @functools.wraps(main)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        try:
+            return main(*arguments, **options)
+        except InputError as error:
+            typer.echo(error, err=True)
+            raise typer.Exit(1) from None
+        except BrokenPipeError:
+            # The reader, such as `head`, has seen enough. Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+
+    return wrapped

@@ -1,0 +1,32 @@
+"""Which torch devices the `hardware` section means, for work that is not a training."""
+
+import os
+
+from reprise.core.errors import InputError
+from reprise.core.params import Hardware
+from reprise.core.processes import launched
+
+
+def torch_devices(hardware: Hardware) -> list[str]:
+    """List the devices to share work between, such as ["cuda:0", "cuda:1"]; ["cpu"] without an accelerator.
+
+    Under torchrun every process has one device of its own.
+
+    Raises:
+        InputError: an accelerator that this machine lacks, or more devices than it has.
+    """
+    import torch
+
+    wanted = "cuda" if hardware.accelerator in ("gpu", "cuda") else hardware.accelerator
+    if wanted not in ("auto", "cpu", "cuda", "mps"):
+        raise InputError(f"params.yaml: hardware.accelerator: {wanted!r}; choose auto, cpu, gpu, cuda or mps")
+    available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    kind = wanted if wanted != "auto" else next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    if kind == "cpu":
+        return ["cpu"]  # threads share the work there, not devices
+    if kind == "cuda" and launched():
+        return [f"cuda:{os.environ['LOCAL_RANK']}"]
+    count = available[kind] if hardware.devices in ("auto", "-1", -1) else int(hardware.devices)
+    if not 0 < count <= available[kind]:
+        raise InputError(f"params.yaml: hardware: {hardware.devices} {kind} devices wanted, {available[kind]} here")
+    return [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]

@@ -1,0 +1,97 @@
+"""Sections of params.yaml as frozen, validated objects.
+
+A stage declares its section as a subclass of `Section` and reads it with `load_section`. Everything that a person
+may change stands in params.yaml: a section has no defaults, a key that it does not know is refused by name, and so
+is a value of the wrong type. YAML 1.1 reads `5e-4` as a string and `5.0e-4` as a number; both are accepted.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from reprise.core.errors import InputError
+
+PARAMS_FILE = Path("params.yaml")
+
+AnySection = TypeVar("AnySection", bound="Section")
+
+
+class Section(BaseModel):
+    """One section of params.yaml: frozen, and without keys that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Hardware(Section):
+    """Where a stage runs, not what it computes: tracked by no stage."""
+
+    accelerator: str  # auto, cpu, gpu or cuda, mps: what Lightning's Trainer takes
+    devices: int | str  # auto, or how many
+    nodes: int  # machines, under torchrun or SLURM
+    strategy: str  # auto, ddp, ...
+    threads: int  # CPU threads for linear algebra and encoders
+    training_threads: int  # CPU threads of a training: more only help large models
+    workers: int  # data loading processes
+    image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file.
+
+    Raises:
+        InputError: the file is missing or is not YAML.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return YAML(typ="safe").load(file)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run from the root of the repository") from None
+    except YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def load_value(key: str, path: Path = PARAMS_FILE) -> Any:
+    """Look up the plain value under a dotted key such as `taxonomy.data`.
+
+    Raises:
+        InputError: a part of the key is missing.
+    """
+    value = read_yaml(path)
+    for depth, part in enumerate(parts := key.split(".")):
+        if not isinstance(value, dict) or part not in value:
+            raise InputError(f"{path}: {'.'.join(parts[: depth + 1])}: missing")
+        value = value[part]
+    return value
+
+
+def load_section(key: str, section: type[AnySection], path: Path = PARAMS_FILE) -> AnySection:
+    """Read and check the section under a dotted key such as `taxonomy.similarity`.
+
+    Raises:
+        InputError: a key is missing, unknown or mistyped; the line names it in full.
+    """
+    return parse_section(load_value(key, path), section, f"{path}: {key}")
+
+
+def parse_section(values: Any, section: type[AnySection], where: str) -> AnySection:
+    """Check plain values against a section; `where` starts the line of an error.
+
+    Raises:
+        InputError: a key is missing, unknown or mistyped.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(detail, section, where) for detail in error.errors())) from None
+
+
+def _explain(detail: Any, section: type[Section], where: str) -> str:
+    name = ".".join([where, *(str(part) for part in detail["loc"])])
+    if detail["type"] == "extra_forbidden":
+        return f"{name}: unknown key; the keys here are {', '.join(section.model_fields)}"
+    if detail["type"] == "missing":
+        return f"{name}: missing"
+    return f"{name}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"

@@ -1,0 +1,142 @@
+"""One stage or command in several processes, as torchrun starts them: who does what, and who writes.
+
+    torchrun --nproc-per-node 2 -m reprise.documents.stages.train 0
+
+The processes share trainings through Lightning, and other work through `in_turns` and `row_cache`. What one of them
+computes reaches the first one, which alone writes outputs: the others end in `only_first_goes_on`.
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PATIENCE = timedelta(days=7)  # the wait for a slower process; torchrun ends all when one of them dies
+
+_the_others_have_left = False
+
+
+class PartDone(BaseException):
+    """This process has done its part of work whose results another one writes; ends a stage with exit code 0."""
+
+
+def rank() -> int:
+    """The process's number; 0 writes. Lightning's own launcher tells no RANK, but a LOCAL_RANK."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0)))
+
+
+def launched() -> bool:
+    """Whether torchrun started this process beside others that are still there.
+
+    They run the whole stage, where those that Lightning itself starts join for its training alone.
+    """
+    return "TORCHELASTIC_RUN_ID" in os.environ and not _the_others_have_left
+
+
+def world_size() -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if launched() else 1
+
+
+def processes_per_machine() -> int:
+    """How many of them run on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1
+
+
+def only_first_goes_on() -> None:
+    """End every process but the first, which is alone from here on.
+
+    Raises:
+        PartDone: in the others.
+    """
+    global _the_others_have_left
+    leave_group()
+    if rank() > 0:
+        raise PartDone
+    _the_others_have_left = True
+
+
+def gather(value: Item) -> list[Item]:
+    """Collect one value of each process, in the order of their numbers; every process gets all.
+
+    Args:
+        value: anything that can be pickled; tensors on the CPU.
+    """
+    if not _in_group():
+        return [value]
+    import torch.distributed as dist
+
+    values: list[Item | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values  # type: ignore[return-value]  # all places are filled
+
+
+def sum_over_processes(tensor: "Tensor") -> "Tensor":
+    """Add up a tensor of any shape over the processes; alone, it is returned as it came."""
+    if not _in_group():
+        return tensor
+    import torch.distributed as dist
+
+    total = tensor.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if _in_group():
+        import torch.distributed as dist
+
+        dist.barrier()
+
+
+def in_turns(items: Sequence[Item], compute: Callable[[Item], Result]) -> Iterator[Result]:
+    """Compute one result an item, each process every world-size-th of them.
+
+    Args:
+        items: the same in every process.
+        compute: its result must be picklable.
+
+    Yields:
+        In the first process all results, in the order of the items; in the others nothing.
+    """
+    if (world := world_size()) == 1:
+        yield from map(compute, items)
+        return
+    for start in range(0, len(items), world):
+        mine = items[start + rank() : start + rank() + 1]
+        found = gather([compute(item) for item in mine])
+        if rank() == 0:
+            yield from (result for part in found for result in part)
+
+
+def _in_group() -> bool:
+    """Whether other processes are there to talk to; joins them the first time, where torchrun started this one."""
+    if world_size() == 1 and "torch" not in sys.modules:
+        return False
+    import torch
+    import torch.distributed as dist
+
+    if world_size() > 1 and not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() and torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+        atexit.register(leave_group)
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def leave_group() -> None:
+    """Talk to the other processes no more."""
+    if "torch" not in sys.modules:
+        return
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,144 @@
+"""Run a stage's `main`: a log that can be followed, one line for the user's mistakes, exit code 0 or 1.
+
+A stage is a module `reprise.<task>.stages.<stage>` with a function `main`. DVC, or a person at the root of the
+repository, starts it with `python src/run.py <task>.<stage>`; what follows on the command line are `main`'s arguments,
+as strings. The log goes to the console and to `.logs/<stage>.log`.
+"""
+
+import contextlib
+import errno
+import importlib
+import inspect
+import logging
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from reprise.core.errors import InputError
+from reprise.core.files import write_json
+from reprise.core.processes import PartDone, rank
+
+logger = logging.getLogger("reprise")
+
+LOG_FOLDER = Path(".logs")
+
+
+class Terminated(BaseException):
+    """The process was asked to end with SIGTERM; passes through `except Exception` as KeyboardInterrupt does."""
+
+
+def run_stage(command_line: Sequence[str]) -> NoReturn:
+    """Run the stage that a command line names and end the process with exit code 0 or 1, saying which.
+
+    Args:
+        command_line: `<task>.<stage>`, then the arguments of its `main`.
+    """
+    name = stage_name(command_line)
+    set_up_logging(name)
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    started = time.perf_counter()
+    logger.info("%s: started, log in %s", name, log_path(name))
+    try:
+        main, arguments = find_stage(command_line)
+        main(*arguments)
+    except PartDone:
+        _end(0)
+    except InputError as error:
+        _end(1, f"{name}: {error}")
+    except (KeyboardInterrupt, Terminated):
+        _end(1, f"{name}: interrupted after {time.perf_counter() - started:.1f} s")
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            logger.exception("%s: failed", name)
+            _end(1)
+        logger.debug("traceback", exc_info=True)
+        _end(1, f"{name}: {error.filename or 'the disk'}: {error.strerror}")
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # libraries with errors of their own
+            _end(1, f"{name}: the disk: {os.strerror(errno.ENOSPC)}")
+        logger.exception("%s: failed, which is a defect of the code", name)
+        _end(1)
+    _end(0, f"{name}: done in {time.perf_counter() - started:.1f} s")
+
+
+def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequence[str]]:
+    """Import the stage's module by its name, so that its file is among the modules that a fingerprint hashes.
+
+    Returns:
+        Its `main`, and the arguments.
+
+    Raises:
+        InputError: no such stage, or not the arguments that its `main` takes.
+    """
+    package = Path(__file__).parents[1]
+    known = sorted(
+        f"{path.parts[-3]}.{path.stem}" for path in package.glob("*/stages/*.py") if path.name != "__init__.py"
+    )
+    stage, *arguments = command_line or [""]
+    if stage not in known:
+        raise InputError(f"no stage {stage!r}; the stages are {', '.join(known)}")
+    task, module = stage.split(".")
+    main: Callable[..., None] = importlib.import_module(f"reprise.{task}.stages.{module}").main
+    parameters = inspect.signature(main).parameters
+    if len(arguments) != len(parameters):
+        raise InputError(f"{stage} takes {', '.join(parameters) or 'no argument'}; got {' '.join(arguments) or 'none'}")
+    return main, arguments
+
+
+def stage_name(command_line: Sequence[str]) -> str:
+    """The stage's name as DVC knows it, or else as the command line does: `documents.train 0` -> documents-train-0."""
+    return os.environ.get("DVC_STAGE") or "-".join(command_line).replace(".", "-").replace("_", "-")
+
+
+def log_path(name: str) -> Path:
+    """The log file of a stage; of several processes each has its own."""
+    process = f".{rank()}" if rank() > 0 else ""
+    return LOG_FOLDER / f"{re.sub(r'[^A-Za-z0-9@._-]', '-', name)}{process}.log"
+
+
+def set_up_logging(name: str) -> None:
+    """Send the project's log to the console and, with times, to the stage's log file."""
+    LOG_FOLDER.mkdir(exist_ok=True)
+    console = logging.StreamHandler(sys.stdout)
+    console.setLevel(logging.INFO if rank() == 0 else logging.ERROR)  # of several processes one speaks
+    console.setFormatter(logging.Formatter("%(message)s"))
+    file = logging.FileHandler(log_path(name), mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.handlers = [console, file]
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logging.getLogger().addHandler(file)  # what libraries warn about belongs in the file too
+    logging.captureWarnings(True)
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _end(code: int, line: str | None = None) -> NoReturn:
+    if line is not None:
+        logger.log(logging.INFO if code == 0 else logging.ERROR, "%s", line)
+    logger.info("exit code %d", code)
+    logging.shutdown()
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def timed(path: Path) -> Iterator[dict[str, Any]]:
+    """Write the block's seconds and the process's peak memory to a JSON file.
+
+    Yields:
+        A dict to which the block may add figures of its own, such as a rate.
+    """
+    figures: dict[str, Any] = {}
+    started = time.perf_counter()
+    yield figures
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux -> MiB
+    write_json(path, {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1), **figures})

@@ -1,0 +1,242 @@
+"""Any network of timm as a classifier of pages: pooling, weights, frozen blocks, batch norm measured anew."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.data import resolve_model_data_config
+from timm.layers import SelectAdaptivePool2d
+from timm.models import group_parameters
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from reprise.core.errors import InputError
+from reprise.core.weights import load_weights
+from reprise.documents.recipe import Recipe
+
+POOLINGS = ("avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "prr")  # of timm, for one model or another
+
+LEAST_CONTRAST = 0.02  # an empty page is not blown up to noise
+
+
+class GeM(nn.Module):
+    """Generalised-mean pooling (Radenović, Tolias and Chum, TPAMI 2019, equation 3) with one learned exponent.
+
+    Args:
+        pool: timm's average pooling, which it takes the place of.
+        exponent: p at the start; 1 is the mean, infinity the maximum.
+    """
+
+    def __init__(self, pool: nn.Module, exponent: float = 3.0) -> None:
+        super().__init__()
+        self.pool, self.p = pool, nn.Parameter(torch.tensor(exponent))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pool features as timm lays them out for the model, such as (B, C, H, W), to what `pool` makes of them."""
+        return self.pool(features.clamp(min=1e-6).pow(self.p)).pow(1 / self.p)
+
+
+def count_outputs(recipe: Recipe, classes: int) -> int:
+    """Outputs of the network: one a class, and one more for "not upright" where orientation is recognised."""
+    return classes + (recipe.orientation == "recognise")
+
+
+def build_network(recipe: Recipe, classes: int) -> nn.Module:
+    """Build a recipe's network, with the weights that it starts from.
+
+    Args:
+        recipe: model, model_options, image_size, pooling, weights.
+        classes: C.
+
+    Returns:
+        (B, 3, S, S) -> (B, K), K as `count_outputs` says.
+
+    Raises:
+        InputError: a model, option or pooling that timm does not have, or weights that do not fit or cannot be had.
+    """
+    if not timm.is_model(recipe.model):
+        near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
+        raise InputError(f"model {recipe.model!r} is not one of timm's; it has, among others, {', '.join(near)}")
+    outputs = count_outputs(recipe, classes)
+    check_network(recipe, outputs)
+    hub = recipe.weights == "hub"
+    try:
+        network = create(recipe, outputs, recipe.pooling, hub)
+    except Exception as error:  # the hub's client raises many kinds; the network itself was found sound above
+        if not hub:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{recipe.model}: weights hub: {reason}; or give weights as a path, or none") from None
+    if recipe.weights not in ("none", "hub"):
+        load_weights(network, Path(recipe.weights), optional_names(network))
+    return network
+
+
+def create(recipe: Recipe, outputs: int, pooling: str, pretrained: bool = False) -> nn.Module:
+    """Ask timm for a network; it raises as each of its models sees fit."""
+    options: dict[str, Any] = dict(recipe.model_options)
+    if getattr(timm.get_pretrained_cfg(recipe.model), "fixed_input_size", False):
+        options["img_size"] = recipe.image_size
+    timms = "avg" if pooling == "gem" else pooling
+    network: nn.Module = timm.create_model(
+        recipe.model, pretrained=pretrained, num_classes=outputs, global_pool=timms, **options
+    )
+    if pooling == "gem":
+        name = pooling_name(network)
+        network.set_submodule(name, GeM(network.get_submodule(name)))
+    return network
+
+
+def pooling_name(network: nn.Module) -> str:
+    """Name of the one global pooling over a network's feature map.
+
+    Raises:
+        ValueError: there is none, as in vision transformers, or several.
+    """
+    found = [name for name, module in network.named_modules() if isinstance(module, SelectAdaptivePool2d)]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} global poolings over a feature map")
+    return found[0]
+
+
+def check_network(recipe: Recipe, outputs: int) -> None:
+    """Build a network of shapes alone, without memory or arithmetic, and see what comes out.
+
+    Raises:
+        InputError: it cannot be built; where the pooling is to blame, the line lists those that can.
+    """
+    if (problem := problem_of(recipe, outputs, recipe.pooling)) is None:
+        return
+    choices = [choice for choice in (*POOLINGS, "gem") if problem_of(recipe, outputs, choice) is None]
+    if choices:
+        raise InputError(f"pooling {recipe.pooling!r} is not for {recipe.model}; choose from {', '.join(choices)}")
+    raise InputError(f"{recipe.model} at {recipe.image_size} px, options {recipe.model_options}: {problem}")
+
+
+def problem_of(recipe: Recipe, outputs: int, pooling: str) -> str | None:
+    """Why a network cannot be built with a pooling; None: it can."""
+    try:
+        with torch.device("meta"):
+            network = create(recipe, outputs, pooling).eval()
+            logits = network(torch.empty(2, 3, recipe.image_size, recipe.image_size))
+    except Exception as error:  # AssertionError, TypeError, RuntimeError, ...: timm has no one kind for it
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return None if logits.shape == (2, outputs) else f"gives {tuple(logits.shape)}, not (2, {outputs})"
+
+
+def optional_names(network: nn.Module) -> tuple[str, ...]:
+    """Prefixes of the weights that another task's file need not have: the classifier, and GeM's exponent."""
+    head = network.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr,operator]
+    pools = tuple(name for name, module in network.named_modules() if isinstance(module, GeM))
+    return (*((head,) if isinstance(head, str) else head), *(f"{name}.p" for name in pools))
+
+
+def pixel_statistics(network: nn.Module) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (1, 3, 1, 1) of the pixels in [0, 1] that a network's weights were made for."""
+    config = resolve_model_data_config(network)
+    mean, deviation = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    return mean, deviation
+
+
+class Classifier(nn.Module):
+    """A network with the normalisation of its input.
+
+    Args:
+        network: (B, 3, S, S) -> (B, K).
+        channels_last: keep weights and images in that memory format.
+        standardise: give every page the same mean and contrast, instead of what the weights were made for.
+    """
+
+    def __init__(self, network: nn.Module, channels_last: bool, standardise: bool) -> None:
+        super().__init__()
+        self.network, self.standardise = network, standardise
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        network.to(memory_format=self.format)
+        mean, deviation = pixel_statistics(network)
+        self.register_buffer("scale", 1 / deviation, persistent=False)
+        self.register_buffer("offset", -mean / deviation, persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) in [0, 1] -> what the network takes."""
+        if self.standardise:
+            mean = images.mean((1, 2, 3), keepdim=True)
+            deviation = (images.square().mean((1, 2, 3), keepdim=True) - mean.square()).clamp(min=0).sqrt()
+            scale = 1 / (deviation + LEAST_CONTRAST)
+            return torch.addcmul(-mean * scale, images, scale).contiguous(memory_format=self.format)
+        assert isinstance(self.offset, Tensor)
+        assert isinstance(self.scale, Tensor)
+        return torch.addcmul(self.offset, images, self.scale).contiguous(memory_format=self.format)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) in [0, 1] -> logits (B, K)."""
+        return self.network(self.normalise(images))
+
+
+def freeze_blocks(network: nn.Module, blocks: int) -> list[nn.Module]:
+    """Keep the first groups of layers, in timm's order (stem, blocks, ..., head), from learning.
+
+    Returns:
+        Their batch norms, which have to stay in evaluation mode.
+
+    Raises:
+        InputError: as many as the network has, or more.
+    """
+    if blocks == 0:
+        return []
+    depths = group_parameters(network, network.group_matcher(coarse=True), reverse=True)  # type: ignore[operator]
+    order = sorted(set(depths.values()))
+    if blocks >= len(order):
+        raise InputError(f"frozen_blocks {blocks}: the network has {len(order)} groups, and one has to learn")
+    frozen = {name for name, depth in depths.items() if depth in order[:blocks]}
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    return [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, BatchNorm) and f"{name}.weight" in frozen
+    ]
+
+
+@torch.no_grad()
+def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Measure batch norms' running statistics on images, without changing what the network computes with them.
+
+    Weights whose statistics were folded away (mean 0, variance 1) compute nonsense as soon as batch norm trains, for it
+    then normalises by the batch. Scale and offset are set so that with the measured statistics each layer is the same
+    function as before.
+
+    Args:
+        network: changed in place, left in evaluation mode.
+        batches: normalised images (B, 3, S, S).
+    """
+    network.eval()
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    moments = {module: (torch.zeros(()),) * 3 for module in norms}  # count, sum, sum of squares
+
+    def measure(module: BatchNorm, inputs: tuple[Tensor, ...]) -> None:
+        values = inputs[0].transpose(0, 1).flatten(1).double()  # (C, B H W)
+        count, total, squares = moments[module]
+        moments[module] = (count + values.shape[1], total + values.sum(1), squares + values.square().sum(1))
+
+    handles = [module.register_forward_pre_hook(measure) for module in norms]
+    for images in batches:
+        network(images)
+    for handle in handles:
+        handle.remove()
+    for module, (count, total, squares) in moments.items():
+        mean = total / count
+        set_statistics(module, mean, (squares / count - mean.square()).clamp(min=0))
+
+
+def set_statistics(norm: BatchNorm, mean: Tensor, variance: Tensor) -> None:
+    """Give a batch norm new running statistics, and the scale and offset with which it computes what it did."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    old_scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    new_deviation = (variance + norm.eps).sqrt()
+    norm.bias.copy_(norm.bias.double() + (mean - norm.running_mean.double()) * old_scale)
+    norm.weight.copy_(old_scale * new_deviation)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)

@@ -1,0 +1,121 @@
+"""From scores to a set of classes: one rule for every classifier, zero-shot or trained.
+
+The scores of the leaves are read as the distribution of a document's one true path. Of a few candidate sets - the
+paths to the best leaf, to the best two, three, four, and the best path cut short at an inner class - the rule takes
+the one with the highest expected example-F1 under that distribution (the decision theory of Dembczynski et al., "An
+exact algorithm for F-measure maximization", NIPS 2011, over candidates instead of over all sets). Mass that is spread
+over two leaves so gives two paths, and mass that is spread over all children of a class gives the class alone.
+
+A document whose evidence, its best cosine to a class's name, is no better than what other branches' classes
+get by chance is about none of the classes (`none_threshold`).
+"""
+
+import numpy as np
+from scipy.stats import gaussian_kde
+
+from reprise.taxonomy.data.hierarchy import Hierarchy
+
+MOST_PATHS = 4
+BLOCK = 4096  # documents at once
+NULL_QUANTILE = 0.25  # of the null scores, where the share of documents about none is read
+GRID = 60  # scores at which densities are compared
+DENSITY_DOCUMENTS = 4000  # are enough to estimate a density
+
+
+def predict_sets(
+    scores: np.ndarray, evidence: np.ndarray, evidence_threshold: float, hierarchy: Hierarchy
+) -> np.ndarray:
+    """Choose each document's classes.
+
+    Args:
+        scores: (N, E) of the leaves, not negative; each row is scaled to sum to 1.
+        evidence: (N,) best score of each document, on the scale of the threshold.
+        evidence_threshold: documents below it are about none of the classes.
+        hierarchy: C classes.
+
+    Returns:
+        (N, C) bool, closed under ancestors.
+    """
+    sets = np.zeros((len(scores), len(hierarchy)), dtype=bool)
+    for start in range(0, len(scores), BLOCK):
+        block = slice(start, start + BLOCK)
+        sets[block] = best_expected_sets(np.asarray(scores[block], dtype=np.float32), hierarchy)
+    sets[evidence < evidence_threshold] = False
+    return sets
+
+
+def best_expected_sets(scores: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
+    """The candidate set of the highest expected example-F1, (n, E) -> (n, C); of equal ones the smaller."""
+    paths = hierarchy.closure[hierarchy.leaves]  # (E, C)
+    lengths = paths.sum(axis=1).astype(np.float32)  # (E,)
+    masses = scores / np.maximum(scores.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    order = np.argsort(-masses, axis=1, kind="stable")[:, :MOST_PATHS]
+    best_sets, best_value = np.zeros((len(scores), len(hierarchy)), dtype=bool), np.full(len(scores), -1.0)
+    for sets in candidate_sets(order, hierarchy):
+        overlaps = sets.astype(np.float32) @ paths.T.astype(np.float32)  # (n, E)
+        sizes = sets.sum(axis=1, dtype=np.float32)[:, None]
+        value = (masses * 2 * overlaps / (sizes + lengths)).sum(axis=1)
+        better = value > best_value + 1e-6  # so that rounding does not choose
+        best_sets[better], best_value[better] = sets[better], value[better]
+    return best_sets
+
+
+def candidate_sets(order: np.ndarray, hierarchy: Hierarchy) -> list[np.ndarray]:
+    """Candidates (n, C) from the best leaves (n, k), as indices of leaves: smaller sets first."""
+    paths = hierarchy.closure[hierarchy.leaves]
+    best_leaf = hierarchy.leaves[order[:, 0]]
+    # The best path cut at a level: its classes on that level and above.
+    cuts = range(1, int(hierarchy.levels.max()))
+    candidates = [hierarchy.closure[best_leaf] & (hierarchy.levels <= level) for level in cuts]
+    reached = np.zeros_like(paths[order[:, 0]])
+    for place in range(order.shape[1]):
+        reached = reached | paths[order[:, place]]
+        candidates.append(reached)
+    return candidates
+
+
+def none_threshold(scores: np.ndarray, hierarchy: Hierarchy, odds: float) -> float:
+    """The best score below which a document is more likely about none of the classes than about one.
+
+    What documents about none would score is read from the documents themselves: their best score among the leaves
+    that share no ancestor with their best leaf, as if its branch were missing from the hierarchy. The lower quarter
+    of these scores is reached by few documents that are about a class, so the share of documents there bounds the
+    share of those about none; the threshold is where the ratio of the two densities, weighted so, passes `odds`.
+
+    Args:
+        scores: (N, E) of the training documents and the leaves; NaN: never scored.
+        hierarchy: C classes.
+        odds: the least probability of being about none from which on a document is; 1: no document ever is.
+
+    Returns:
+        A finite threshold, lower than all scores where no document is to be refused.
+    """
+    never = -float(np.finfo(np.float32).max)
+    paths = hierarchy.closure[hierarchy.leaves]  # (E, C)
+    shared = paths[:, ~paths.all(axis=0)].astype(np.float32)  # a root above all of them tells nothing apart
+    related = (shared @ shared.T > 0) | np.eye(len(paths), dtype=bool)  # (E, E)
+    if odds >= 1 or related.all():
+        return never
+    found, null = _best_and_null(scores, related)
+    share = min(1.0, float(np.mean(found < np.quantile(null, NULL_QUANTILE))) / NULL_QUANTILE)
+    if found.std() == 0 or null.std() == 0 or share == 0:
+        return never
+    grid = np.linspace(min(found.min(), null.min()), found.max(), GRID)
+    step = max(1, len(found) // DENSITY_DOCUMENTS)
+    density, null_density = (gaussian_kde(values[::step])(grid) for values in (found, null))
+    ratio = share * null_density / np.maximum(density, 1e-12)
+    ratio = np.maximum.accumulate(ratio[::-1])[::-1]  # the lower the score, the likelier none
+    above = np.flatnonzero(ratio > odds)
+    return float(grid[above[-1]]) if len(above) else never
+
+
+def _best_and_null(scores: np.ndarray, related: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best score of each document, (N,), and its best one among the leaves unrelated to the best, (up to N,)."""
+    found, null = [], []
+    for start in range(0, len(scores), BLOCK):
+        block = np.nan_to_num(np.asarray(scores[start : start + BLOCK], dtype=np.float64), nan=-np.inf)
+        best = block.argmax(axis=1)
+        found.append(block.max(axis=1))
+        null.append(np.where(related[best], -np.inf, block).max(axis=1))
+    found_all, null_all = np.concatenate(found), np.concatenate(null)
+    return found_all[np.isfinite(found_all)], null_all[np.isfinite(null_all)]

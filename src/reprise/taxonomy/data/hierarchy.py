@@ -1,0 +1,208 @@
+"""The class hierarchy: a directed acyclic graph, in which a class may have several parents."""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reprise.core.errors import InputError
+from reprise.taxonomy.data.corpus import read_lines, read_pairs
+
+
+@dataclasses.dataclass(frozen=True)
+class Hierarchy:
+    """C classes and the edges between them.
+
+    Attributes:
+        ids: in the order of classes.txt, which is the order of the columns of every matrix.
+        names: as words: underscores and hyphens read as spaces.
+        keywords: further words for each class; mostly none.
+        edges: (parent, child) as indices of classes.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    keywords: tuple[tuple[str, ...], ...]
+    edges: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def parents(self) -> tuple[tuple[int, ...], ...]:
+        """Parents of each class."""
+        return self._neighbours(child_of=0)
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """Children of each class."""
+        return self._neighbours(child_of=1)
+
+    def _neighbours(self, child_of: int) -> tuple[tuple[int, ...], ...]:
+        lists: list[list[int]] = [[] for _ in self.ids]
+        for edge in self.edges:
+            lists[edge[1 - child_of]].append(edge[child_of])
+        return tuple(tuple(sorted(own)) for own in lists)
+
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        """Classes without a parent: the top level."""
+        return tuple(index for index, own in enumerate(self.parents) if not own)
+
+    @cached_property
+    def leaves(self) -> np.ndarray:
+        """(L,) indices of the classes without a child, ascending."""
+        return np.array([index for index, own in enumerate(self.children) if not own], dtype=np.int64)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """All classes, parents before their children."""
+        return tuple(TopologicalSorter(dict(enumerate(self.parents))).static_order())
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """(C,) level of each class: 1 for a root, else one below its highest parent."""
+        levels = np.ones(len(self), dtype=np.int64)
+        for index in self.order:
+            if self.parents[index]:
+                levels[index] = 1 + min(levels[parent] for parent in self.parents[index])
+        return levels
+
+    @cached_property
+    def closure(self) -> np.ndarray:
+        """(C, C) bool: [c, a] says that a is c itself or an ancestor of c."""
+        closure = np.eye(len(self), dtype=bool)
+        for index in self.order:
+            for parent in self.parents[index]:
+                closure[index] |= closure[parent]
+        return closure
+
+    def paths(self, index: int) -> list[tuple[int, ...]]:
+        """All ways from a root down to a class, itself included."""
+        if not self.parents[index]:
+            return [(index,)]
+        return [(*path, index) for parent in self.parents[index] for path in self.paths(parent)]
+
+    def close_upwards(self, sets: np.ndarray) -> np.ndarray:
+        """Add the ancestors of its classes to each row of an (N, C) bool matrix."""
+        closed = sets.copy()
+        for index in reversed(self.order):
+            for parent in self.parents[index]:
+                closed[:, parent] |= closed[:, index]
+        return closed
+
+    def best_of_descendants(self, scores: np.ndarray) -> np.ndarray:
+        """Raise each class's score to that of the best of its descendants: (N, C), NaN only where all are NaN."""
+        best = np.array(scores, dtype=np.float32)
+        for index in reversed(self.order):
+            for parent in self.parents[index]:
+                np.fmax(best[:, parent], best[:, index], out=best[:, parent])
+        return best
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-serialisable form."""
+        return {
+            "classes": [
+                {"id": identifier, "name": name, "keywords": list(keywords)}
+                for identifier, name, keywords in zip(self.ids, self.names, self.keywords, strict=True)
+            ],
+            "edges": [list(edge) for edge in self.edges],
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Hierarchy":
+        """Inverse of `to_dict`."""
+        classes = values["classes"]
+        return cls(
+            ids=tuple(entry["id"] for entry in classes),
+            names=tuple(entry["name"] for entry in classes),
+            keywords=tuple(tuple(entry["keywords"]) for entry in classes),
+            edges=tuple((parent, child) for parent, child in values["edges"]),
+        )
+
+
+def read_hierarchy(folder: Path) -> Hierarchy:
+    """Read and check classes.txt, class_hierarchy.txt and, where it is there, class_related_keywords.txt.
+
+    A class_hierarchy.txt that is empty or absent makes a flat list of classes. A doubled edge is harmless and taken
+    once.
+
+    Raises:
+        InputError: two ids or names alike, an empty name, an edge to an unknown class or to itself, a cycle, keywords
+            for an unknown name.
+    """
+    raw_names = _read_classes(folder / "classes.txt")
+    ids = tuple(raw_names)
+    edges = _read_edges(folder / "class_hierarchy.txt", {identifier: index for index, identifier in enumerate(ids)})
+    keywords = _read_keywords(folder / "class_related_keywords.txt", list(raw_names.values()))
+    names = tuple(as_words(name) for name in raw_names.values())
+    hierarchy = Hierarchy(ids, names, keywords, tuple(edges))
+    try:
+        _ = hierarchy.order
+    except CycleError as error:
+        cycle = " -> ".join(f"{ids[index]} ({names[index]})" for index in error.args[1])
+        raise InputError(f"{folder / 'class_hierarchy.txt'}: the edges make a cycle: {cycle}") from None
+    return hierarchy
+
+
+def as_words(name: str) -> str:
+    """Read underscores and hyphens as spaces."""
+    return " ".join(re.sub(r"[_-]", " ", name).split()) or name
+
+
+def _read_classes(path: Path) -> dict[str, str]:
+    names: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    by_name: dict[str, int] = {}
+    for number, identifier, name in read_pairs(path, "id<TAB>name"):
+        if identifier in names:
+            raise InputError(f"{path}:{number}: class id {identifier!r} stands in line {lines[identifier]} already")
+        if not name:
+            raise InputError(f"{path}:{number}: class {identifier!r} has an empty name; expected id<TAB>name")
+        if name in by_name:
+            raise InputError(f"{path}:{number}: class name {name!r} stands in line {by_name[name]} already")
+        names[identifier], lines[identifier], by_name[name] = name, number, number
+    if not names:
+        raise InputError(f"{path}: no classes; expected lines of id<TAB>name")
+    return names
+
+
+def _read_edges(path: Path, indices: dict[str, int]) -> list[tuple[int, int]]:
+    if not path.exists():
+        return []
+    edges: dict[tuple[int, int], None] = {}
+    for number, parent, child in read_pairs(path, "parent id<TAB>child id"):
+        for identifier in (parent, child):
+            if identifier not in indices:
+                raise InputError(f"{path}:{number}: class id {identifier!r} is not in classes.txt")
+        if parent == child:
+            raise InputError(f"{path}:{number}: class {parent!r} is its own parent")
+        edges[indices[parent], indices[child]] = None
+    return list(edges)
+
+
+def _read_keywords(path: Path, names: list[str]) -> tuple[tuple[str, ...], ...]:
+    """Read `name:keyword,keyword`; names may contain colons, so the longest known name before a colon counts."""
+    keywords: dict[str, tuple[str, ...]] = {}
+    if path.exists():
+        known = set(names)
+        for number, line in read_lines(path):
+            if ":" not in line:
+                raise InputError(f"{path}:{number}: no colon; expected name:keyword,keyword")
+            name = max((head for head in _heads(line) if head in known), key=len, default=None)
+            if name is None:
+                raise InputError(f"{path}:{number}: {line.split(':')[0].strip()!r} is not a name in classes.txt")
+            if name in keywords:
+                raise InputError(f"{path}:{number}: keywords for {name!r} stand in an earlier line already")
+            words = line.strip()[len(name) :].lstrip().removeprefix(":").split(",")
+            keywords[name] = tuple(as_words(word.strip()) for word in words if word.strip())
+    return tuple(keywords.get(name, ()) for name in names)
+
+
+def _heads(line: str) -> Iterable[str]:
+    return (line[: match.start()].strip() for match in re.finditer(":", line))

