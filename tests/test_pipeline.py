@@ -83,14 +83,14 @@ def tracked_params(stage: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_params_are_what_the_stage_reads(name):
-    """Keys given to load_section and load_value in the stage's script, and its section, are tracked."""
+    """Keys given to load_params and load_value in the stage's script, and its section, are tracked."""
     tree = ast.parse(module_path(STAGES[name]).read_text())
     read = {
         str(call.args[0].value)
         for call in ast.walk(tree)
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
-        and call.func.id in ("load_section", "load_value")
+        and call.func.id in ("load_params", "load_value")
         and isinstance(call.args[0], ast.Constant)
     }
     tracked = tracked_params(STAGES[name])

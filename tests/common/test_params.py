@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.core.params import Section, load_section, load_value
+from reprise.core.params import Params, load_params, load_value
 
 
-class Point(Section):
+class Point(Params):
     x: float
     name: str
 
@@ -20,7 +20,7 @@ def params(tmp_path: Path) -> Path:
 
 
 def test_numbers_without_a_point_are_numbers(params):
-    assert load_section("good", Point, params).x == 5e-4
+    assert load_params("good", Point, params).x == 5e-4
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_numbers_without_a_point_are_numbers(params):
 )
 def test_mistakes_are_named(params, key, message):
     with pytest.raises(InputError, match=message) as error:
-        load_section(key, Point, params)
+        load_params(key, Point, params)
     assert "\n" not in str(error.value)
 
 
 def test_sections_are_frozen(params):
-    section: Any = load_section("good", Point, params)
+    section: Any = load_params("good", Point, params)
     with pytest.raises(ValueError, match="frozen"):
         section.x = 1.0
 

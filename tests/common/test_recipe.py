@@ -4,11 +4,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from reprise.core.errors import InputError
-from reprise.core.recipe import TrainSettings, read_recipe, resolve_recipe, write_recipe
+from reprise.core.recipe import TrainParams, read_recipe, resolve_recipe, write_recipe
 from tests.conftest import read_params
 
 
-class Toy(TrainSettings):
+class Toy(TrainParams):
     width: int
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reprise.core.files import load_model
-from reprise.core.recipe import TrainSettings
+from reprise.core.recipe import TrainParams
 from reprise.training.fit import EpochBatchSampler, TrainingDivergedError, checkpoint_folder
 from tests.common.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
 
@@ -30,7 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(**changes: object) -> TrainSettings:
+def settings(**changes: object) -> TrainParams:
     return SETTINGS.model_copy(update=changes)
 
 

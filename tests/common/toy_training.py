@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from reprise.core.files import save_model
 from reprise.core.params import Hardware
-from reprise.core.recipe import TrainSettings
+from reprise.core.recipe import TrainParams
 from reprise.training.fit import EpochBatchSampler, FitResult, fit
 
 HARDWARE = Hardware(
@@ -26,7 +26,7 @@ HARDWARE = Hardware(
     workers=0,
     image_memory_mib=64,
 )
-SETTINGS = TrainSettings(
+SETTINGS = TrainParams(
     epochs=4,
     batch_size=8,
     lr=0.05,
@@ -98,7 +98,7 @@ class KillAt(Callback):
 
 def train_toy(
     folder: Path,
-    settings: TrainSettings,
+    settings: TrainParams,
     kill_at: int | None = None,
     workers: int = 0,
     interval: str = "step",
@@ -139,7 +139,7 @@ def train_toy(
     return result
 
 
-def in_process(folder: Path, settings: TrainSettings, kill_at: int | None = None, **options: Any) -> int:
+def in_process(folder: Path, settings: TrainParams, kill_at: int | None = None, **options: Any) -> int:
     """Run `train_toy` in a process of its own and return its exit code (-9 where it was killed)."""
     # A fork server imports Lightning once for all tests; but loader processes of its children end only after 5 s.
     context: Any = multiprocessing.get_context("spawn" if options.get("workers") else "forkserver")

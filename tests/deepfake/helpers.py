@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.deepfake.data.dataset import Corpus
 from reprise.deepfake.recipe import Recipe
 from tests.conftest import read_params
@@ -19,7 +19,7 @@ def tiny_recipe(name: str = "small", **changes: Any) -> Recipe:
     own = params["deepfake"]["recipes"][name]
     small = {"embedding": 16, "encoders": 1, "heads": 2, "kernel": 5, "epochs": 2, "batch_size": 4, "average_best": 1}
     merged = params["train"] | {key: value for key, value in own.items() if value is not None} | small | changes
-    return parse_section(merged, Recipe, name)
+    return parse_params(merged, Recipe, name)
 
 
 def speech(seconds: float, seed: int) -> np.ndarray:

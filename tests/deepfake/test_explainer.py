@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.explainer.faithfulness import (
@@ -23,7 +23,7 @@ from reprise.deepfake.explainer.faithfulness import (
     replace_frames,
     resample_importance,
 )
-from reprise.deepfake.explainer.model import MODES, NATURAL, SPOOF, Explainer, ExplainerSettings, explainer_loss
+from reprise.deepfake.explainer.model import MODES, NATURAL, SPOOF, Explainer, ExplainerParams, explainer_loss
 from reprise.deepfake.explainer.windows import LENGTHS, cut_windows, describe, moment_centres
 from reprise.deepfake.stages.explain import frame_means, gradient_importance, replacements
 from reprise.deepfake.stages.explainer import refuse_collapse
@@ -31,8 +31,8 @@ from tests.conftest import read_params
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
 
 
-def settings(**changes: Any) -> ExplainerSettings:
-    return parse_section(read_params()["deepfake"]["explainer"] | changes, ExplainerSettings, "explainer")
+def settings(**changes: Any) -> ExplainerParams:
+    return parse_params(read_params()["deepfake"]["explainer"] | changes, ExplainerParams, "explainer")
 
 
 def data(count=6, moments=8, seed=0):

@@ -8,7 +8,7 @@ from scipy.fft import dct
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.deepfake.detector.conformer import ConformerBlock, TemporalChannelAttention
 from reprise.deepfake.detector.features import (
     FILTERS,
@@ -236,7 +236,7 @@ def test_the_published_recipe_has_the_published_shape():
     assert (own["embedding"], own["encoders"], own["heads"], own["kernel"]) == (144, 4, 4, 31)
     assert (own["batch_size"], own["epochs"]) == (32, 30)
     merged = read_params()["train"] | {key: value for key, value in own.items() if value is not None}
-    recipe = parse_section(merged, Recipe, "conformer-tcm").model_copy(update={"ssl_weights": False})
+    recipe = parse_params(merged, Recipe, "conformer-tcm").model_copy(update={"ssl_weights": False})
     tiny = read_params()["deepfake"]["recipes"]["wav2vec2-tiny"]["ssl_config"]
     output = Detector(recipe.model_copy(update={"ssl_config": tiny}))(torch.randn(2, 16_000))
     assert output.logits.shape == (2,)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.documents.recipe import Recipe
 from tests.conftest import read_params
 
@@ -20,7 +20,7 @@ def tiny_recipe(name: str = "quick", **changes: Any) -> Recipe:
     params = copy.deepcopy(read_params())
     own = params["documents"]["recipes"][name]
     merged = params["train"] | {key: value for key, value in own.items() if value is not None} | changes
-    return parse_section(merged, Recipe, name)
+    return parse_params(merged, Recipe, name)
 
 
 def draw_page(kind: str, number: int, size: int = 80) -> Image.Image:

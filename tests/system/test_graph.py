@@ -89,13 +89,13 @@ def script_of(command: str) -> Path:
 
 
 def keys_read(script: Path) -> set[str]:
-    """Keys of params.yaml that a stage's script gives to load_section and load_value."""
+    """Keys of params.yaml that a stage's script gives to load_params and load_value."""
     return {
         str(call.args[0].value)
         for call in ast.walk(ast.parse(script.read_text()))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
-        and call.func.id in ("load_section", "load_value")
+        and call.func.id in ("load_params", "load_value")
         and isinstance(call.args[0], ast.Constant)
     } - {"hardware"}
 

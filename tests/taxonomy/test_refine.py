@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reprise.taxonomy.zero_shot.refine import (
-    RefineSettings,
+    RefineParams,
     agreement,
     balancing_bias,
     effective_share,
@@ -16,7 +16,7 @@ from reprise.taxonomy.zero_shot.refine import (
 from tests.conftest import read_params
 
 SECTION = read_params()["taxonomy"]["core_classes"]["refined"]
-SETTINGS = RefineSettings(**{name: SECTION[name] for name in RefineSettings.model_fields})
+SETTINGS = RefineParams(**{name: SECTION[name] for name in RefineParams.model_fields})
 
 
 def corpus(sizes: list[int], seed: int = 0, spread: float = 0.16, noise: float = 0.1):

@@ -1,6 +1,6 @@
 """Sections of params.yaml as frozen, validated objects.
 
-A stage declares its section as a subclass of `Section` and reads it with `load_section`. Everything that a person
+A stage declares its section as a subclass of `Params` and reads it with `load_params`. Everything that a person
 may change stands in params.yaml: a section has no defaults, a key that it does not know is refused by name, and so
 is a value of the wrong type. YAML 1.1 reads `5e-4` as a string and `5.0e-4` as a number; both are accepted.
 """
@@ -16,16 +16,16 @@ from reprise.core.errors import InputError
 
 PARAMS_FILE = Path("params.yaml")
 
-AnySection = TypeVar("AnySection", bound="Section")
+AnyParams = TypeVar("AnyParams", bound="Params")
 
 
-class Section(BaseModel):
+class Params(BaseModel):
     """One section of params.yaml: frozen, and without keys that nobody reads."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Hardware(Section):
+class Hardware(Params):
     """Where a stage runs, not what it computes: tracked by no stage."""
 
     accelerator: str  # auto, cpu, gpu or cuda, mps: what Lightning's Trainer takes
@@ -67,16 +67,16 @@ def load_value(key: str, path: Path = PARAMS_FILE) -> Any:
     return value
 
 
-def load_section(key: str, section: type[AnySection], path: Path = PARAMS_FILE) -> AnySection:
+def load_params(key: str, section: type[AnyParams], path: Path = PARAMS_FILE) -> AnyParams:
     """Read and check the section under a dotted key such as `taxonomy.similarity`.
 
     Raises:
         InputError: a key is missing, unknown or mistyped; the line names it in full.
     """
-    return parse_section(load_value(key, path), section, f"{path}: {key}")
+    return parse_params(load_value(key, path), section, f"{path}: {key}")
 
 
-def parse_section(values: Any, section: type[AnySection], where: str) -> AnySection:
+def parse_params(values: Any, section: type[AnyParams], where: str) -> AnyParams:
     """Check plain values against a section; `where` starts the line of an error.
 
     Raises:
@@ -88,7 +88,7 @@ def parse_section(values: Any, section: type[AnySection], where: str) -> AnySect
         raise InputError("; ".join(_explain(detail, section, where) for detail in error.errors())) from None
 
 
-def _explain(detail: Any, section: type[Section], where: str) -> str:
+def _explain(detail: Any, section: type[Params], where: str) -> str:
     name = ".".join([where, *(str(part) for part in detail["loc"])])
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key; the keys here are {', '.join(section.model_fields)}"

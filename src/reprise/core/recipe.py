@@ -13,14 +13,14 @@ from ruamel.yaml import YAML
 
 from reprise.core.errors import InputError
 from reprise.core.files import write_text
-from reprise.core.params import PARAMS_FILE, Section, load_value, parse_section, read_yaml
+from reprise.core.params import PARAMS_FILE, Params, load_value, parse_params, read_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
-AnyRecipe = TypeVar("AnyRecipe", bound="TrainSettings")
+AnyRecipe = TypeVar("AnyRecipe", bound="TrainParams")
 
 
-class TrainSettings(Section):
+class TrainParams(Params):
     """What every training takes; a task's recipe adds its model to it."""
 
     epochs: Annotated[int, Field(ge=0)]  # 0 publishes the model as it comes
@@ -55,13 +55,13 @@ def resolve_recipe(task: str, recipe: type[AnyRecipe], path: Path = PARAMS_FILE)
         raise InputError(f"{path}: {task}.recipe: no recipe {chosen!r}; there are {', '.join(recipes)}")
     own = recipes[chosen]
     for key, value in load_value("train", path).items():
-        if key not in TrainSettings.model_fields:
-            known = ", ".join(TrainSettings.model_fields)
+        if key not in TrainParams.model_fields:
+            known = ", ".join(TrainParams.model_fields)
             raise InputError(f"{path}: train.{key}: unknown key; the keys here are {known}")
         if own.get(key) is None:
             shared[key] = value
     merged = {key: value for key, value in own.items() if key not in shared} | shared
-    return parse_section(merged, recipe, f"{path}: {task}.recipes.{chosen} (with train)")
+    return parse_params(merged, recipe, f"{path}: {task}.recipes.{chosen} (with train)")
 
 
 def write_recipe(task: str, recipe: type[AnyRecipe]) -> None:
@@ -78,4 +78,4 @@ def read_recipe(task: str, recipe: type[AnyRecipe]) -> AnyRecipe:
         InputError: the file is missing or was altered by hand.
     """
     path = recipe_path(task)
-    return parse_section(read_yaml(path), recipe, str(path))
+    return parse_params(read_yaml(path), recipe, str(path))

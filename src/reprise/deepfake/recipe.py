@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from reprise.core.recipe import Fraction, TrainSettings
+from reprise.core.recipe import Fraction, TrainParams
 
 TASK = "deepfake"
 
@@ -18,7 +18,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Recipe(TrainSettings):
+class Recipe(TrainParams):
     """How the detector is made and trained."""
 
     front_end: Literal["lfcc", "logmel", "ssl"]

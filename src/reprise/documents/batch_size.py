@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from reprise.core.errors import InputError
 from reprise.core.files import read_json, read_parquet
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything
 from reprise.core.stage import run_stage
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Find the largest training batch that fits.")
     parser.add_argument("--memory-gib", type=float, help="memory to stay within on CPU (what is available)")
     arguments = parser.parse_args()
-    recipe, hardware = read_recipe(TASK, Recipe), load_section("hardware", Hardware)
+    recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
     classes = read_json(PREPARED / "classes.json")["names"]
     targets = read_parquet(PREPARED / "pages.parquet")["target"].to_numpy()
     pages = open_pages(PREPARED / "images.npy", hardware.image_memory_mib)

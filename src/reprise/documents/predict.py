@@ -22,7 +22,7 @@ import pandas as pd
 from reprise.core.devices import torch_devices
 from reprise.core.errors import InputError
 from reprise.core.files import read_npy, read_parquet, write_text
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.prediction import prediction_devices
 from reprise.core.processes import in_turns, only_first_goes_on, rank
 from reprise.core.seed import use_deterministic_kernels
@@ -43,7 +43,7 @@ def main() -> None:
     """Run the stage."""
     from reprise.documents.network.ensemble import load_ensemble
 
-    hardware = load_section("hardware", Hardware)
+    hardware = load_params("hardware", Hardware)
     columns = load_value("documents.prepare.id_column"), load_value("documents.prepare.target_column")
     use_deterministic_kernels(hardware.threads)
     with timed(METRICS / "timing/predict.json") as figures:

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reprise.core.recipe import Fraction, TrainSettings
+from reprise.core.recipe import Fraction, TrainParams
 
 TASK = "documents"
 
 
-class Recipe(TrainSettings):
+class Recipe(TrainParams):
     """How a fold's network is made and trained."""
 
     model: str  # a name that timm knows

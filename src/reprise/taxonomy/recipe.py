@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reprise.core.recipe import Fraction, TrainSettings
+from reprise.core.recipe import Fraction, TrainParams
 
 TASK = "taxonomy"
 
 
-class Recipe(TrainSettings):
+class Recipe(TrainParams):
     """How the classifier is made and trained."""
 
     encoder: str  # a package's, the hub's or a folder's text encoder

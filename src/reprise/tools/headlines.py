@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reprise.core.errors import InputError
-from reprise.core.params import Section, parse_section, read_yaml
+from reprise.core.params import Params, parse_params, read_yaml
 from reprise.tools.repository import file_at, look_up
 
 HEADLINES = Path("headlines.yaml")
 
 
-class Headline(Section):
+class Headline(Params):
     """One figure."""
 
     task: str
@@ -65,7 +65,7 @@ def read_headlines(path: Path = HEADLINES) -> list[Headline]:
     rows = read_yaml(path)
     if not isinstance(rows, list):
         raise InputError(f"{path}: expected a list of figures")
-    return [parse_section(row, Headline, f"{path}: entry {number}") for number, row in enumerate(rows, 1)]
+    return [parse_params(row, Headline, f"{path}: entry {number}") for number, row in enumerate(rows, 1)]
 
 
 def compare(base: str, root: Path = Path()) -> list[Change]:

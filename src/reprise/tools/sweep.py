@@ -28,7 +28,7 @@ from pydantic import Field, model_validator
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_bytes, write_text
-from reprise.core.params import Section, load_section, load_value
+from reprise.core.params import Params, load_params, load_value
 
 logger = logging.getLogger("reprise")
 
@@ -36,7 +36,7 @@ LOGS = Path(".logs")
 LINES_SHOWN = 12  # of a failed trial's log
 
 
-class Dimension(Section):
+class Dimension(Params):
     """How one parameter is drawn: exactly one of the keys."""
 
     log_uniform: tuple[float, float] | None = None  # from, to
@@ -68,8 +68,8 @@ class Dimension(Section):
         return self.choice[int(place * len(self.choice))]
 
 
-class SweepSection(Section):
-    """Section sweep.<task>."""
+class SweepParams(Params):
+    """Params sweep.<task>."""
 
     stages: list[str]  # what a trial runs, with what comes before
     metric: str  # file:key of the score
@@ -127,7 +127,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> int:
     """Run all rungs, report, and apply the best where asked; returns the exit code."""
-    section = load_section(f"sweep.{task}", SweepSection)
+    section = load_params(f"sweep.{task}", SweepParams)
     full = load_value(section.epochs)
     if not isinstance(full, int):
         raise InputError(f"params.yaml: {section.epochs}: {full!r}; sweep.{task}.epochs names a whole number")
@@ -174,7 +174,7 @@ def rank(trials: Sequence[Trial], scores: dict[str, float], direction: str) -> l
     return sorted(trials, key=lambda trial: sign * scores[trial.name])
 
 
-def run_trials(trials: Sequence[Trial], section: SweepSection, jobs: int) -> dict[str, float]:
+def run_trials(trials: Sequence[Trial], section: SweepParams, jobs: int) -> dict[str, float]:
     """Run what has not run before; returns scores by name, without those of trials that failed."""
     scores: dict[str, float] = {}
     with ThreadPoolExecutor(jobs) as pool:
@@ -184,7 +184,7 @@ def run_trials(trials: Sequence[Trial], section: SweepSection, jobs: int) -> dic
     return scores
 
 
-def run_trial(trial: Trial, section: SweepSection) -> float | None:
+def run_trial(trial: Trial, section: SweepParams) -> float | None:
     """Run one trial as an experiment; returns its score, or None where it failed."""
     score, again = read_score(trial.name, section.metric), "found"
     if score is None:
@@ -234,7 +234,7 @@ def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
 
-def report(task: str, section: SweepSection, tried: Sequence[Trial], scores: dict[str, float]) -> str:
+def report(task: str, section: SweepParams, tried: Sequence[Trial], scores: dict[str, float]) -> str:
     """Write the table and the picture, and return the table as text: longest trials first, best first in each."""
     import pandas as pd
 
@@ -262,7 +262,7 @@ def short_names(values: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(short if len(set(short)) == len(short) else values, values.values(), strict=True))
 
 
-def plot_scores(path: Path, trials: Sequence[Trial], scores: dict[str, float], section: SweepSection) -> None:
+def plot_scores(path: Path, trials: Sequence[Trial], scores: dict[str, float], section: SweepParams) -> None:
     """Score against each parameter, a colour for each number of epochs."""
     from reprise.core.figures import plt, save_figure
 

@@ -40,7 +40,7 @@ from reprise.core.processes import (
     sum_over_processes,
     world_size,
 )
-from reprise.core.recipe import TrainSettings
+from reprise.core.recipe import TrainParams
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 
 logger = logging.getLogger("reprise")
@@ -137,7 +137,7 @@ def fit(
     train_loader: "DataLoader[Any]",
     valid_loader: "DataLoader[Any]",
     *,
-    settings: TrainSettings,
+    settings: TrainParams,
     hardware: Hardware,
     seed: int,
     name: str,
@@ -234,7 +234,7 @@ def fit(
     return FitResult(best_epoch, epoch_log.history[best_epoch][monitor], epoch_log.history, folder)
 
 
-def checkpoint_folder(name: str, fingerprint: str, settings: TrainSettings, seed: int) -> Path:
+def checkpoint_folder(name: str, fingerprint: str, settings: TrainParams, seed: int) -> Path:
     """The folder of one run's checkpoints; those of other runs of the same name are deleted, to bound the disk."""
     recipe = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
     key = hash_bytes(fingerprint.encode(), recipe.encode(), str(seed).encode(), code_fingerprint().encode())[:16]

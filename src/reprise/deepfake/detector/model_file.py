@@ -7,7 +7,7 @@ import torch
 
 from reprise.core.errors import InputError
 from reprise.core.files import load_model, save_model
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.deepfake.detector.model import Detector, SelfSupervisedFrontEnd
 from reprise.deepfake.recipe import Recipe
 
@@ -34,7 +34,7 @@ def load_detector(path: Path = DETECTOR, device: str = "cpu") -> "tuple[Detector
     tensors, metadata = load_model(path)
     if metadata.get("task") != "deepfake-detector":
         raise InputError(f"{path}: a model of {metadata.get('task')!r}, not a detector")
-    recipe = parse_section(metadata["recipe"], Recipe, f"{path}: recipe")
+    recipe = parse_params(metadata["recipe"], Recipe, f"{path}: recipe")
     detector = Detector(recipe, metadata["ssl_config"])
     detector.load_state_dict(tensors)
     return detector.to(torch.device(device)).eval().requires_grad_(False), recipe

@@ -7,9 +7,9 @@ import torch
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file, load_model
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.deepfake.detector.model_file import DETECTOR, MODELS
-from reprise.deepfake.explainer.model import Explainer, ExplainerSettings
+from reprise.deepfake.explainer.model import Explainer, ExplainerParams
 
 
 def explainer_path(mode: str, folder: Path = MODELS) -> Path:
@@ -29,7 +29,7 @@ def load_explainer(mode: str, folder: Path = MODELS) -> Explainer:
         raise InputError(f"{path}: a model of {metadata.get('task')!r}, not an explainer")
     if metadata["detector"] != hash_file(folder / DETECTOR.name):
         raise InputError(f"{path}: made for another detector; run `dvc repro deepfake-explainer@{mode}`")
-    settings = parse_section(metadata["settings"], ExplainerSettings, f"{path}: settings")
+    settings = parse_params(metadata["settings"], ExplainerParams, f"{path}: settings")
     explainer = Explainer(
         metadata["inputs"],
         settings.hidden,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.core.processes import sum_over_processes
-from reprise.core.recipe import Fraction, TrainSettings
+from reprise.core.recipe import Fraction, TrainParams
 
 QUERY = 32  # dimensions of q
 MODES = ("ema", "fixed", "learnable")
@@ -26,7 +26,7 @@ NATURAL, SPOOF = 0, 1  # rows of the prototypes
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class ExplainerSettings(TrainSettings):
+class ExplainerParams(TrainParams):
     """`deepfake.explainer`: how explainers are made and trained."""
 
     hidden: Annotated[int, Field(ge=1)]
@@ -175,7 +175,7 @@ class Explainer(nn.Module):
                 self.prototypes[row] = F.normalize(moved, dim=0)
 
 
-def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, settings: ExplainerSettings) -> Tensor:
+def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, settings: ExplainerParams) -> Tensor:
     """Cross-entropy of the utterances, and what makes importance readable.
 
     Args:

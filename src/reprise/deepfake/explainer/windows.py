@@ -25,7 +25,7 @@ from torch import Tensor
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import new_npy, read_npy, read_parquet, write_parquet
-from reprise.core.params import Hardware, load_section
+from reprise.core.params import Hardware, load_params
 from reprise.core.seed import use_deterministic_kernels
 from reprise.core.stage import run_stage, timed
 from reprise.deepfake.data.audio import RATE
@@ -154,7 +154,7 @@ def read_windows(folder: Path) -> Windows:
 
 def main() -> None:
     """Run the stage."""
-    hardware = load_section("hardware", Hardware)
+    hardware = load_params("hardware", Hardware)
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]
     with timed(METRICS / "timing/windows.json") as figures, contextlib.ExitStack() as stack:

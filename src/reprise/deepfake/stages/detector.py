@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from reprise.core.files import hash_bytes, hash_file
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -37,7 +37,7 @@ DEV_BATCH = 64  # utterances that are scored one after the other in a validation
 
 def main() -> None:
     """Run the stage."""
-    recipe, hardware = read_recipe(TASK, Recipe), load_section("hardware", Hardware)
+    recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
     seed = derive_seed(load_value("seed"), "deepfake-detector")
     use_deterministic_kernels(hardware.training_threads)
     train, dev = read_corpus(PREPARED / "train"), read_corpus(PREPARED / "dev")

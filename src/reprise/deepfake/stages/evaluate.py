@@ -17,7 +17,7 @@ import torch
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import write_checked_json, write_json, write_text
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
@@ -50,7 +50,7 @@ CURVE_POINTS = 500  # at most, of a curve of error rates
 
 def main() -> None:
     """Run the stage."""
-    hardware, seed = load_section("hardware", Hardware), derive_seed(load_value("seed"), "deepfake-evaluate")
+    hardware, seed = load_params("hardware", Hardware), derive_seed(load_value("seed"), "deepfake-evaluate")
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]
     with timed(METRICS / "timing/evaluate.json") as figures:

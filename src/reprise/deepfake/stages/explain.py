@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_checked_json, write_json
-from reprise.core.params import Hardware, Section, load_section, load_value
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
@@ -55,7 +55,7 @@ FAITHFULNESS = ("deletion_auc", "insertion_auc", "comprehensiveness", "sufficien
 Importance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # samples (N,), windows (M, W, V + 1) -> frames (F,)
 
 
-class ExplainParams(Section):
+class ExplainParams(Params):
     """`deepfake.explain`: how much is measured and shown."""
 
     faithfulness_utterances: Annotated[int, Field(ge=1)]
@@ -64,7 +64,7 @@ class ExplainParams(Section):
 
 def main() -> None:
     """Run the stage."""
-    params, hardware = load_section("deepfake.explain", ExplainParams), load_section("hardware", Hardware)
+    params, hardware = load_params("deepfake.explain", ExplainParams), load_params("hardware", Hardware)
     seed = derive_seed(load_value("seed"), "deepfake-explain")
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]

@@ -21,14 +21,14 @@ from torch.utils.data import DataLoader
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_bytes, hash_file, save_model
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.processes import gather
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.dataset import Rows, read_corpus
 from reprise.deepfake.detector.model_file import DETECTOR
 from reprise.deepfake.explainer.explainer_file import explainer_path
-from reprise.deepfake.explainer.model import MODES, Explainer, ExplainerSettings, explainer_loss
+from reprise.deepfake.explainer.model import MODES, Explainer, ExplainerParams, explainer_loss
 from reprise.deepfake.explainer.windows import Windows, read_windows
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.training.fit import EpochBatchSampler, fit
@@ -53,7 +53,7 @@ class Learner(LightningModule):
     """
 
     def __init__(
-        self, explainer: Explainer, settings: ExplainerSettings, parts: "dict[str, tuple[Windows, np.ndarray]]"
+        self, explainer: Explainer, settings: ExplainerParams, parts: "dict[str, tuple[Windows, np.ndarray]]"
     ) -> None:
         super().__init__()
         self.explainer, self.settings, self.parts = explainer, settings, parts
@@ -118,7 +118,7 @@ def main() -> None:
     mode = parser.parse_args().mode
     if not DETECTOR.exists():
         raise InputError(f"{DETECTOR}: no such file; train the detector first: dvc repro deepfake-detector")
-    settings, hardware = load_section("deepfake.explainer", ExplainerSettings), load_section("hardware", Hardware)
+    settings, hardware = load_params("deepfake.explainer", ExplainerParams), load_params("hardware", Hardware)
     seed = derive_seed(load_value("seed"), "deepfake-explainer", mode)
     use_deterministic_kernels(hardware.training_threads)
     parts = {name: (read_windows(WINDOWS / name), read_corpus(PREPARED / name).spoof) for name in ("train", "dev")}
@@ -154,7 +154,7 @@ def main() -> None:
     )
 
 
-def make_explainer(settings: ExplainerSettings, mode: Any, windows: Windows, spoof: np.ndarray) -> Explainer:
+def make_explainer(settings: ExplainerParams, mode: Any, windows: Windows, spoof: np.ndarray) -> Explainer:
     """Build an explainer, with its prototypes at the means of the training classes."""
     inputs = int(np.prod(windows.values.shape[1:]))
     explainer = Explainer(inputs, settings.hidden, settings.dropout, settings.temperature, settings.smoothing, mode)

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from reprise.core.errors import InputError
 from reprise.core.files import new_npy, write_json, write_parquet
-from reprise.core.params import Section, load_section, load_value
+from reprise.core.params import Params, load_params, load_value
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE, AudioFolder, Recording, read_audio
@@ -40,7 +40,7 @@ ERRORS_SHOWN = 5
 PIECE = 10_000_000  # samples that are copied at once
 
 
-class PrepareParams(Section):
+class PrepareParams(Params):
     """`deepfake.prepare`: what is accepted, and how partial spoofs are made."""
 
     min_seconds: Annotated[float, Field(gt=0)]
@@ -49,7 +49,7 @@ class PrepareParams(Section):
     partial_seconds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
 
-class Protocols(Section):
+class Protocols(Params):
     """`deepfake.protocols`: a file for each split; merged layouts may name one file three times."""
 
     train: str
@@ -59,8 +59,8 @@ class Protocols(Section):
 
 def main() -> None:
     """Run the stage."""
-    params, seed = load_section("deepfake.prepare", PrepareParams), load_value("seed")
-    protocols = load_section("deepfake.protocols", Protocols)
+    params, seed = load_params("deepfake.prepare", PrepareParams), load_value("seed")
+    protocols = load_params("deepfake.protocols", Protocols)
     folder = AudioFolder(Path(load_value("deepfake.data")))
     with timed(METRICS / "timing/prepare.json") as figures:
         paths = {split: Path(getattr(protocols, split)) for split in SPLITS}

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from reprise.core.files import write_text
-from reprise.core.params import Hardware, Section, load_section, load_value
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import derive_seed
 from reprise.deepfake.data.audio import write_flac
 from reprise.deepfake.data.protocols import SPLITS
@@ -38,7 +38,7 @@ KNOWN = ("V01", "V02", "V03")  # those of train and dev
 Count = Annotated[int, Field(ge=2)]
 
 
-class SampleParams(Section):
+class SampleParams(Params):
     """`deepfake.sample`: how many utterances; each has one copy-synthesis, in eval two."""
 
     train_utterances: Count
@@ -50,8 +50,8 @@ class SampleParams(Section):
 
 def main() -> None:
     """Run the stage."""
-    params, seed = load_section("deepfake.sample", SampleParams), load_value("seed")
-    hardware = load_section("hardware", Hardware)
+    params, seed = load_params("deepfake.sample", SampleParams), load_value("seed")
+    hardware = load_params("hardware", Hardware)
     shutil.rmtree(OUTPUT, ignore_errors=True)
     (OUTPUT / "flac").mkdir(parents=True)
     counts = {"train": params.train_utterances, "dev": params.dev_utterances, "eval": params.eval_utterances}

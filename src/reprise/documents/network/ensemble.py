@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reprise.core.errors import InputError
 from reprise.core.files import load_model, read_checked_json, save_model
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.augment import upright
 from reprise.documents.network.dataset import INFERENCE_BATCH
@@ -75,7 +75,7 @@ def load_fold(path: Path, device: str = "cpu") -> FoldModel:
     tensors, metadata = load_model(path)
     if metadata.get("task") != "documents":
         raise InputError(f"{path}: a model of the task {metadata.get('task')!r}, not documents")
-    recipe = parse_section(metadata["recipe"], Recipe, f"{path}: recipe")
+    recipe = parse_params(metadata["recipe"], Recipe, f"{path}: recipe")
     classes = Classes(tuple(metadata["targets"]), tuple(metadata["classes"]))
     network = create(recipe, count_outputs(recipe, len(classes)), recipe.pooling)
     network.load_state_dict(tensors)

@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from reprise.core.errors import InputError
 from reprise.core.files import write_checked_json, write_json, write_text
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import limit_threads
 from reprise.documents.network.views import VIEWS
 from reprise.documents.quality.calibration import (
@@ -40,7 +40,7 @@ def main() -> None:
     folds, views = load_value("documents.folds"), load_value("documents.views")
     if views not in VIEWS:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
-    with limit_threads(load_section("hardware", Hardware).threads):
+    with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(len(folds))
         temperatures = cross_fitted_temperatures(out_of_fold, len(folds))
         report, curves = compare(out_of_fold, temperatures)

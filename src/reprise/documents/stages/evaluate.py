@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 from reprise.core.devices import torch_devices
 from reprise.core.errors import InputError
 from reprise.core.files import read_npy, read_parquet, write_json, write_text
-from reprise.core.params import Hardware, Section, load_section, load_value
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.documents.data.tables import Classes, read_labels
@@ -41,7 +41,7 @@ TEST_LABELS = "test_labels.csv"
 BLOCK = 512  # pages that are corrupted at once
 
 
-class EvaluateParams(Section):
+class EvaluateParams(Params):
     """`documents.evaluate`: how much is measured and shown."""
 
     pages_per_corruption: Annotated[int, Field(ge=1)]
@@ -50,8 +50,8 @@ class EvaluateParams(Section):
 
 def main() -> None:
     """Run the stage."""
-    params, seed = load_section("documents.evaluate", EvaluateParams), load_value("seed")
-    hardware, folds = load_section("hardware", Hardware), load_value("documents.folds")
+    params, seed = load_params("documents.evaluate", EvaluateParams), load_value("seed")
+    hardware, folds = load_params("hardware", Hardware), load_value("documents.folds")
     columns = load_value("documents.prepare.id_column"), load_value("documents.prepare.target_column")
     use_deterministic_kernels(hardware.threads)
     with timed(METRICS / "timing/evaluate.json"):

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from reprise.core.errors import InputError
 from reprise.core.files import new_npy, write_json, write_parquet, write_text
-from reprise.core.params import Hardware, Section, load_section, load_value
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
@@ -45,7 +45,7 @@ METRICS = Path("metrics/documents")
 ERRORS_SHOWN = 5
 
 
-class PrepareParams(Section):
+class PrepareParams(Params):
     """`documents.prepare`: how the folder is read."""
 
     id_column: str
@@ -56,9 +56,9 @@ class PrepareParams(Section):
 
 def main() -> None:
     """Run the stage."""
-    params, seed = load_section("documents.prepare", PrepareParams), load_value("seed")
+    params, seed = load_params("documents.prepare", PrepareParams), load_value("seed")
     folder, folds = Path(load_value("documents.data")), read_folds()
-    threads = load_section("hardware", Hardware).threads
+    threads = load_params("hardware", Hardware).threads
     size = cache_size(read_recipe(TASK, Recipe).image_size)
     with timed(METRICS / "timing/prepare.json") as figures:
         classes = read_classes(folder / "meta.csv", params.target_column)

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from pydantic import Field
 
 from reprise.core.files import write_text
-from reprise.core.params import Hardware, Section, load_section, load_value
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import derive_seed
 from reprise.documents.sample.pages import KINDS, draw_page
 
@@ -30,7 +30,7 @@ logger = logging.getLogger("reprise")
 OUTPUT = Path("data/documents/sample")
 
 
-class SampleParams(Section):
+class SampleParams(Params):
     """`documents.sample`: how many pages, and how worn."""
 
     train_pages: Annotated[int, Field(ge=1)]
@@ -43,8 +43,8 @@ class SampleParams(Section):
 
 def main() -> None:
     """Run the stage."""
-    params, seed = load_section("documents.sample", SampleParams), load_value("seed")
-    hardware = load_section("hardware", Hardware)
+    params, seed = load_params("documents.sample", SampleParams), load_value("seed")
+    hardware = load_params("hardware", Hardware)
     shutil.rmtree(OUTPUT, ignore_errors=True)
     kinds = list(KINDS)
     with ProcessPoolExecutor(hardware.threads) as pool:

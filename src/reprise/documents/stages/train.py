@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_bytes, hash_file, read_json, read_parquet, write_json, write_npy
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train one fold's network.")
     parser.add_argument("fold", type=int)
     fold = parser.parse_args().fold
-    recipe, hardware = read_recipe(TASK, Recipe), load_section("hardware", Hardware)
+    recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
     seed = derive_seed(load_value("seed"), "documents-train", fold)
     use_deterministic_kernels(hardware.training_threads)
     classes = Classes(**{key: tuple(value) for key, value in read_json(PREPARED / "classes.json").items()})

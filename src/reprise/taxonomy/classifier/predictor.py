@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reprise.core.errors import InputError
 from reprise.core.files import load_model, read_json, read_npy
-from reprise.core.params import parse_section
+from reprise.core.params import parse_params
 from reprise.taxonomy.classifier.decision import none_threshold, predict_sets
 from reprise.taxonomy.classifier.learner import Network
 from reprise.taxonomy.classifier.model import TaxonomyClassifier, consistent_probabilities
@@ -36,7 +36,7 @@ class Predictor:
         tensors, metadata = load_model(path)
         if not {"recipe", "hierarchy", "evidence_threshold", "encoder"} <= metadata.keys():
             raise InputError(f"{path}: not a taxonomy classifier: its metadata holds {', '.join(metadata)}")
-        self.recipe = parse_section(metadata["recipe"], Recipe, f"{path}: recipe")
+        self.recipe = parse_params(metadata["recipe"], Recipe, f"{path}: recipe")
         self.hierarchy = Hierarchy.from_dict(metadata["hierarchy"])
         self.evidence_threshold = float(metadata["evidence_threshold"])
         self.devices, self.encoder_files = list(devices), metadata["encoder"]

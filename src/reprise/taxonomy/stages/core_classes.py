@@ -21,12 +21,12 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.files import read_json, read_npy, read_parquet, write_json, write_npy, write_parquet
-from reprise.core.params import Hardware, Section, load_section
+from reprise.core.params import Hardware, Params, load_params
 from reprise.core.seed import limit_threads
 from reprise.core.stage import timed
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
-from reprise.taxonomy.zero_shot.refine import RefineSettings, refine_posterior, softmax
+from reprise.taxonomy.zero_shot.refine import RefineParams, refine_posterior, softmax
 
 logger = logging.getLogger("reprise")
 
@@ -39,24 +39,24 @@ TIMING = Path("metrics/taxonomy/timing/core_classes.json")
 BLOCK = 8192  # documents searched at once
 
 
-class RefinedSection(RefineSettings):
-    """Section taxonomy.core_classes.refined."""
+class RefinedParams(RefineParams):
+    """Params taxonomy.core_classes.refined."""
 
     core_confidence: float  # posterior from which on a class is a core class
     sharpness: float  # of the softmax that turns similarities into the zero-shot posterior
 
 
-class CoreClassesSection(Section):
-    """Section taxonomy.core_classes."""
+class CoreClassesParams(Params):
+    """Params taxonomy.core_classes."""
 
     rule: Literal["refined", "paper"]
-    refined: RefinedSection
+    refined: RefinedParams
 
 
 def main() -> None:
     """Run the stage."""
-    section = load_section("taxonomy.core_classes", CoreClassesSection)
-    hardware = load_section("hardware", Hardware)
+    section = load_params("taxonomy.core_classes", CoreClassesParams)
+    hardware = load_params("hardware", Hardware)
     hierarchy = Hierarchy.from_dict(read_json(PREPARED / "hierarchy.json"))
     similarity = read_npy(SIMILARITY)
     with timed(TIMING), limit_threads(hardware.threads):

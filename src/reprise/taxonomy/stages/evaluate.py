@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_json, read_npy, read_parquet, write_json, write_text
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.taxonomy.classifier.decision import predict_sets
@@ -47,7 +47,7 @@ SHOWN_CHARACTERS = 160
 def main() -> None:
     """Run the stage."""
     folder, seed = Path(load_value("taxonomy.data")), load_value("seed")
-    hardware = load_section("hardware", Hardware)
+    hardware = load_params("hardware", Hardware)
     use_deterministic_kernels(hardware.threads)
     hierarchy = Hierarchy.from_dict(read_json(PREPARED / "hierarchy.json"))
     test = read_parquet(PREPARED / "test.parquet")

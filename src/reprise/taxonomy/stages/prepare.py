@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.files import write_json, write_parquet
-from reprise.core.params import Section, load_section, load_value
+from reprise.core.params import Params, load_params, load_value
 from reprise.core.stage import timed
 from reprise.taxonomy.data.corpus import read_corpus
 from reprise.taxonomy.data.hierarchy import Hierarchy, read_hierarchy
@@ -28,8 +28,8 @@ METRICS = Path("metrics/taxonomy/data.json")
 TIMING = Path("metrics/taxonomy/timing/prepare.json")
 
 
-class PrepareSection(Section):
-    """Section taxonomy.prepare."""
+class PrepareParams(Params):
+    """Params taxonomy.prepare."""
 
     empty_text: Literal["refuse", "keep"]
     near_empty_words: int  # texts with fewer words are counted as near-empty
@@ -37,7 +37,7 @@ class PrepareSection(Section):
 
 def main() -> None:
     """Run the stage."""
-    section = load_section("taxonomy.prepare", PrepareSection)
+    section = load_params("taxonomy.prepare", PrepareParams)
     folder = Path(load_value("taxonomy.data"))
     with timed(TIMING):
         hierarchy = read_hierarchy(folder)

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from reprise.core.files import write_text
-from reprise.core.params import Section, load_section, load_value
+from reprise.core.params import Params, load_params, load_value
 from reprise.core.seed import derive_seed
 from reprise.taxonomy.sample import vocabulary
 
 FOLDER = Path("data/taxonomy/sample")
 
 
-class SampleSection(Section):
-    """Section taxonomy.sample."""
+class SampleParams(Params):
+    """Params taxonomy.sample."""
 
     train_documents: int
     test_documents: int
@@ -35,7 +35,7 @@ class SampleSection(Section):
 
 def main() -> None:
     """Run the stage."""
-    section = load_section("taxonomy.sample", SampleSection)
+    section = load_params("taxonomy.sample", SampleParams)
     seed = load_value("seed")
     for name, text in class_files().items():
         write_text(FOLDER / name, text)
@@ -67,7 +67,7 @@ def class_ids() -> dict[str, str]:
     return {key: str(number) for number, key in enumerate(vocabulary.CLASSES)}
 
 
-def write_review(section: SampleSection, generator: np.random.Generator) -> tuple[str, list[str]]:
+def write_review(section: SampleParams, generator: np.random.Generator) -> tuple[str, list[str]]:
     """Write one review and give its class ids, closed under ancestors, in ascending order."""
     draw = generator.random()
     if draw < section.off_topic:
@@ -82,7 +82,7 @@ def write_review(section: SampleSection, generator: np.random.Generator) -> tupl
     return _with_typos(text, section.typos, generator), [str(label) for label in labels]
 
 
-def _choose_products(section: SampleSection, generator: np.random.Generator) -> list[str]:
+def _choose_products(section: SampleParams, generator: np.random.Generator) -> list[str]:
     products = list(vocabulary.PRODUCTS)
     # A fixed shuffle decides which classes are large, so that no department is large as a whole.
     order = np.random.default_rng(0).permutation(len(products))
@@ -91,7 +91,7 @@ def _choose_products(section: SampleSection, generator: np.random.Generator) -> 
     return [products[i] for i in generator.choice(len(products), count, replace=False, p=weights / weights.sum())]
 
 
-def _review_of(keys: list[str], section: SampleSection, generator: np.random.Generator) -> str:
+def _review_of(keys: list[str], section: SampleParams, generator: np.random.Generator) -> str:
     key, others = keys[0], keys[1:]
     product = _choose(generator, vocabulary.PRODUCTS[key])
     draw = generator.random()

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import hash_bytes, hash_file, read_parquet, save_model
-from reprise.core.params import Hardware, Section, load_section, load_value
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.processes import gather
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -46,8 +46,8 @@ LIVE = Path("metrics/taxonomy/self_train")
 TIMING = Path("metrics/taxonomy/timing/self_train.json")
 
 
-class SelfTrainSection(Section):
-    """Section taxonomy.self_train."""
+class SelfTrainParams(Params):
+    """Params taxonomy.self_train."""
 
     target: Literal["neighbours", "paper"]
     iterations: Annotated[int, Field(ge=0)]  # at most; 0 publishes the trained classifier as it is
@@ -63,8 +63,8 @@ class SelfTrainSection(Section):
 
 def main() -> None:
     """Run the stage."""
-    section = load_section("taxonomy.self_train", SelfTrainSection)
-    hardware, seed = load_section("hardware", Hardware), load_value("seed")
+    section = load_params("taxonomy.self_train", SelfTrainParams)
+    hardware, seed = load_params("hardware", Hardware), load_value("seed")
     use_deterministic_kernels(hardware.threads)
     with timed(TIMING):
         predictor = Predictor(TRAINED, torch_devices(hardware))
@@ -131,7 +131,7 @@ class SelfLearner(Learner):
     def __init__(
         self,
         predictor: Predictor,
-        section: SelfTrainSection,
+        section: SelfTrainParams,
         view: WordView,
         votes: tuple[csr_array, np.ndarray] | None,
     ) -> None:
@@ -235,7 +235,7 @@ def neighbour_targets(probabilities: np.ndarray, weights: csr_array, voters: np.
     return (0.5 * probabilities + 0.5 * (weights @ probabilities[voters])).astype(np.float32)
 
 
-def vote_weights(embeddings: np.ndarray, section: SelfTrainSection, seed: int) -> tuple[csr_array, np.ndarray]:
+def vote_weights(embeddings: np.ndarray, section: SelfTrainParams, seed: int) -> tuple[csr_array, np.ndarray]:
     """Weights (N, M) of the voters on each document, and the voters' rows (M,)."""
     count = min(section.reference_documents, len(embeddings))
     generator = np.random.default_rng(derive_seed(seed, "self-training voters"))
@@ -248,6 +248,6 @@ def binary_entropy(targets: Tensor) -> float:
     return float((torch.special.entr(targets) + torch.special.entr(1 - targets)).sum(-1).mean())
 
 
-def input_fingerprint(section: SelfTrainSection, texts: list[str]) -> str:
+def input_fingerprint(section: SelfTrainParams, texts: list[str]) -> str:
     """Hash of the inputs that decide the result beside recipe, seed and code."""
     return hash_bytes(section.model_dump_json().encode(), hash_file(TRAINED).encode(), *(t.encode() for t in texts))

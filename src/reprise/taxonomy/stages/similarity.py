@@ -19,7 +19,7 @@ import numpy as np
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import new_npy, read_json, read_npy, read_parquet, write_json, write_npy
-from reprise.core.params import Hardware, Section, load_section
+from reprise.core.params import Hardware, Params, load_params
 from reprise.core.processes import only_first_goes_on
 from reprise.core.seed import use_deterministic_kernels
 from reprise.core.stage import timed
@@ -39,8 +39,8 @@ BLOCK = 4096  # documents scored at once
 ENTAILMENT_CHUNK = 256  # documents searched together, and stored together in the cache
 
 
-class SimilaritySection(Section):
-    """Section taxonomy.similarity."""
+class SimilarityParams(Params):
+    """Params taxonomy.similarity."""
 
     scorer: Literal["embedding", "entailment"]
     encoder: str  # a package's, the hub's or a folder's sentence encoder
@@ -53,8 +53,8 @@ class SimilaritySection(Section):
 
 def main() -> None:
     """Run the stage."""
-    section = load_section("taxonomy.similarity", SimilaritySection)
-    hardware = load_section("hardware", Hardware)
+    section = load_params("taxonomy.similarity", SimilarityParams)
+    hardware = load_params("hardware", Hardware)
     use_deterministic_kernels(hardware.threads)
     hierarchy = Hierarchy.from_dict(read_json(PREPARED / "hierarchy.json"))
     texts = {split: read_parquet(PREPARED / f"{split}.parquet")["text"].tolist() for split in SPLITS}
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def embed_all(
-    texts: dict[str, list[str]], hierarchy: Hierarchy, section: SimilaritySection, devices: list[str]
+    texts: dict[str, list[str]], hierarchy: Hierarchy, section: SimilarityParams, devices: list[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Embed the documents of each split, (N, D), and the classes, (C, D)."""
     encoder = open_encoder(section.encoder, section.max_tokens, devices[0])
@@ -98,7 +98,7 @@ def score_embeddings(split: str, documents: np.ndarray, classes: np.ndarray) -> 
 
 
 def score_entailment(
-    texts: dict[str, list[str]], hierarchy: Hierarchy, section: SimilaritySection, devices: list[str]
+    texts: dict[str, list[str]], hierarchy: Hierarchy, section: SimilarityParams, devices: list[str]
 ) -> dict[str, np.ndarray]:
     """P(entailment) of each split, (N, C), NaN where the search never met a pair."""
     from reprise.taxonomy.zero_shot.encoder import model_fingerprint

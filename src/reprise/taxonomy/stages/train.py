@@ -18,7 +18,7 @@ import torch
 from reprise.core.devices import torch_devices
 from reprise.core.errors import InputError
 from reprise.core.files import hash_bytes, hash_file, read_json, read_npy, read_parquet, save_model
-from reprise.core.params import Hardware, load_section, load_value
+from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.processes import rank
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
@@ -48,7 +48,7 @@ TIMING = Path("metrics/taxonomy/timing/train.json")
 def main() -> None:
     """Run the stage."""
     recipe, seed = read_recipe(TASK, Recipe), load_value("seed")
-    hardware = load_section("hardware", Hardware)
+    hardware = load_params("hardware", Hardware)
     use_deterministic_kernels(hardware.threads)
     hierarchy = Hierarchy.from_dict(read_json(PREPARED / "hierarchy.json"))
     with timed(TIMING) as figures:

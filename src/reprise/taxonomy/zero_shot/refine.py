@@ -21,13 +21,13 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from reprise.core.params import Section
+from reprise.core.params import Params
 
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 BLOCK = 8192  # documents at once: bounds the memory of temporaries
 
 
-class RefineSettings(Section):
+class RefineParams(Params):
     """Constants of `refine_posterior`."""
 
     ridge: float  # penalty of the smoothing, relative to the covariance of unit vectors
@@ -48,7 +48,7 @@ class RefineSettings(Section):
 
 
 def refine_posterior(
-    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, settings: RefineSettings
+    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, settings: RefineParams
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Refine the zero-shot posterior as far as the corpus supports it.
 
@@ -86,7 +86,7 @@ class NameAnchoredMixture:
         settings: constants.
     """
 
-    def __init__(self, documents: np.ndarray, names: np.ndarray, settings: RefineSettings) -> None:
+    def __init__(self, documents: np.ndarray, names: np.ndarray, settings: RefineParams) -> None:
         self.documents, self.settings = documents, settings
         self.names = normalise(names - names.mean(axis=0))
         self.mean = documents.mean(axis=0)

@@ -46,7 +46,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
+class Params:
     """One task's part of the page.
 
     Attributes:
@@ -113,14 +113,14 @@ def card(change: Change) -> dict[str, Any]:
     }
 
 
-def make_section(task: str) -> Section:
+def make_section(task: str) -> Params:
     """Collect what a task has written."""
     figures = [draw(title, entry) for title, entry in declared_plots(task)]
     folder = METRICS / task
     pictures = [read_picture(path) for path in sorted(folder.glob("*.png")) if path.name not in DRAWN]
     tables = [read_table(path) for path in sorted(folder.glob("*.csv")) if path.name not in DRAWN + ONE_ROW_A_PAGE]
     timings = {path.stem.replace("_", "-"): read_seconds(path) for path in sorted(folder.glob("timing/*.json"))}
-    return Section(
+    return Params(
         task,
         [to_html(figure) for figure in figures if figure is not None],
         pictures,
