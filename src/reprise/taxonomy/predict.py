@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from reprise.core.devices import prediction_devices
 from reprise.core.errors import InputError
-from reprise.core.prediction import prediction_devices
 from reprise.core.processes import in_turns
 from reprise.taxonomy.data.corpus import read_lines
 from reprise.taxonomy.data.hierarchy import Hierarchy
