@@ -81,9 +81,7 @@ def read_protocols(paths: Mapping[str, Path]) -> dict[str, list[Trial]]:
         for trial in part:
             if trial.utterance in seen:
                 other, first = seen[trial.utterance]
-                raise InputError(
-                    f"{trial.where}: utterance {trial.utterance!r} is in {other} too ({first.where})"
-                )
+                raise InputError(f"{trial.where}: utterance {trial.utterance!r} is in {other} too ({first.where})")
             seen[trial.utterance] = split, trial
     return trials
 

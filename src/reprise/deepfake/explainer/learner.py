@@ -1,5 +1,6 @@
 """How an explainer learns, as a Lightning module; the detector is not part of it, only what it said of windows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -80,7 +81,7 @@ class Learner(LightningModule):
         return with_schedule(optimizer, self.trainer, self.params)
 
 
-def refuse_collapse(mode: str, figures: dict[str, float]) -> None:
+def refuse_collapse(mode: str, figures: Mapping[str, float]) -> None:
     """Refuse an explainer that points nowhere.
 
     Raises:

@@ -12,9 +12,7 @@ from reprise.deepfake.explainer.model import FRAME, Explainer, frames_in, import
 Importance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # samples (N,), windows (M, W, V + 1) -> frames (F,)
 
 
-def make_methods(
-    explainers: dict[str, Explainer], detector: Detector, device: str, seed: int
-) -> dict[str, Importance]:
+def make_methods(explainers: dict[str, Explainer], detector: Detector, device: str, seed: int) -> dict[str, Importance]:
     """Give every explainer and baseline as a function from samples and their windows to importance by frame.
 
     The baselines are `random`, `uniform`, `energy` (loudness) and `gradient` (of the logit, times the samples).

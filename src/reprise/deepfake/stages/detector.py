@@ -59,7 +59,7 @@ def main() -> None:
         save_detector(DETECTOR, learner.detector.cpu(), recipe, {"best_epoch": result.best_epoch})
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()
-    best = result.history[result.best_epoch]
     logger.info(
-        "best epoch %d, dev EER %.4f, dev loss %.4f", result.best_epoch + 1, best["dev_eer"], best["valid_loss"]
+        "best epoch %d, dev EER %.4f, dev loss %.4f",
+        *(result.best_epoch, result.best["dev_eer"], result.best["valid_loss"]),
     )

@@ -55,14 +55,14 @@ def main(name: str) -> None:
         result = fit(learner, rows, dev_rows, run)
         if not goes_on_alone():
             return
-        best = result.history[result.best_epoch]
+        best = result.best
         refuse_collapse(mode, best)
         save_explainer(mode, learner.explainer.cpu(), params, {"best_epoch": result.best_epoch})
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()
     logger.info(
         "best epoch %d, dev EER %.4f; importance %.3f on spoofs, %.3f on natural speech",
-        *(result.best_epoch + 1, best["dev_eer"], best["importance_spoof_mean"], best["importance_bonafide_mean"]),
+        *(result.best_epoch, best["dev_eer"], best["importance_spoof_mean"], best["importance_bonafide_mean"]),
     )
 
 
