@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model
+from reprise.core.models import load_model
 from reprise.taxonomy import predict, recipe
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, sample, self_train, similarity, train
 from tests.conftest import tiny_params, write_params

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model, read_json, read_npy
+from reprise.core.files import read_json, read_npy
+from reprise.core.models import load_model
 from reprise.core.params import parse_params
 from reprise.taxonomy.classifier.decision import none_threshold, predict_sets
 from reprise.taxonomy.classifier.learner import Network

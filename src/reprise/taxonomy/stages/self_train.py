@@ -24,7 +24,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from reprise.core.devices import torch_devices
-from reprise.core.files import hash_bytes, hash_file, read_parquet, save_model
+from reprise.core.files import hash_bytes, hash_file, read_parquet
+from reprise.core.models import save_model
 from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.processes import gather
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels

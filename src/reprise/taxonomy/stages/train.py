@@ -17,7 +17,8 @@ import torch
 
 from reprise.core.devices import torch_devices
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, hash_file, read_json, read_npy, read_parquet, save_model
+from reprise.core.files import hash_bytes, hash_file, read_json, read_npy, read_parquet
+from reprise.core.models import save_model
 from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.processes import rank
 from reprise.core.recipe import read_recipe

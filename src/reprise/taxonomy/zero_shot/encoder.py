@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, hash_file, hash_tensors
+from reprise.core.files import hash_bytes, hash_file
+from reprise.core.models import hash_tensors
 from reprise.taxonomy.zero_shot.row_cache import cached_rows
 
 if TYPE_CHECKING:
