@@ -144,6 +144,26 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def fingerprint(*inputs: Path | str) -> str:
+    """Hash the inputs that decide a result: the contents of files and of folders, and strings as they are.
+
+    Raises:
+        InputError: a path that is not there.
+    """
+    parts: list[str] = []
+    for value in inputs:
+        if isinstance(value, str):
+            parts.append(value)
+        elif value.is_dir():
+            files = sorted(path for path in value.rglob("*") if path.is_file())
+            parts += [part for path in files for part in (path.relative_to(value).as_posix(), hash_file(path))]
+        elif value.is_file():
+            parts.append(hash_file(value))
+        else:
+            raise InputError(f"{value}: no such file or folder")
+    return hash_bytes(*(part.encode() for part in parts))
+
+
 def save_model(path: Path, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, Any]) -> None:
     """Write weights as safetensors, with readable metadata and a checksum of both.
 

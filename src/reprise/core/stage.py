@@ -21,9 +21,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from reprise.core.code import changed_modules
 from reprise.core.errors import InputError
 from reprise.core.files import write_json
-from reprise.core.processes import PartDone, rank
+from reprise.core.processes import rank
 
 logger = logging.getLogger("reprise")
 
@@ -48,8 +49,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
     try:
         main, arguments = find_stage(command_line)
         main(*arguments)
-    except PartDone:
-        _end(0)
+        refuse_changed_code()
     except InputError as error:
         _end(1, f"{name}: {error}")
     except (KeyboardInterrupt, Terminated):
@@ -90,6 +90,16 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     if len(arguments) != len(parameters):
         raise InputError(f"{stage} takes {', '.join(parameters) or 'no argument'}; got {' '.join(arguments) or 'none'}")
     return main, arguments
+
+
+def refuse_changed_code() -> None:
+    """Refuse to end well where the code on the disk is no longer the code that ran: DVC records what lies there now.
+
+    Raises:
+        InputError: a loaded module's file was changed while the stage ran.
+    """
+    if changed := changed_modules():
+        raise InputError(f"{', '.join(changed)}: changed while the stage ran; run it again")
 
 
 def stage_name(command_line: Sequence[str]) -> str:

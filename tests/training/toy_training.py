@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 
 from reprise.core.files import save_model
-from reprise.core.params import Hardware
+from reprise.core.params import Hardware, LogParams
 from reprise.core.recipe import TrainParams
-from reprise.training.fit import EpochBatchSampler, FitResult, fit
+from reprise.training.fit import FitResult, Run, fit
+from reprise.training.sampler import epoch_loader
 
 HARDWARE = Hardware(
     accelerator="cpu",
@@ -39,9 +40,8 @@ SETTINGS = TrainParams(
     precision="32-true",
     ema_decay=0.0,
     average_best=1,
-    log_every_n_steps=2,
-    log_gradient_norm=True,
 )
+LOG = LogParams(every_n_steps=2, gradient_norm=True)
 EXAMPLES = 44  # 6 steps an epoch, the last one smaller
 
 
@@ -114,25 +114,19 @@ def train_toy(
     toy = Toy(settings.lr, max(1, length), interval)
     result = fit(
         toy,
-        DataLoader(
-            data,
-            sampler=EpochBatchSampler(EXAMPLES, settings.batch_size, seed=0),
-            batch_size=None,
-            num_workers=workers,
+        epoch_loader(data, settings.batch_size, seed=0, workers=workers),
+        epoch_loader(TensorDataset(*data.tensors), 16, seed=0, shuffle=False),
+        Run(
+            name="toy",
+            params=settings,
+            hardware=HARDWARE,
+            log=LOG,
+            seed=7,
+            inputs=["toy data"],
+            live_folder=Path("live"),
+            callbacks=() if kill_at is None else (KillAt(kill_at),),
+            judge_average=judge_average,
         ),
-        DataLoader(
-            TensorDataset(*data.tensors),
-            sampler=EpochBatchSampler(EXAMPLES, 16, seed=0, shuffle=False),
-            batch_size=None,
-        ),
-        settings=settings,
-        hardware=HARDWARE,
-        seed=7,
-        name="toy",
-        fingerprint="toy data",
-        live_folder=Path("live"),
-        extra_callbacks=() if kill_at is None else (KillAt(kill_at),),
-        judge_average=judge_average,
     )
     save_model(Path("toy.safetensors"), toy.state_dict(), {"best_epoch": result.best_epoch})
     result.discard_checkpoints()
@@ -143,7 +137,7 @@ def in_process(folder: Path, settings: TrainParams, kill_at: int | None = None, 
     """Run `train_toy` in a process of its own and return its exit code (-9 where it was killed)."""
     # A fork server imports Lightning once for all tests; but loader processes of its children end only after 5 s.
     context: Any = multiprocessing.get_context("spawn" if options.get("workers") else "forkserver")
-    context.set_forkserver_preload(["tests.common.toy_training"])
+    context.set_forkserver_preload(["tests.training.toy_training"])
     process = context.Process(target=train_toy, args=(folder, settings, kill_at), kwargs=options)
     process.start()
     process.join()

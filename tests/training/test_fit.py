@@ -1,6 +1,7 @@
 """Exact repetition and exact resume are properties of fit(), whatever is trained."""
 
 import json
+import logging
 import math
 import random
 from pathlib import Path
@@ -12,8 +13,9 @@ import torch
 
 from reprise.core.files import load_model
 from reprise.core.recipe import TrainParams
-from reprise.training.fit import EpochBatchSampler, TrainingDivergedError, checkpoint_folder
-from tests.common.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
+from reprise.training.checkpoints import checkpoint_folder, set_aside_damaged
+from reprise.training.epoch_log import TrainingDivergedError
+from tests.training.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -74,7 +76,7 @@ def test_the_published_weights_are_those_that_were_validated(variant, tmp_path, 
     x = torch.randn(EXAMPLES, 5, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         loss = torch.nn.functional.mse_loss(toy.net(x).squeeze(-1), x.sum(1))
-    assert float(loss) == pytest.approx(result.best_score, rel=1e-4)
+    assert float(loss) == pytest.approx(result.best["valid_loss"], rel=1e-4)
 
 
 @pytest.mark.slow
@@ -87,7 +89,7 @@ def test_killed_after_the_last_checkpoint_trains_no_further_epoch(folders, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tests.common.toy_training.save_model", die)
+        patch.setattr("tests.training.toy_training.save_model", die)
         with pytest.raises(KeyboardInterrupt):
             train_toy(broken, chosen)
     assert in_process(broken, chosen) == 0
@@ -118,25 +120,31 @@ def test_a_run_has_its_own_checkpoints_and_clears_those_of_others(tmp_path, monk
 
 
 def test_every_epoch_is_a_row_and_the_best_weights_are_published(tmp_path):
-    result = train_toy(tmp_path, settings(log_every_n_steps=4))
+    result = train_toy(tmp_path, SETTINGS)
     rows = {name: pd.read_csv(tmp_path / f"live/plots/metrics/{name}.tsv", sep="\t") for name in result.history[0]}
     assert rows.keys() == {"train_loss", "valid_loss", "lr", "gradient_norm"}
     for name, table in rows.items():
         assert table["step"].tolist() == [0, 1, 2, 3]
         assert table[name].tolist() == pytest.approx([row[name] for row in result.history])
     losses = [row["valid_loss"] for row in result.history]
-    assert result.best_epoch == losses.index(min(losses))
-    assert result.best_score == min(losses)
+    assert result.best_epoch == losses.index(min(losses)) + 1
+    assert result.best["valid_loss"] == min(losses)
     assert rows["lr"]["lr"].iloc[-1] == pytest.approx(0, abs=1e-9)
     steps = pd.read_csv(tmp_path / "live/steps/plots/metrics/train_loss.tsv", sep="\t")
-    assert steps["step"].tolist() == [0, 4, 8, 12, 16, 20]
-    assert json.loads((tmp_path / "live/metrics.json").read_text())["step"] == 3
+    assert steps["step"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
+    rates = pd.read_csv(tmp_path / "live/steps/plots/metrics/lr.tsv", sep="\t")
+    assert rates["lr"].tolist() == pytest.approx(
+        [0.025 * (1 + math.cos(math.pi * step / 24)) for step in rates["step"]]
+    )
+    written = json.loads((tmp_path / "live/metrics.json").read_text())
+    assert (written["step"], written["best_epoch"]) == (3, result.best_epoch)
+    assert written["best_valid_loss"] == min(losses)
 
 
 def test_zero_epochs_publish_the_model_as_it_came(tmp_path):
     result = train_toy(tmp_path, settings(epochs=0))
-    assert result.best_epoch == -1
-    assert result.history == [{"valid_loss": result.best_score}]
+    assert result.best_epoch == 0
+    assert result.history == [result.best]
     assert (tmp_path / "live/plots/metrics/valid_loss.tsv").exists()
 
 
@@ -167,45 +175,49 @@ def test_the_mean_of_the_best_epochs_is_published_only_where_it_is_no_worse(tmp_
 
 def test_a_loss_that_is_no_number_stops_with_the_step(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda a, b: (a - b).sum() * math.nan)
-    with pytest.raises(TrainingDivergedError, match=r"the loss is nan at step 0 of epoch 0"):
+    with pytest.raises(TrainingDivergedError, match=r"the loss is nan at step 0, in epoch 1"):
         train_toy(tmp_path, SETTINGS)
 
 
-def test_sampler_covers_everything_once_in_an_order_of_its_epoch():
-    sampler = EpochBatchSampler(10, 4, seed=3)
-    orders = []
-    for epoch in (0, 1, 0):
-        sampler.set_epoch(epoch)
-        batches = list(sampler)
-        assert [len(batch) for batch in batches] == [4, 4, 2]
-        assert len(sampler) == 3
-        orders.append([index for batch in batches for index in batch])
-        assert sorted(orders[-1]) == list(range(10))
-    assert orders[0] == orders[2] != orders[1]
+def test_a_validation_metric_that_is_no_number_stops_with_the_epoch(tmp_path, monkeypatch):
+    def validation_step(self: Toy, batch: object, batch_idx: int) -> None:
+        self.log("valid_loss", torch.tensor(math.nan), on_epoch=True, batch_size=1)
+
+    monkeypatch.setattr(Toy, "validation_step", validation_step)
+    with pytest.raises(TrainingDivergedError, match=r"valid_loss is nan after epoch 1"):
+        train_toy(tmp_path, SETTINGS)
 
 
-def test_sampler_epochs_of_a_few_batches_go_on_where_the_last_one_stopped():
-    sampler = EpochBatchSampler(10, 4, seed=3, batches=2)
-    batches = []
-    for epoch in range(3):
-        sampler.set_epoch(epoch)
-        assert len(list(sampler)) == len(sampler) == 2
-        batches += list(sampler)
-    assert sorted(index for batch in batches[:3] for index in batch) == list(range(10))
-    assert sorted(index for batch in batches[3:] for index in batch) == list(range(10))
-    assert batches[:3] != batches[3:]
+def test_the_metrics_of_a_mean_are_those_of_its_weights(tmp_path):
+    result = train_toy(tmp_path, settings(average_best=3))
+    toy = Toy(SETTINGS.lr, 1, "step").eval()
+    toy.load_state_dict(load_model(tmp_path / "toy.safetensors")[0])
+    x = torch.randn(EXAMPLES, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loss = float(torch.nn.functional.mse_loss(toy.net(x).squeeze(-1), x.sum(1)))
+    assert result.best["valid_loss"] == pytest.approx(loss, rel=1e-4)
+    assert loss not in [pytest.approx(row["valid_loss"], rel=1e-6) for row in result.history]
+    assert json.loads((tmp_path / "live/metrics.json").read_text())["best_valid_loss"] == result.best["valid_loss"]
 
 
-@pytest.mark.parametrize("world", [1, 2, 3])
-def test_processes_share_the_same_global_batches(world, monkeypatch):
-    alone = list(EpochBatchSampler(10, 4, seed=3))
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world)
-    shares = []
-    for rank in range(world):
-        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
-        shares.append(list(EpochBatchSampler(10, 4, seed=3)))
-    for number, batch in enumerate(alone):
-        together = [index for share in shares for index in share[number]]
-        assert sorted(set(together)) == sorted(batch)
-        assert all(share[number] for share in shares)
+@pytest.mark.slow
+def test_a_damaged_checkpoint_does_not_stop_the_next_run(folders):
+    whole, broken = folders
+    assert in_process(whole, SETTINGS) == 0
+    assert in_process(broken, SETTINGS, kill_at=15) == -9
+    (checkpoint,) = broken.glob(".checkpoints/toy/*/last.ckpt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+    assert in_process(broken, SETTINGS) == 0
+    assert outputs(broken) == outputs(whole)
+
+
+def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("reprise"), "propagate", True)
+    path = tmp_path / "last.ckpt"
+    assert set_aside_damaged(path) is None
+    torch.save({"state": torch.zeros(3)}, path)
+    assert set_aside_damaged(path) == path
+    path.write_bytes(path.read_bytes()[:200])
+    assert set_aside_damaged(path) is None
+    assert f"{path}: damaged" in caplog.text
+    assert (tmp_path / "last.damaged").exists()
