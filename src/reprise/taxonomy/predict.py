@@ -36,9 +36,12 @@ def main(
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
 ) -> None:
     """Classify texts, as JSON lines."""
-    if (text is None) == (file is None):
+    if text is not None and file is None:
+        documents = [("0", text)]
+    elif file is not None and text is None:
+        documents = read_documents(file)
+    else:
         raise InputError("give either --text or --file")
-    documents = [("0", text)] if text is not None else read_documents(file)
     for record in predict(documents, model, top_k, accelerator):
         typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
 

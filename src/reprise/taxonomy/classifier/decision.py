@@ -11,6 +11,7 @@ branches is about none of the classes (`none_threshold`).
 """
 
 import numpy as np
+
 from reprise.taxonomy.data.hierarchy import Hierarchy
 
 MOST_PATHS = 4

@@ -116,7 +116,7 @@ def check_encoder(folder: Path, checksums: dict[str, str]) -> None:
             raise InputError(f"{folder / name}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
         if found[name] != checksum:
             raise InputError(
-                f"{folder / name}: does not match the checksum in the classifier: damaged, or of another model"
+                f"{folder / name}: its checksum is not the one in the classifier: damaged, or of another model"
             )
 
 

@@ -120,8 +120,9 @@ class Hierarchy:
         kept: dict[int, list[_Step]] = {}
         for node in self.order:
             if self.closure[index, node]:
-                before = [step for parent in self.parents[node] for step in kept[parent]] or [None]
-                steps = [_Step(logs[node] + (step.score if step else 0.0), node, step) for step in before]
+                before = [step for parent in self.parents[node] for step in kept[parent]]
+                steps = [_Step(step.score + logs[node], node, step) for step in before]
+                steps = steps or [_Step(logs[node], node, None)]
                 kept[node] = heapq.nlargest(count, steps, key=lambda step: step.score)
         return [step.path() for step in kept[index]]
 

@@ -1,8 +1,8 @@
 """How well predictions for N documents and C classes fit the true labels.
 
-Truth is taken as given, but for hierarchical precision and recall, which close both sides under ancestors by definition.
-A document about none of the classes counts in the metrics of sets (an empty prediction is right there: 1), and not in
-those of ranks. Scores are read in blocks of rows, so that memory does not grow with sorted copies of them.
+Truth is taken as given, except in hierarchical precision and recall, which close both sides under ancestors by
+definition. A document about none of the classes counts in the metrics of sets (an empty prediction is right there: 1),
+and not in those of ranks. Scores are read in blocks of rows, so that memory does not grow with sorted copies of them.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def set_metrics(predicted: np.ndarray, truth: csr_array) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
     chosen = csr_array(predicted)
-    metrics = {"accuracy": float(accuracy_score(truth, chosen))}
+    metrics: dict[str, float] = {}
     seen = np.flatnonzero(chosen.sum(axis=0) + truth.sum(axis=0))
     for average, labels in (("micro", None), ("macro", seen)):
         scores = (0.0, 0.0, 0.0)
@@ -80,7 +80,7 @@ def set_metrics(predicted: np.ndarray, truth: csr_array) -> dict[str, float]:
             scores = precision_recall_fscore_support(truth, chosen, average=average, labels=labels, zero_division=0)
         for name, value in zip(("precision", "recall", "f1"), scores, strict=False):
             metrics[f"{average}_{name}"] = float(value)
-    return metrics
+    return {**metrics, "accuracy": float(accuracy_score(truth, chosen))}
 
 
 def class_counts(predicted: np.ndarray, truth: csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@
 
 The one stage that reads labels: `<taxonomy.data>/test_doc2labels.txt`, and train_doc2labels.txt to say how good the
 silver labels were. Writes metrics/taxonomy/evaluation.json, and beside it the tables examples.csv, per_class.csv and
-confusion.csv and their pictures. One rule (classifier/decision.py) turns every classifier's scores into sets of classes.
+confusion.csv and their pictures. One rule (classifier/decision.py) turns the scores of every classifier into sets.
 """
 
 import logging

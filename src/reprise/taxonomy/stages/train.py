@@ -66,7 +66,7 @@ def main() -> None:
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         targets = core_labels(core, hierarchy) if recipe.loss == "bce" else np.array(read_npy(paths.POSTERIOR))
-        train, valid = split_documents((targets > 0).any(axis=1), recipe.valid_fraction, seed)
+        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), recipe.valid_fraction, seed)
         documents = texts if recipe.trained_layers else torch.from_numpy(embeddings)
         datasets = [make_dataset(network, documents, torch.from_numpy(targets), rows) for rows in (train, valid)]
         result = fit(

@@ -11,9 +11,9 @@ lie around a centre. `refine_posterior`
 3. where these agree with the smoothed zero-shot posterior (trust: Cohen's kappa), goes on for a few rounds; and the
    more even the estimated sizes are, the more they are evened out, starting again from the names.
 
-Mixtures drift toward classes of equal size, which helps on a balanced corpus and hurts on an uneven one. Evenness is the
-effective number of classes (the exponential of the entropy of their sizes) over their number. Near 1, sizes are taken to
-differ because names attract too many or too few documents; far below, the sizes are taken as real.
+Mixtures drift toward classes of equal size, which helps on a balanced corpus and hurts on an uneven one. Evenness is
+the effective number of classes (the exponential of the entropy of their sizes) over their number. Near 1, sizes are
+taken to differ because names attract too many or too few documents; far below, the sizes are taken as real.
 """
 
 from collections.abc import Iterator
