@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.common.toy_training import HARDWARE
+from tests.training.toy_training import HARDWARE
 
 from reprise.core.devices import torch_devices
 from reprise.core.errors import InputError

@@ -142,7 +142,7 @@ def _end(code: int, line: str | None = None) -> NoReturn:
 
 @contextlib.contextmanager
 def timed(path: Path) -> Iterator[dict[str, Any]]:
-    """Write the block's seconds and the process's peak memory to a JSON file.
+    """Write the block's seconds and the process's peak memory to a JSON file; of several processes the first writes.
 
     Yields:
         A dict to which the block may add figures of its own, such as a rate.
@@ -150,5 +150,7 @@ def timed(path: Path) -> Iterator[dict[str, Any]]:
     figures: dict[str, Any] = {}
     started = time.perf_counter()
     yield figures
+    if rank() > 0:
+        return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux -> MiB
     write_json(path, {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1), **figures})
