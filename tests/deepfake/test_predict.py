@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from reprise.core.files import load_model, save_model
+from reprise.core.models import load_model, save_model
 from reprise.deepfake import predict
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.decision import Decision, write_decision

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from reprise.core.files import read_checked_json, write_checked_json
+from reprise.core.models import read_checked_json, write_checked_json
 from reprise.core.params import Params, parse_params
 from reprise.deepfake.paths import DECISION
 

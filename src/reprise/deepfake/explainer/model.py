@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_file, load_model, save_model
+from reprise.core.files import hash_file
+from reprise.core.models import load_model, save_model
 from reprise.core.params import parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams

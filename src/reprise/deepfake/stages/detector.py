@@ -12,7 +12,7 @@ import logging
 
 import torch
 
-from reprise.core.files import hash_tensors
+from reprise.core.models import hash_tensors
 from reprise.core.params import Hardware, LogParams, load_params, load_value
 from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
