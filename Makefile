@@ -16,7 +16,7 @@ export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.cache/dvc-site
 # What the shell gets of a variable is one word, whatever is in it: neither make nor the shell runs a part of it.
 unexport URL ENDPOINT BASE PULL_REQUEST
 quote = '$(subst ','\'',$(1))'
-word = $(call quote,$(value $(1)))
+verbatim = $(call quote,$(value $(1)))
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -59,15 +59,15 @@ deepfake: env  ## run the deepfake task alone
 # The names of the outdated stages of a matrix. One of them is one thread's work: two fill two cores, where two threads
 # on one gain a fifth. Under `make -jN` they share its N places with the other tasks.
 outdated = $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
-side_by_side = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 documents-folds: env
 	$(BIN)/dvc repro documents-prepare
-	@$(side_by_side) $(call outdated,documents-train) env
+	@$(MAKE) $(side_by_side) $(call outdated,documents-train) env
 
 explainers: env  ## train the explainers of all prototype modes side by side
 	$(BIN)/dvc repro deepfake-detector
-	@$(side_by_side) $(call outdated,deepfake-explainer) env
+	@$(MAKE) $(side_by_side) $(call outdated,deepfake-explainer) env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
 documents-train@%: env
@@ -102,22 +102,22 @@ verify: env  ## compute everything anew in a fresh clone, and compare with what 
 	$(BIN)/reprise verify
 
 pr-report: env  ## Markdown for a pull request, against BASE (main)
-	@$(BIN)/reprise pull-request $(call word,BASE)
+	@$(BIN)/reprise pull-request $(call verbatim,BASE)
 
 # The comment is edited in place; without a pull request (a fork's token may not comment) there is the summary alone.
 pr-comment: env  ## the same as the job's summary and as the one comment of PULL_REQUEST
-	@$(BIN)/reprise pull-request $(call word,BASE) >pr-report.md; status=$$?; \
+	@$(BIN)/reprise pull-request $(call verbatim,BASE) >pr-report.md; status=$$?; \
 	cat pr-report.md >>"$${GITHUB_STEP_SUMMARY:-/dev/stdout}"; \
-	request=$(call word,PULL_REQUEST); \
+	request=$(call verbatim,PULL_REQUEST); \
 	if [ -n "$$request" ]; then \
 		gh pr comment "$$request" --edit-last --create-if-none --body-file pr-report.md || status=1; \
 	fi; exit $$status
 
 report: env  ## write report.html, one page that needs no network; changes are against BASE (main)
-	$(BIN)/reprise report --base $(call word,BASE)
+	$(BIN)/reprise report --base $(call verbatim,BASE)
 
 remote: env  ## set the remote: make remote URL=s3://bucket/path [ENDPOINT=http://...]
-	@$(BIN)/reprise remote $(if $(value ENDPOINT),--endpoint $(call word,ENDPOINT)) -- $(call word,URL)
+	@$(BIN)/reprise remote $(if $(value ENDPOINT),--endpoint $(call verbatim,ENDPOINT)) -- $(call verbatim,URL)
 
 audit: env  ## read every object on the remote, and compare it with dvc.lock; DELETE=1 deletes damaged ones
 	$(BIN)/reprise audit $(if $(DELETE),--delete)

@@ -10,7 +10,8 @@ import re
 import unicodedata
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, direction marks, surrogates, private use, separators
-MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]()#+.!|~$-])")
+MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~$^])")
+MARKDOWN_START = re.compile(r"^([#+=-]+|\d+[.)])(?=\s|$)")  # a heading, a list, a rule
 # GitHub links these after it has read the escapes: a mention, an issue, an address. A space of no width stops it.
 LINKED = re.compile(r"(@|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d))", re.IGNORECASE)
 ZERO_WIDTH_SPACE = "\u200b"
@@ -42,7 +43,9 @@ def for_markdown(text: object, code: bool = False) -> str:
     plain = for_terminal(text)
     if not code:
         marked = LINKED.sub(rf"\1{ZERO_WIDTH_SPACE}", plain)
-        return html.escape(MARKDOWN_SIGNS.sub(r"\\\1", marked), quote=False)
+        escaped = MARKDOWN_SIGNS.sub(r"\\\1", marked)
+        escaped = MARKDOWN_START.sub(lambda start: f"{start[0][:-1]}\\{start[0][-1]}", escaped)
+        return html.escape(escaped, quote=False)
     if not plain.strip():
         return plain
     longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)

@@ -116,15 +116,13 @@ def who_else_writes(folder: Path) -> str | None:
 
     A folder above with the sticky bit, such as /tmp, lets nobody replace what another user owns in it.
     """
-    for place in (folder, *folder.parents):
-        try:
-            status = place.stat()
-        except FileNotFoundError:
-            continue
+    there = [place for place in (folder, *folder.parents) if place.exists()]
+    for place in there:
+        status = place.stat()
         if status.st_uid not in (os.getuid(), 0):
             return f"{place} belongs to another user"
         shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if shared and (place == folder or not status.st_mode & stat.S_ISVTX):
+        if shared and (place == there[0] or not status.st_mode & stat.S_ISVTX):
             return f"other users can write to {place}"
     return None
 

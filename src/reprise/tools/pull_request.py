@@ -68,7 +68,7 @@ def describe_differences(kind: str, base: str) -> str:
     Raises:
         InputError: DVC failed.
     """
-    found = json.loads(dvc(kind, "diff", "--json", base)).get("diff", {})
+    found = json.loads(dvc(kind, "diff", "--json", base))
     rows = [
         [
             for_markdown(path, code=True),

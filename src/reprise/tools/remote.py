@@ -47,6 +47,8 @@ def check_address(url: str, what: str) -> None:
     Raises:
         InputError: one of the two.
     """
+    if not url.strip():
+        raise InputError(f"{what} is missing: make remote URL=s3://bucket/path")
     if not (match := ADDRESS.fullmatch(url)):
         if "@" in url.partition("/")[0] or url.count(":") > 1:  # KEY:SECRET@bucket
             raise InputError(f"{what}: neither a folder nor scheme://host/path; {CREDENTIALS}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
 
 SITE_CACHE = Path(".cache/dvc-site")  # DVC unpickles what it finds there; its default folder is writable for everyone
 
@@ -71,7 +72,10 @@ def commit_of(revision: str) -> str:
     Raises:
         InputError: there is no such revision.
     """
-    return git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False).strip()
+    if not commit:
+        raise InputError(f"{for_terminal(revision)}: no such commit, branch or tag")
+    return commit
 
 
 def base_of(revision: str) -> str:
