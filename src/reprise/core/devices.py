@@ -1,4 +1,4 @@
-"""Which torch devices the `hardware` section means, for work that is not a training."""
+"""Which torch devices the `hardware` section, or a command's `--accelerator`, means."""
 
 import os
 
@@ -30,3 +30,28 @@ def torch_devices(hardware: Hardware) -> list[str]:
     if not 0 < count <= available[kind]:
         raise InputError(f"params.yaml: hardware: {hardware.devices} {kind} devices wanted, {available[kind]} here")
     return [f"{kind}:{index}" for index in range(count)] if kind == "cuda" else [kind]
+
+
+def prediction_devices(accelerator: str) -> list[str]:
+    """Devices for a command's `--accelerator`; params.yaml, which belongs to the stages, is not read.
+
+    Args:
+        accelerator: auto, cpu, gpu or mps.
+
+    Returns:
+        As `torch_devices` lists them.
+
+    Raises:
+        InputError: an accelerator that this machine lacks.
+    """
+    hardware = Hardware(
+        accelerator=accelerator,
+        devices="auto",
+        nodes=1,
+        strategy="auto",
+        threads=1,
+        training_threads=1,
+        workers=0,
+        image_memory_mib=0,
+    )
+    return torch_devices(hardware)

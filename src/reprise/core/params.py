@@ -5,10 +5,11 @@ may change stands in params.yaml: a section has no defaults, a key that it does 
 is a value of the wrong type. YAML 1.1 reads `5e-4` as a string and `5.0e-4` as a number; both are accepted.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -36,6 +37,13 @@ class Hardware(Params):
     training_threads: int  # CPU threads of a training: more only help large models
     workers: int  # data loading processes
     image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
+
+
+class LogParams(Params):
+    """What a training logs: decides no result, and is tracked by no stage."""
+
+    every_n_steps: Annotated[int, Field(ge=0)]  # training loss and learning rate by step; 0: by epoch alone
+    gradient_norm: bool  # mean norm before clipping, by epoch
 
 
 def read_yaml(path: Path) -> Any:
@@ -76,8 +84,13 @@ def load_params(key: str, section: type[AnyParams], path: Path = PARAMS_FILE) ->
     return parse_params(load_value(key, path), section, f"{path}: {key}")
 
 
-def parse_params(values: Any, section: type[AnyParams], where: str) -> AnyParams:
-    """Check plain values against a section; `where` starts the line of an error.
+def parse_params(values: Any, section: type[AnyParams], where: str | Mapping[str, str]) -> AnyParams:
+    """Check plain values against a section.
+
+    Args:
+        values: what YAML or JSON held.
+        section: the keys and their types.
+        where: starts the line of an error, such as `params.yaml: taxonomy.prepare`; or that for each key.
 
     Raises:
         InputError: a key is missing, unknown or mistyped.
@@ -88,10 +101,16 @@ def parse_params(values: Any, section: type[AnyParams], where: str) -> AnyParams
         raise InputError("; ".join(_explain(detail, section, where) for detail in error.errors())) from None
 
 
-def _explain(detail: Any, section: type[Params], where: str) -> str:
-    name = ".".join([where, *(str(part) for part in detail["loc"])])
+def _explain(detail: Any, section: type[Params], where: str | Mapping[str, str]) -> str:
+    place = [str(part) for part in detail["loc"]]
+    if not isinstance(where, str):  # a check over several keys stands nowhere in particular
+        where = where[place[0]] if place else next(iter(where.values()))
+    name = ".".join([where, *place])
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key; the keys here are {', '.join(section.model_fields)}"
     if detail["type"] == "missing":
         return f"{name}: missing"
-    return f"{name}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error" and not place:
+        return f"{name}: {message}"
+    return f"{name}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"

@@ -1,9 +1,10 @@
 """One stage or command in several processes, as torchrun starts them: who does what, and who writes.
 
-    torchrun --nproc-per-node 2 -m reprise.documents.stages.train 0
+    torchrun --standalone --nproc-per-node 2 src/run.py documents.train 0
 
-The processes share trainings through Lightning, and other work through `in_turns` and `row_cache`. What one of them
-computes reaches the first one, which alone writes outputs: the others end in `only_first_goes_on`.
+The processes share trainings through Lightning, and other work through `in_turns` and the cache of embeddings. What
+each computes reaches the first one, which alone writes outputs: a stage asks `goes_on_alone` once the shared work is
+done.
 """
 
 import atexit
@@ -20,12 +21,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(days=7)  # the wait for a slower process; torchrun ends all when one of them dies
-
-_the_others_have_left = False
-
-
-class PartDone(BaseException):
-    """This process has done its part of work whose results another one writes; ends a stage with exit code 0."""
+# What tells a process that torchrun started it beside others.
+TORCHRUN_VARIABLES = ("TORCHELASTIC_RUN_ID", "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 
 def rank() -> int:
@@ -34,11 +31,11 @@ def rank() -> int:
 
 
 def launched() -> bool:
-    """Whether torchrun started this process beside others that are still there.
+    """Whether torchrun started this process beside others, which run the whole stage with it.
 
-    They run the whole stage, where those that Lightning itself starts join for its training alone.
+    Those that Lightning itself starts join for its training alone.
     """
-    return "TORCHELASTIC_RUN_ID" in os.environ and not _the_others_have_left
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def world_size() -> int:
@@ -51,17 +48,19 @@ def processes_per_machine() -> int:
     return int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1
 
 
-def only_first_goes_on() -> None:
-    """End every process but the first, which is alone from here on.
+def goes_on_alone() -> bool:
+    """Leave the process group, and tell whether this process writes the outputs.
 
-    Raises:
-        PartDone: in the others.
+    Returns:
+        True in the first process, which from here on is as if it had been started alone; False in the others, whose
+        stage returns.
     """
-    global _the_others_have_left
     leave_group()
     if rank() > 0:
-        raise PartDone
-    _the_others_have_left = True
+        return False
+    for name in TORCHRUN_VARIABLES:
+        os.environ.pop(name, None)
+    return True
 
 
 def gather(value: Item) -> list[Item]:
@@ -133,7 +132,7 @@ def _in_group() -> bool:
 
 
 def leave_group() -> None:
-    """Talk to the other processes no more."""
+    """Leave the process group, where this process is in one."""
     if "torch" not in sys.modules:
         return
     import torch.distributed as dist

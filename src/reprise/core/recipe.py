@@ -1,21 +1,34 @@
-"""Recipes: the shared `train` section and one task's chosen recipe, resolved into one checked file.
+"""Recipes: three layers of params.yaml, resolved into one checked file.
 
-A training stage depends on `models/<task>/recipe.yaml` instead of on `train`, so that a change of `train.lr`
-retrains only the tasks whose recipe leaves `lr` open (null), and a pull request shows the resolved values.
+1. `<task>.train` holds every key once: what the default recipe trains with.
+2. `<task>.recipes.<name>` holds what the chosen recipe changes.
+3. The top section `train` holds what a person wants for all tasks at once; null leaves the task's value.
+
+A training stage depends on the result, `models/<task>/recipe.yaml`, and so runs again only where a value that it uses
+has changed; a pull request shows the resolved values, and which layer each came from.
 """
 
-import io
+import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.compat import StringIO
 
 from reprise.core.errors import InputError
-from reprise.core.files import write_text
+from reprise.core.files import hash_bytes, write_text
 from reprise.core.params import PARAMS_FILE, Params, load_value, parse_params, read_yaml
 
+logger = logging.getLogger("reprise")
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal[
+    "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine"
+]  # Lightning's names
 
 AnyRecipe = TypeVar("AnyRecipe", bound="TrainParams")
 
@@ -23,59 +36,95 @@ AnyRecipe = TypeVar("AnyRecipe", bound="TrainParams")
 class TrainParams(Params):
     """What every training takes; a task's recipe adds its model to it."""
 
-    epochs: Annotated[int, Field(ge=0)]  # 0 publishes the model as it comes
+    epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=1)]
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
-    schedule: Literal["constant", "linear", "cosine"]  # after the warm-up; linear and cosine end at 0
-    warmup: Fraction  # of all steps
-    patience: Annotated[int, Field(ge=0)]  # epochs without a better score before stopping; 0: never
-    gradient_clip: Annotated[float, Field(ge=0)]  # largest norm; 0: none
-    accumulate: Annotated[int, Field(ge=1)]  # batches to an optimiser step
-    precision: str  # what Lightning's Trainer takes: 32-true, 16-mixed, bf16-mixed, ...
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]  # of the averaged weights, per step; 0: no average
-    average_best: Annotated[int, Field(ge=1)]  # the published weights are the mean of this many best epochs
-    log_every_n_steps: Annotated[int, Field(ge=0)]  # training loss per step; 0: per epoch alone
-    log_gradient_norm: bool
+    schedule: Schedule
+    warmup: Fraction
+    patience: Annotated[int, Field(ge=0)]
+    gradient_clip: Annotated[float, Field(ge=0)]
+    accumulate: Annotated[int, Field(ge=1)]
+    precision: Precision
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    average_best: Annotated[int, Field(ge=1)]
 
 
 def recipe_path(task: str) -> Path:
-    """Where a task's resolved recipe stands."""
+    """Where a task's resolved recipe lies."""
     return Path("models") / task / "recipe.yaml"
 
 
-def resolve_recipe(task: str, recipe: type[AnyRecipe], path: Path = PARAMS_FILE) -> AnyRecipe:
-    """Merge `train` with the task's chosen recipe; null or an absent key takes `train`'s value.
+def resolve_recipe(task: str, recipe: type[AnyRecipe], path: Path = PARAMS_FILE) -> tuple[AnyRecipe, dict[str, str]]:
+    """Lay the three layers over each other.
+
+    Returns:
+        The recipe, and for each of its keys the section that its value came from, such as `documents.recipes.quick`.
 
     Raises:
-        InputError: no such recipe, or a key that is missing, unknown or mistyped.
+        InputError: no such recipe, or a key that is missing, unknown or mistyped; the line names its section.
     """
-    chosen, recipes, shared = load_value(f"{task}.recipe", path), load_value(f"{task}.recipes", path), {}
-    if chosen not in recipes:
-        raise InputError(f"{path}: {task}.recipe: no recipe {chosen!r}; there are {', '.join(recipes)}")
-    own = recipes[chosen]
-    for key, value in load_value("train", path).items():
-        if key not in TrainParams.model_fields:
-            known = ", ".join(TrainParams.model_fields)
-            raise InputError(f"{path}: train.{key}: unknown key; the keys here are {known}")
-        if own.get(key) is None:
-            shared[key] = value
-    merged = {key: value for key, value in own.items() if key not in shared} | shared
-    return parse_params(merged, recipe, f"{path}: {task}.recipes.{chosen} (with train)")
+    chosen, recipes = load_value(f"{task}.recipe", path), load_value(f"{task}.recipes", path)
+    if not isinstance(recipes, dict) or chosen not in recipes:
+        known = ", ".join(recipes) if isinstance(recipes, dict) else "none"
+        raise InputError(f"{path}: {task}.recipe: no recipe {chosen!r}; there are {known}")
+    shared = {key: value for key, value in _section("train", TrainParams, path).items() if value is not None}
+    layers = {
+        f"{task}.train": _section(f"{task}.train", recipe, path),
+        f"{task}.recipes.{chosen}": _section(f"{task}.recipes.{chosen}", recipe, path),
+        "train": shared,
+    }
+    values: dict[str, Any] = {}
+    origin = dict.fromkeys(recipe.model_fields, f"{task}.train")
+    for layer, own in layers.items():
+        values |= own
+        origin |= dict.fromkeys(own, layer)
+    where = {key: f"{path}: {layer}" for key, layer in origin.items()}
+    return parse_params(values, recipe, where), origin
+
+
+def _section(key: str, recipe: type[TrainParams], path: Path) -> dict[str, Any]:
+    """One layer: a mapping whose keys the recipe knows."""
+    values = load_value(key, path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: {key}: expected keys and values, got {values!r}; without any, write {{}}")
+    if unknown := [str(name) for name in values if name not in recipe.model_fields]:
+        raise InputError(f"{path}: {key}.{unknown[0]}: unknown key; the keys here are {', '.join(recipe.model_fields)}")
+    return values
 
 
 def write_recipe(task: str, recipe: type[AnyRecipe]) -> None:
     """Resolve and write `models/<task>/recipe.yaml`: the whole of a recipe stage."""
-    text = io.StringIO()
-    YAML().dump(resolve_recipe(task, recipe).model_dump(mode="json"), text)
-    write_text(recipe_path(task), text.getvalue())
+    resolved, origin = resolve_recipe(task, recipe)
+    values = resolved.model_dump(mode="json")
+    for key, layer in origin.items():
+        if layer != f"{task}.train":
+            logger.info("%s %s, from %s", key, values[key], layer)
+    commented = CommentedMap(values)
+    for key, layer in origin.items():
+        commented.yaml_add_eol_comment(layer, key, column=40)
+    text = StringIO()
+    yaml = YAML()
+    yaml.width = 2**16  # type: ignore[assignment]  # one line a value
+    yaml.dump(commented, text)
+    write_text(recipe_path(task), _first_line(task, values) + text.getvalue())
 
 
 def read_recipe(task: str, recipe: type[AnyRecipe]) -> AnyRecipe:
     """Read the resolved recipe.
 
     Raises:
-        InputError: the file is missing or was altered by hand.
+        InputError: the file is missing or was edited by hand.
     """
     path = recipe_path(task)
-    return parse_params(read_yaml(path), recipe, str(path))
+    values = read_yaml(path)
+    resolved = parse_params(values, recipe, str(path))
+    if path.read_text(encoding="utf-8").splitlines()[0] + "\n" != _first_line(task, resolved.model_dump(mode="json")):
+        raise InputError(f"{path}: edited by hand; change params.yaml instead, and run `dvc repro recipe@{task}`")
+    return resolved
+
+
+def _first_line(task: str, values: Mapping[str, Any]) -> str:
+    """Say what writes the file, with a hash of the values, by which a hand edit shows."""
+    digest = hash_bytes(*(f"{key}={value!r}".encode() for key, value in values.items()))[:12]
+    return f"# Written by the stage recipe@{task} from params.yaml: change values there. Hash of these: {digest}\n"

@@ -21,9 +21,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from reprise.core.code import changed_modules
 from reprise.core.errors import InputError
 from reprise.core.files import write_json
-from reprise.core.processes import PartDone, rank
+from reprise.core.processes import rank
 
 logger = logging.getLogger("reprise")
 
@@ -48,8 +49,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
     try:
         main, arguments = find_stage(command_line)
         main(*arguments)
-    except PartDone:
-        _end(0)
+        refuse_changed_code()
     except InputError as error:
         _end(1, f"{name}: {error}")
     except (KeyboardInterrupt, Terminated):
@@ -92,6 +92,16 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     return main, arguments
 
 
+def refuse_changed_code() -> None:
+    """Refuse to end well where the code on the disk is no longer the code that ran: DVC records what lies there now.
+
+    Raises:
+        InputError: a loaded module's file was changed while the stage ran.
+    """
+    if changed := changed_modules():
+        raise InputError(f"{', '.join(changed)}: changed while the stage ran; run it again")
+
+
 def stage_name(command_line: Sequence[str]) -> str:
     """The stage's name as DVC knows it, or else as the command line does: `documents.train 0` -> documents-train-0."""
     return os.environ.get("DVC_STAGE") or "-".join(command_line).replace(".", "-").replace("_", "-")
@@ -132,7 +142,7 @@ def _end(code: int, line: str | None = None) -> NoReturn:
 
 @contextlib.contextmanager
 def timed(path: Path) -> Iterator[dict[str, Any]]:
-    """Write the block's seconds and the process's peak memory to a JSON file.
+    """Write the block's seconds and the process's peak memory to a JSON file; of several processes the first writes.
 
     Yields:
         A dict to which the block may add figures of its own, such as a rate.
@@ -140,5 +150,7 @@ def timed(path: Path) -> Iterator[dict[str, Any]]:
     figures: dict[str, Any] = {}
     started = time.perf_counter()
     yield figures
+    if rank() > 0:
+        return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux -> MiB
     write_json(path, {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1), **figures})

@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reprise.core.devices import torch_devices
+from reprise.core.devices import prediction_devices, torch_devices
 from reprise.core.errors import InputError
 from reprise.core.files import read_npy, read_parquet, write_text
 from reprise.core.params import Hardware, load_params, load_value
-from reprise.core.prediction import prediction_devices
 from reprise.core.processes import in_turns, only_first_goes_on, rank
 from reprise.core.seed import use_deterministic_kernels
 from reprise.core.stage import run_stage, timed

@@ -1,32 +1,19 @@
-"""Learning rate schedules that step once an optimiser step and end where they should."""
+"""Learning rates over a training: a linear warm-up, then constant, linear or cosine."""
 
-import math
-from typing import Literal
+from typing import Any
 
+from lightning.pytorch import Trainer
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
+
+from reprise.core.recipe import Schedule, TrainParams
 
 
-def learning_rate_factor(
-    step: int, total: int, warmup: int, schedule: Literal["constant", "linear", "cosine"]
-) -> float:
-    """The fraction of the peak learning rate that step `step` of `total` takes.
+def warmup_schedule(optimizer: Optimizer, total: int, warmup: float, schedule: Schedule) -> LRScheduler:
+    """Schedule an optimiser's learning rates with torch's schedulers; to be stepped after every optimiser step.
 
-    It rises linearly over the first `warmup` steps, reaching 1 at step `warmup`, and then stays (constant) or falls to
-    reach 0 at step `total`, one after the last.
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    progress = min(1.0, (step - warmup) / max(1, total - warmup))
-    if schedule == "constant":
-        return 1.0
-    return 1.0 - progress if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
-
-
-def warmup_schedule(
-    optimizer: Optimizer, total: int, warmup: float, schedule: Literal["constant", "linear", "cosine"]
-) -> LambdaLR:
-    """Schedule an optimiser's learning rates; to be stepped after every optimiser step.
+    The rate rises linearly and reaches its peak at step `warmup * total`. Then it stays (constant), or falls to reach 0
+    at step `total`, one after the last.
 
     Args:
         optimizer: its learning rates are the peaks.
@@ -35,4 +22,21 @@ def warmup_schedule(
         schedule: what follows the warm-up.
     """
     steps = round(warmup * total)
-    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, steps, schedule))
+    rest = max(1, total - steps)
+    after: LRScheduler
+    if steps:
+        rise = LinearLR(optimizer, start_factor=1 / (steps + 1), total_iters=steps)
+    if schedule == "cosine":
+        after = CosineAnnealingLR(optimizer, rest)
+    elif schedule == "linear":
+        after = LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=rest)
+    else:
+        after = ConstantLR(optimizer, factor=1.0, total_iters=0)
+    return SequentialLR(optimizer, [rise, after], [steps]) if steps else after
+
+
+def with_schedule(optimizer: Optimizer, trainer: Trainer, params: TrainParams) -> Any:
+    """Make what `configure_optimizers` returns: the optimiser, and the recipe's schedule stepped with it."""
+    total = int(trainer.estimated_stepping_batches)
+    schedule = warmup_schedule(optimizer, total, params.warmup, params.schedule)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

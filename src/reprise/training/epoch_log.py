@@ -1,0 +1,151 @@
+"""What a training shows: each epoch's metrics to DVCLive and the log, the training loss every few steps."""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from dvclive import Live
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from reprise.core.errors import InputError
+from reprise.core.params import LogParams
+from reprise.core.processes import sum_over_processes
+
+logger = logging.getLogger("reprise")
+
+ADVICE = "try a lower lr, or a lower gradient_clip"
+
+
+class TrainingDivergedError(InputError):
+    """A loss or another metric is not a finite number."""
+
+
+class EpochLog(Callback):
+    """Writes every epoch's metrics to DVCLive and the log, clips gradients, and refuses what is not a finite number.
+
+    Clipping is done here, since torch's function for it measures the norm that is logged; Lightning's drops it.
+
+    Args:
+        folder: DVCLive's folder; `steps/` in it holds the loss every n steps.
+        log: every how many steps (0: never), and whether the epoch's mean gradient norm before clipping is logged.
+        gradient_clip: largest norm; 0: none.
+    """
+
+    def __init__(self, folder: Path, log: LogParams, gradient_clip: float) -> None:
+        self.folder, self.every_n_steps, self.gradient_norm = folder, log.every_n_steps, log.gradient_norm
+        self.gradient_clip = gradient_clip
+        self.history: list[dict[str, float]] = []
+        self.steps: list[tuple[int, float, float]] = []  # number, loss, learning rate
+        self._norms: list[Tensor] = []
+        self._rate = 0.0
+        self._live: Live | None = None
+        self._live_steps: Live | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows so far: they are part of the checkpoint."""
+        return {"history": list(self.history), "steps": list(self.steps)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows of the epochs before a resume."""
+        self.history, self.steps = list(state_dict["history"]), list(state_dict["steps"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open DVCLive and write the rows of the epochs before a resume."""
+        if not trainer.is_global_zero:
+            return
+        self._live = open_live(self.folder)
+        for epoch, row in enumerate(self.history):
+            self._write(epoch, row)
+        if self.every_n_steps > 0:
+            self._live_steps = open_live(self.folder / "steps")
+            for step in self.steps:
+                self._write_step(*step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Check the loss, and keep every n-th."""
+        loss = float(outputs["loss"])
+        step = trainer.fit_loop.total_batch_idx
+        if not math.isfinite(loss):
+            epoch = trainer.current_epoch + 1
+            raise TrainingDivergedError(f"the loss is {loss} at step {step}, in epoch {epoch}; {ADVICE}")
+        if self.every_n_steps > 0 and step % self.every_n_steps == 0:
+            loss = float(sum_over_processes(outputs["loss"].detach())) / trainer.world_size
+            self.steps.append((step, loss, self._rate))
+            self._write_step(*self.steps[-1])
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Keep the rate that this step takes: the schedule moves on before the step's end."""
+        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        """Clip the gradients, and keep their norm from before."""
+        if not self.gradient_clip and not self.gradient_norm:
+            return
+        gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
+        norm = get_total_norm(gradients)
+        if self.gradient_clip:
+            clip_grads_with_norm_(pl_module.parameters(), self.gradient_clip, norm)
+        if self.gradient_norm:
+            self._norms.append(norm)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write one row.
+
+        Raises:
+            TrainingDivergedError: a metric is not a finite number.
+        """
+        row = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
+        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        if self.gradient_norm:
+            row["gradient_norm"] = float(torch.stack(self._norms).mean())
+            self._norms.clear()
+        if wrong := [f"{key} is {value}" for key, value in row.items() if not math.isfinite(value)]:
+            raise TrainingDivergedError(f"{', '.join(wrong)} after epoch {trainer.current_epoch + 1}; {ADVICE}")
+        self.history.append(row)
+        self._write(trainer.current_epoch, row)
+        figures = "  ".join(f"{key} {value:.4g}" for key, value in row.items())
+        logger.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs or 0, figures)
+
+    def publish_untrained(self, trainer: Trainer) -> dict[str, float]:
+        """Write and return the validation metrics of a model that is published as it came (`epochs: 0`)."""
+        row = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
+        self.history.append(row)
+        self.on_train_start(trainer, trainer.lightning_module)
+        return row
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Add a run's summary to metrics.json and close DVCLive."""
+        if self._live is not None:
+            self._live.summary.update(summary)
+            self._live.end()
+        if self._live_steps is not None:
+            self._live_steps.end()
+
+    def _write(self, epoch: int, row: dict[str, float]) -> None:
+        if self._live is None:
+            return
+        self._live.step = epoch
+        for key, value in row.items():
+            self._live.log_metric(key, value)
+        self._live.make_summary()
+
+    def _write_step(self, step: int, loss: float, rate: float) -> None:
+        if self._live_steps is None:
+            return
+        self._live_steps.step = step
+        self._live_steps.log_metric("train_loss", loss)
+        self._live_steps.log_metric("lr", rate)
+
+
+def open_live(folder: Path) -> Live:
+    """Open DVCLive for writing files only: the stage's outputs in dvc.yaml declare them."""
+    live = Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False)
+    (folder / "plots" / "metrics").mkdir(parents=True, exist_ok=True)  # an output must exist, with 0 epochs too
+    return live

@@ -1,0 +1,95 @@
+"""Batches in an order that depends on nothing but the seed and the epoch's number."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from reprise.core.seed import derive_seed
+
+
+class EpochBatchSampler(Sampler[list[int]]):
+    """Batches of indices in an order drawn from (seed, epoch), the same however many processes share them.
+
+    With several processes each takes every world-size-th index of the same global batch.
+
+    Args:
+        length: number of examples.
+        batch_size: examples of a global batch.
+        seed: a new permutation is drawn from it for every epoch.
+        shuffle: False keeps the order.
+        batches: an epoch is this many batches, and the next one goes on where it stopped; None: one pass.
+        weights: (length,) chances of the examples, which are then drawn with replacement; None: each once a pass.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        shuffle: bool = True,
+        batches: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
+        self.weights = weights
+        self.batches_in_pass = math.ceil(length / batch_size)
+        self.batches = batches or self.batches_in_pass
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration takes; Lightning calls it."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
+        order: Sequence[Tensor] = ()
+        for number in range(self.epoch * self.batches, (self.epoch + 1) * self.batches):
+            number_of_pass, place = divmod(number, self.batches_in_pass)
+            if not order or place == 0:
+                order = self._order(number_of_pass).split(self.batch_size)
+            batch = order[place]
+            # A last batch smaller than the number of processes would leave one without work, and the rest waiting.
+            share = batch[rank::world] if len(batch) >= world else batch
+            yield share.tolist()
+
+    def _order(self, number_of_pass: int) -> Tensor:
+        if not self.shuffle:
+            return torch.arange(self.length)
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number_of_pass))
+        if self.weights is not None:
+            return torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
+        return torch.randperm(self.length, generator=generator)
+
+
+def epoch_loader(
+    dataset: "Dataset[Any]",
+    batch_size: int,
+    seed: int,
+    *,
+    shuffle: bool = True,
+    batches: int | None = None,
+    weights: Tensor | None = None,
+    workers: int = 0,
+) -> "DataLoader[Any]":
+    """Make a loader over an `EpochBatchSampler`, whose arguments these are.
+
+    Args:
+        dataset: has a length, and is indexed with the list of a whole batch's indices.
+        batch_size: examples of a global batch.
+        seed: of the order.
+        shuffle: False keeps the order, as validation does.
+        batches: of an epoch; None: one pass.
+        weights: (length,) chances of the examples; None: each once a pass.
+        workers: processes that load; 0: the training itself.
+    """
+    length = len(dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    sampler = EpochBatchSampler(length, batch_size, seed, shuffle, batches, weights)
+    return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers)

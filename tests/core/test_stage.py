@@ -1,0 +1,126 @@
+"""The stage runner, in processes of its own: exit codes, one line for the user's mistakes, signals."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reprise.core.errors import InputError
+from reprise.core.stage import find_stage, log_path, stage_name, timed
+from tests.conftest import ROOT
+
+SCRIPT = """
+import sys, time
+from reprise.core import stage
+from reprise.core.errors import InputError
+
+def main(what):
+    if what == "input":
+        raise InputError("table.csv:3: no column `id`")
+    if what == "defect":
+        raise ZeroDivisionError("oops")
+    if what == "disk":
+        raise OSError(28, "No space left on device", "models/x.safetensors")
+    if what == "wait":
+        print("waiting", flush=True)
+        time.sleep(60)
+
+stage.find_stage = lambda command_line: (main, command_line[1:])
+stage.run_stage(["toy", *sys.argv[1:]])
+"""
+
+
+def start(folder: Path, what: str) -> "subprocess.Popen[str]":
+    (folder / "toy.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "toy@1"}
+    command = [sys.executable, "toy.py", what]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "expected", "traceback"),
+    [
+        ("nothing", 0, "toy@1: done in", False),
+        ("input", 1, "toy@1: table.csv:3: no column `id`", False),
+        ("disk", 1, "toy@1: models/x.safetensors: No space left on device", False),
+        ("defect", 1, "ZeroDivisionError: oops", True),
+    ],
+)
+def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
+    process = start(tmp_path, what)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert expected in output
+    assert ("Traceback" in output) == traceback
+    assert output.splitlines()[-1] == f"exit code {code}"
+    assert expected in (tmp_path / ".logs/toy@1.log").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_cleanly(tmp_path, number):
+    process = start(tmp_path, "wait")
+    assert process.stdout is not None
+    while "waiting" not in process.stdout.readline():
+        time.sleep(0.01)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "toy@1: interrupted after" in output
+    assert "Traceback" not in output
+
+
+def test_figures_of_a_block(tmp_path):
+    with timed(tmp_path / "t.json") as figures:
+        time.sleep(0.02)
+        figures["documents"] = 3
+    written = json.loads((tmp_path / "t.json").read_text())
+    assert 0.02 <= written["seconds"] < 5
+    assert written["peak_memory_mib"] > 1
+    assert written["documents"] == 3
+
+
+def test_log_names_are_file_names():
+    assert str(log_path("a/b c@1")) == ".logs/a-b-c@1.log"
+
+
+def test_a_stage_is_found_by_its_name():
+    main, arguments = find_stage(["documents.train", "3"])
+    assert (main.__module__, arguments) == ("reprise.documents.stages.train", ["3"])
+    assert stage_name(["documents.train", "3"]) == os.environ.get("DVC_STAGE", "documents-train-3")
+
+
+@pytest.mark.parametrize(
+    ("command_line", "message"),
+    [
+        ([], r"no stage ''; the stages are deepfake\.detector, "),
+        (["documents.fit"], r"no stage 'documents\.fit'; the stages are "),
+        (["documents.train"], r"documents\.train takes fold; got none"),
+        (["taxonomy.recipe", "1", "2"], r"taxonomy\.recipe takes no argument; got 1 2"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(command_line, message):
+    with pytest.raises(InputError, match=message):
+        find_stage(command_line)
+
+
+def test_code_that_is_edited_while_a_stage_runs_fails_it(tmp_path):
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    stage = tmp_path / "src/reprise/taxonomy/stages/recipe.py"
+    stage.write_text(
+        "from pathlib import Path\n\n\n"
+        "def main() -> None:\n"
+        "    path = Path(__file__)\n"
+        "    path.write_text(path.read_text() + '# edited\\n')\n"
+    )
+    command = [sys.executable, "src/run.py", "taxonomy.recipe"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "reprise.taxonomy.stages.recipe: changed while the stage ran; run it again" in done.stdout

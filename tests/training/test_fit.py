@@ -1,0 +1,223 @@
+"""Exact repetition and exact resume are properties of fit(), whatever is trained."""
+
+import json
+import logging
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from reprise.core.models import load_model
+from reprise.core.recipe import TrainParams
+from reprise.training.checkpoints import checkpoint_folder, set_aside_damaged
+from reprise.training.epoch_log import TrainingDivergedError
+from tests.training.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "ema": {"ema_decay": 0.9},
+    "mean of the 2 best": {"average_best": 2},
+    "accumulation": {"accumulate": 2},
+    "early stopping": {"patience": 1, "lr": 0.5, "epochs": 8},
+    "loader processes": {"epochs": 2},
+    "a schedule that steps once an epoch": {},
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "loader processes": {"workers": 1},
+    "a schedule that steps once an epoch": {"interval": "epoch"},
+}
+
+
+def settings(**changes: object) -> TrainParams:
+    return SETTINGS.model_copy(update=changes)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    files = [folder / "toy.safetensors", *sorted((folder / "live").rglob("*"))]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    return whole, broken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_killed_runs_end_with_the_bytes_of_an_unbroken_one(variant, folders):
+    whole, broken = folders
+    chosen, options = settings(**VARIANTS[variant]), OPTIONS.get(variant, {})
+    assert in_process(whole, chosen, **options) == 0
+    last_step = len(pd.read_csv(whole / "live/plots/metrics/valid_loss.tsv", sep="\t")) * 6 - 1
+    draw = random.Random(variant)
+    for step in sorted(draw.sample(range(last_step + 1), 1 if options.get("workers") else 3)):
+        assert in_process(broken, chosen, kill_at=step, **options) == -9
+        assert not (broken / "toy.safetensors").exists()
+    assert in_process(broken, chosen, **options) == 0
+    assert outputs(broken) == outputs(whole)
+    assert not list((broken / ".checkpoints/toy").glob("*"))
+
+
+@pytest.mark.parametrize("variant", ["plain", "ema", "accumulation"])
+def test_the_published_weights_are_those_that_were_validated(variant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chosen = settings(**VARIANTS[variant])
+    result = train_toy(tmp_path, chosen)
+    toy = Toy(chosen.lr, 1, "step").eval()
+    tensors, _ = load_model(tmp_path / "toy.safetensors")
+    toy.load_state_dict(tensors)
+    x = torch.randn(EXAMPLES, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loss = torch.nn.functional.mse_loss(toy.net(x).squeeze(-1), x.sum(1))
+    assert float(loss) == pytest.approx(result.best["valid_loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_killed_after_the_last_checkpoint_trains_no_further_epoch(folders, monkeypatch):
+    whole, broken = folders
+    chosen = settings(patience=1, lr=0.5, epochs=8)
+    assert in_process(whole, chosen) == 0
+
+    def die(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.training.toy_training.save_model", die)
+        with pytest.raises(KeyboardInterrupt):
+            train_toy(broken, chosen)
+    assert in_process(broken, chosen) == 0
+    assert outputs(broken) == outputs(whole)
+
+
+@pytest.mark.slow
+def test_another_recipe_does_not_resume(folders):
+    whole, broken = folders
+    assert in_process(whole, settings(lr=0.01)) == 0
+    assert in_process(broken, settings(lr=0.05), kill_at=15) == -9
+    assert in_process(broken, settings(lr=0.01)) == 0
+    assert outputs(broken) == outputs(whole)
+
+
+def test_a_run_has_its_own_checkpoints_and_clears_those_of_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = checkpoint_folder("a", "data", SETTINGS, 1)
+    assert checkpoint_folder("a", "data", SETTINGS, 1) == first
+    assert first.exists()
+    others = [
+        checkpoint_folder("a", "other data", SETTINGS, 1),
+        checkpoint_folder("a", "data", settings(lr=0.1), 1),
+        checkpoint_folder("a", "data", SETTINGS, 2),
+    ]
+    assert len({first, *others}) == 4
+    assert [folder.exists() for folder in (first, *others)] == [False, False, False, True]
+
+
+def test_every_epoch_is_a_row_and_the_best_weights_are_published(tmp_path):
+    result = train_toy(tmp_path, SETTINGS)
+    rows = {name: pd.read_csv(tmp_path / f"live/plots/metrics/{name}.tsv", sep="\t") for name in result.history[0]}
+    assert rows.keys() == {"train_loss", "valid_loss", "lr", "gradient_norm"}
+    for name, table in rows.items():
+        assert table["step"].tolist() == [0, 1, 2, 3]
+        assert table[name].tolist() == pytest.approx([row[name] for row in result.history])
+    losses = [row["valid_loss"] for row in result.history]
+    assert result.best_epoch == losses.index(min(losses)) + 1
+    assert result.best["valid_loss"] == min(losses)
+    assert rows["lr"]["lr"].iloc[-1] == pytest.approx(0, abs=1e-9)
+    steps = pd.read_csv(tmp_path / "live/steps/plots/metrics/train_loss.tsv", sep="\t")
+    assert steps["step"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
+    rates = pd.read_csv(tmp_path / "live/steps/plots/metrics/lr.tsv", sep="\t")
+    assert rates["lr"].tolist() == pytest.approx(
+        [0.025 * (1 + math.cos(math.pi * step / 24)) for step in rates["step"]]
+    )
+    written = json.loads((tmp_path / "live/metrics.json").read_text())
+    assert (written["step"], written["best_epoch"]) == (3, result.best_epoch)
+    assert written["best_valid_loss"] == min(losses)
+
+
+def test_zero_epochs_publish_the_model_as_it_came(tmp_path):
+    result = train_toy(tmp_path, settings(epochs=0))
+    assert result.best_epoch == 0
+    assert result.history == [result.best]
+    assert (tmp_path / "live/plots/metrics/valid_loss.tsv").exists()
+
+
+def test_the_mean_of_the_best_epochs_is_the_mean_of_their_weights(tmp_path):
+    states = []
+    for epochs in (1, 2):  # constant over epochs is only the data order: train 1 and 2 epochs, keep each one's last
+        folder = tmp_path / str(epochs)
+        folder.mkdir()
+        train_toy(folder, settings(epochs=2, average_best=epochs))
+        states.append(load_model(folder / "toy.safetensors")[0])
+    single, mean = states
+    assert not torch.equal(single["net.0.weight"], mean["net.0.weight"])
+    assert torch.equal(mean["net.1.num_batches_tracked"], single["net.1.num_batches_tracked"])
+
+
+@pytest.mark.parametrize("better", ["best", "mean"])
+def test_the_mean_of_the_best_epochs_is_published_only_where_it_is_no_worse(tmp_path, better):
+    scores = iter([1.0, 2.0] if better == "best" else [2.0, 2.0])  # of the best epoch, and of the mean
+    weights = {}
+    for name, count in (("best", 1), ("mean", 2), ("judged", 2)):
+        (tmp_path / name).mkdir()
+        judge = (lambda module: next(scores)) if name == "judged" else None
+        train_toy(tmp_path / name, settings(epochs=2, average_best=count), judge_average=judge)
+        weights[name] = load_model(tmp_path / name / "toy.safetensors")[0]["net.0.weight"]
+    assert torch.equal(weights["judged"], weights[better])
+    assert not torch.equal(weights["best"], weights["mean"])
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda a, b: (a - b).sum() * math.nan)
+    with pytest.raises(TrainingDivergedError, match=r"the loss is nan at step 0, in epoch 1"):
+        train_toy(tmp_path, SETTINGS)
+
+
+def test_a_validation_metric_that_is_no_number_stops_with_the_epoch(tmp_path, monkeypatch):
+    def validation_step(self: Toy, batch: object, batch_idx: int) -> None:
+        self.log("valid_loss", torch.tensor(math.nan), on_epoch=True, batch_size=1)
+
+    monkeypatch.setattr(Toy, "validation_step", validation_step)
+    with pytest.raises(TrainingDivergedError, match=r"valid_loss is nan after epoch 1"):
+        train_toy(tmp_path, SETTINGS)
+
+
+def test_the_metrics_of_a_mean_are_those_of_its_weights(tmp_path):
+    result = train_toy(tmp_path, settings(average_best=3))
+    toy = Toy(SETTINGS.lr, 1, "step").eval()
+    toy.load_state_dict(load_model(tmp_path / "toy.safetensors")[0])
+    x = torch.randn(EXAMPLES, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loss = float(torch.nn.functional.mse_loss(toy.net(x).squeeze(-1), x.sum(1)))
+    assert result.best["valid_loss"] == pytest.approx(loss, rel=1e-4)
+    assert loss not in [pytest.approx(row["valid_loss"], rel=1e-6) for row in result.history]
+    assert json.loads((tmp_path / "live/metrics.json").read_text())["best_valid_loss"] == result.best["valid_loss"]
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_does_not_stop_the_next_run(folders):
+    whole, broken = folders
+    assert in_process(whole, SETTINGS) == 0
+    assert in_process(broken, SETTINGS, kill_at=15) == -9
+    (checkpoint,) = broken.glob(".checkpoints/toy/*/last.ckpt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+    assert in_process(broken, SETTINGS) == 0
+    assert outputs(broken) == outputs(whole)
+
+
+def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("reprise"), "propagate", True)
+    path = tmp_path / "last.ckpt"
+    assert set_aside_damaged(path) is None
+    torch.save({"state": torch.zeros(3)}, path)
+    assert set_aside_damaged(path) == path
+    path.write_bytes(path.read_bytes()[:200])
+    assert set_aside_damaged(path) is None
+    assert f"{path}: damaged" in caplog.text
+    assert (tmp_path / "last.damaged").exists()
