@@ -82,7 +82,7 @@ def test_a_command_imports_what_it_needs_alone(path):
 def test_a_command_is_a_module_with_options_that_are_explained(path):
     module = importlib.import_module(module_of(path))
     assert module.__doc__
-    assert f"reprise {' '.join(path)}" in module.__doc__
+    assert f"reprise {' '.join(path)}" in module.__doc__ or f"python -m {module.__name__}" in module.__doc__
     command = typer.main.get_command(typer_app(module.main))
     assert command.help
     assert all(getattr(parameter, "help", None) for parameter in command.params)

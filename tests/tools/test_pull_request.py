@@ -154,3 +154,23 @@ def test_verdicts(two_commits):
     assert higher.difference == pytest.approx(0.1)
     Path("metrics/toy.json").unlink()
     assert compare("main")[0].verdict == "gone"
+
+
+def test_stages_whose_data_is_not_here_are_behind_as_well(two_commits):
+    with Path("dvc.yaml").open("a") as file:
+        file.write("  make: {cmd: python make.py, params: [rate], outs: [data]}\n")
+        file.write(
+            "  use: {cmd: python use.py, deps: [data], outs: [model]}\n  last: {cmd: python last.py, deps: [model]}\n"
+        )
+    done = run(current)
+    assert done.exit_code == 1
+    assert done.stdout.startswith("dvc.lock is behind: make, ")
+    assert all(f" {name}" in done.stdout for name in ("use", "last"))
+    assert "score" not in done.stdout
+
+
+def test_a_pipeline_that_cannot_be_read_is_one_line(two_commits):
+    Path("dvc.yaml").write_text("stages: [")
+    done = run(current)
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 1

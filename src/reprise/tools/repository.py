@@ -48,11 +48,18 @@ def dvc(*arguments: str) -> str:
     Raises:
         InputError: DVC failed; the line is its own.
     """
-    command = dvc_command(*arguments)
-    done = subprocess.run(command, env=dvc_environment(), capture_output=True, text=True, check=False)
+    done = _run_dvc(*arguments)
     if done.returncode:
-        raise InputError(f"dvc {' '.join(arguments)}: {' '.join(done.stderr.split())}")
+        raise _failure(done, *arguments)
     return done.stdout
+
+
+def _run_dvc(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(dvc_command(*arguments), env=dvc_environment(), capture_output=True, text=True, check=False)
+
+
+def _failure(done: "subprocess.CompletedProcess[str]", *arguments: str) -> InputError:
+    return InputError(f"dvc {' '.join(arguments)}: {' '.join(done.stderr.split())}")
 
 
 def dvc_in_sight(*arguments: str) -> bool:
@@ -102,5 +109,11 @@ def stale_stages() -> list[str]:
     Raises:
         InputError: DVC cannot read the pipeline.
     """
-    # `dvc repro --dry` exits with 0 where stages would run, too.
-    return re.findall(r"^Running stage '(.+)':", dvc("repro", "--dry", "--allow-missing"), re.MULTILINE)
+    arguments = ("repro", "--dry", "--allow-missing", "--keep-going")
+    done = _run_dvc(*arguments)  # exits with 0 where stages would run, too
+    stale = re.findall(r"^Running stage '(.+)':", done.stdout, re.MULTILINE)
+    if done.returncode and not stale:
+        raise _failure(done, *arguments)
+    # Where data is not here, DVC leaves out what follows a stage that would run: it would run as well.
+    left_out = [line for line in done.stderr.splitlines() if "be skipped" in line or "failed to reproduce" in line]
+    return list(dict.fromkeys([*stale, *re.findall(r"'([\w@.-]+)'", " ".join(left_out))]))
