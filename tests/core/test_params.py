@@ -72,5 +72,5 @@ def test_a_path_is_text(tmp_path, value):
 
 def test_of_many_errors_three_are_shown():
     with pytest.raises(InputError, match=r"unknown key.*; and 4 more") as error:
-        parse_params({"x": 1, "y": 2, **{f"z{number}": 0 for number in range(7)}}, Point, "p")
+        parse_params({"x": 1, "name": "a", **{f"z{number}": 0 for number in range(7)}}, Point, "p")
     assert str(error.value).count("unknown key") == 3
