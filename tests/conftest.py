@@ -23,12 +23,12 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     """The true configuration, with a tiny encoder, few texts and few small pages."""
     params = copy.deepcopy(read_params())
     params["hardware"] |= {"accelerator": "cpu", "threads": 1}
-    params["train"] |= {"epochs": 3, "log_every_n_steps": 2}
+    params["log"]["every_n_steps"] = 2
     taxonomy = params["taxonomy"]
     taxonomy["sample"] |= {"train_documents": 80, "test_documents": 30}
     taxonomy["similarity"] |= {"encoder": str(encoder), "max_tokens": 24, "batch_size": 16}
     taxonomy["core_classes"]["refined"]["core_confidence"] = 0.1  # random embeddings are sure of nothing
-    taxonomy["recipes"]["minilm"] |= {
+    taxonomy["train"] |= {
         "encoder": str(encoder),
         "max_tokens": 24,
         "graph_hidden": 16,
@@ -39,13 +39,13 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     documents = params["documents"]
     documents["folds"] = [0, 1]
     documents["sample"] |= {"train_pages": 85, "test_pages": 10}
-    documents["recipes"]["quick"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
+    documents["train"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
     documents["evaluate"] |= {"pages_per_corruption": 20}
     deepfake = params["deepfake"]
     deepfake["sample"] |= {"train_utterances": 6, "dev_utterances": 6, "eval_utterances": 6, "seconds": [0.8, 1.0]}
     deepfake["sample"]["utterances_per_speaker"] = 2
     deepfake["prepare"] |= {"partial_count": 4, "partial_seconds": [0.2, 0.4]}
-    deepfake["recipes"]["small"] |= {
+    deepfake["train"] |= {
         "embedding": 16,
         "encoders": 1,
         "heads": 2,
@@ -53,7 +53,7 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
         "epochs": 4,
         "batch_size": 4,
     }
-    deepfake["recipes"]["small"] |= {"average_best": 2, "crop_seconds": [0.4, 0.7], "partial_seconds": [0.2, 0.4]}
+    deepfake["train"] |= {"average_best": 2, "crop_seconds": [0.4, 0.7], "partial_seconds": [0.2, 0.4]}
     deepfake["explainer"] |= {"hidden": 16, "epochs": 4, "batch_size": 6}
     deepfake["explain"] |= {"faithfulness_utterances": 3, "shown": 1}
     return params

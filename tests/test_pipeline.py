@@ -2,89 +2,62 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import closure, imports_of, path_of
+from tests.import_closure import PACKAGE, RUNNER, TASKS, closure, imports_of, place_of, stage_file
 
-COMMANDS = {
-    "taxonomy": ["predict"],
-    "documents": ["predict", "batch_size"],
-    "deepfake": ["predict", "vocode"],
-    "common": ["doctor", "sweep", "audit", "remote", "current", "verify", "pull_request"],
-    "report": ["build"],
-}
-TASKS = ["taxonomy", "documents", "deepfake"]
+UNTRACKED = ("hardware", "log")  # where stages run, and what they show
 
 
-def stages() -> dict[str, dict[str, Any]]:
-    """All stages with their templates filled in, by name."""
-    declared = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    result = {}
-    for name, stage in declared.items():
-        matrix = stage.get("matrix", {})
-        assert len(matrix) <= 1
-        for key, values in matrix.items() or [("", [""])]:
-            for value in values if isinstance(values, list) else value_of(values):
-                text = {field: fill(content, key, value) for field, content in stage.items() if field != "matrix"}
-                result[f"{name}@{value}" if key else name] = text
-    return result
+def load_stages() -> dict[str, dict[str, Any]]:
+    """All stages as DVC itself reads them, templates filled in, by name."""
+    from dvc.repo import Repo
+
+    with Repo(str(ROOT)) as repo:
+        return {
+            stage.addressing: {
+                "cmd": stage.cmd,
+                "deps": [dep.def_path for dep in stage.deps if not hasattr(dep, "params")],
+                "params": {dep.def_path: list(dep.params) for dep in stage.deps if hasattr(dep, "params")},
+                "outs": {out.def_path: out.use_cache for out in stage.outs},
+            }
+            for stage in repo.index.stages
+        }
 
 
-def value_of(template: str) -> Any:
-    """What `${a.b}` stands for."""
-    value = read_params()
-    for key in template.removeprefix("${").removesuffix("}").split("."):
-        value = value[key]
-    return value
+STAGES = load_stages()
 
 
-def fill(content: Any, key: str, value: Any) -> Any:
-    if isinstance(content, str):
-        return content.replace(f"${{item.{key}}}", str(value))
-    if isinstance(content, list):
-        return [fill(entry, key, value) for entry in content]
-    if isinstance(content, dict):
-        return {fill(name, key, value): fill(entry, key, value) for name, entry in content.items()}
-    return content
+def code_deps(stage: dict[str, Any]) -> set[str]:
+    return {dep for dep in stage["deps"] if dep.startswith("src/")}
 
 
-STAGES = stages()
-
-
-def module_path(stage: dict[str, Any]) -> Path:
-    match = re.fullmatch(r"python -m (src\.[a-z_.]+)( .*)?", stage["cmd"])
-    assert match, f"not a stage command: {stage['cmd']}"
-    path = path_of(match[1])
-    assert path, f"{match[1]} does not exist"
-    return path
+def modules_of(stage: dict[str, Any]) -> set[Path]:
+    return set(closure(stage_file(stage["cmd"])) | closure(RUNNER))
 
 
 def leaves(values: Any, prefix: str = "") -> list[str]:
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not values:
         return [prefix]
     return [leaf for key, value in values.items() for leaf in leaves(value, f"{prefix}.{key}" if prefix else str(key))]
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_deps_are_the_import_closure(name):
-    declared = {dep for dep in STAGES[name]["deps"] if dep.startswith("src/")}
-    assert declared == {str(path.relative_to(ROOT)) for path in closure(module_path(STAGES[name]))}
-
-
-def tracked_params(stage: dict[str, Any]) -> set[str]:
-    """Keys of params.yaml; those of a resolved recipe stand under its file's name."""
-    return {entry for entry in stage.get("params", []) if isinstance(entry, str)}
+def test_deps_are_the_folders_that_the_imports_touch(name):
+    assert code_deps(STAGES[name]) == {place_of(path) for path in modules_of(STAGES[name])}
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_params_are_what_the_stage_reads(name):
-    """Keys given to load_params and load_value in the stage's script, and its section, are tracked."""
-    tree = ast.parse(module_path(STAGES[name]).read_text())
+    """Keys given to load_params and load_value in the stage's module, and its section, are tracked."""
+    tree = ast.parse(stage_file(STAGES[name]["cmd"]).read_text())
     read = {
         str(call.args[0].value)
         for call in ast.walk(tree)
@@ -93,36 +66,58 @@ def test_params_are_what_the_stage_reads(name):
         and call.func.id in ("load_params", "load_value")
         and isinstance(call.args[0], ast.Constant)
     }
-    tracked = tracked_params(STAGES[name])
+    tracked = set(STAGES[name]["params"].get("params.yaml", []))
     if name.startswith("recipe@"):
         task = name.removeprefix("recipe@")
-        assert tracked == {"train", f"{task}.recipe", f"{task}.recipes"}
+        chosen = read_params()[task]["recipe"]
+        assert tracked == {"train", f"{task}.recipe", f"{task}.train", f"{task}.recipes.{chosen}"}
     else:
-        assert tracked == read - {"hardware"}
+        assert tracked == read - set(UNTRACKED)
+
+
+def test_imports_run_one_way():
+    """Core, training, a task's libraries, its stages; tools beside them."""
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).parts
+        for imported in imports_of(path):
+            other = imported.relative_to(PACKAGE).parts
+            assert "stages" not in other, f"{path} imports the stage {imported}"
+            if own[0] == "core":
+                assert other[0] == "core", f"{path} imports {imported}"
+            if own[0] == "training":
+                assert other[0] in ("core", "training"), f"{path} imports {imported}"
+            if own[0] in TASKS:
+                assert other[0] in ("core", "training", own[0]), f"{path} imports {imported}"
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_tasks_do_not_import_each_other_and_common_knows_none(task):
-    others = [ROOT / "src" / other for other in TASKS if other != task]
-    for path in (ROOT / "src" / task).glob("*.py"):
-        assert not any(imported.is_relative_to(other) for imported in imports_of(path) for other in others)
-    for path in (ROOT / "src/common").glob("*.py"):
-        assert all(imported.is_relative_to(ROOT / "src/common") for imported in imports_of(path))
+def test_prediction_imports_no_trainer(task):
+    """Neither the package's own training code, nor Lightning, nor DVCLive."""
+    files = closure(PACKAGE / task / "predict.py")
+    assert not [path for path in files if path.is_relative_to(PACKAGE / "training")]
+    for path in files:
+        assert not re.search(r"^\s*(from|import) (lightning|dvclive)\b", path.read_text(), re.MULTILINE), path
 
 
 def test_every_module_is_reached_from_a_stage_or_a_command():
-    reached = set().union(*(closure(module_path(stage)) for stage in STAGES.values()))
-    for folder, names in COMMANDS.items():
-        reached = reached.union(*(closure(ROOT / "src" / folder / f"{name}.py") for name in names))
-    modules = {path for path in (ROOT / "src").rglob("*.py") if path.name != "__init__.py"}
+    commands = {
+        path
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"^    run_command\(|^    main\(\)$", path.read_text(), re.MULTILINE) or path.name == "cli.py"
+    }
+    reached = set().union(*(modules_of(stage) for stage in STAGES.values()), *(closure(path) for path in commands))
+    modules = {path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
     assert {str(path.relative_to(ROOT)) for path in modules - reached} == set()
 
 
-def test_every_leaf_of_params_is_tracked_or_hardware():
-    tracked = {key for stage in STAGES.values() for key in tracked_params(stage)}
-    for leaf in leaves(read_params()):
+def test_every_leaf_of_params_is_tracked_or_decides_nothing():
+    tracked = {key for stage in STAGES.values() for key in stage["params"].get("params.yaml", [])}
+    params = read_params()
+    for leaf in leaves(params):
+        section, _, rest = leaf.partition(".")
         prefixes = {leaf.rsplit(".", cut)[0] for cut in range(leaf.count(".") + 1)}
-        if leaf.split(".")[0] in ("hardware", "sweep"):  # where stages run, and what a search tries
+        other_recipe = rest.startswith("recipes.") and rest.split(".")[1] != params[section]["recipe"]
+        if section in UNTRACKED or other_recipe:
             assert not prefixes & tracked, f"{leaf} is tracked"
         else:
             assert prefixes & tracked, f"{leaf} is tracked by no stage"
@@ -133,20 +128,39 @@ def test_every_value_of_params_has_a_comment_or_stands_under_one():
     assert "&" not in re.sub(r"#.*|\".*?\"", "", text), "anchors do not survive `dvc exp run -S`"
     values = [match for line in text.splitlines() if (match := re.match(r" +([a-z_0-9]+): [^#]*\S *(#.*)?$", line))]
     explained = {match[1] for match in values if match[2]}  # once is enough for a key that each recipe has
-    bare = [match[0] for match in values if match[1] not in explained]
-    assert bare == []
+    assert [match[0] for match in values if match[1] not in explained] == []
+
+
+def test_dvc_changes_one_line_where_it_writes_a_value(tmp_path):
+    """`dvc exp run -S` and `dvc freeze` load these files and dump them again: both are stored as DVC dumps them."""
+    from dvc.utils.serialize import modify_yaml
+
+    for name, change in {
+        "params.yaml": lambda data: data["train"].update(lr=5e-4),
+        "dvc.yaml": lambda data: data["stages"]["documents-prepare"].update(frozen=True),
+    }.items():
+        path = tmp_path / name
+        shutil.copy(ROOT / name, path)
+        with modify_yaml(str(path)):
+            pass
+        assert path.read_text() == (ROOT / name).read_text()
+        with modify_yaml(str(path)) as data:
+            change(data)
+        before, after = (ROOT / name).read_text().splitlines(), path.read_text().splitlines()
+        assert len([line for line in after if line not in before]) == 1, name
+        assert len(after) - len(before) <= 1
 
 
 @pytest.mark.parametrize(("task", "labels"), [("taxonomy", "doc2labels"), ("documents", "test_labels")])
 def test_only_evaluation_reads_test_labels(task, labels):
-    readers = {path.name for path in (ROOT / "src" / task).rglob("*.py") if labels in path.read_text()}
-    assert readers == {"evaluate.py", "sample.py"}  # the sample writes them
-
-
-def test_only_evaluation_imports_the_reader_of_labels():
+    folder = PACKAGE / task
+    for path in folder.rglob("*.py"):
+        if labels in path.read_text() and path != folder / "paths.py":
+            places = ("quality", "sample", "stages/evaluate.py", "stages/sample.py")
+            assert any(path.is_relative_to(folder / place) for place in places), path
     for name, stage in STAGES.items():
-        imported = {path.name for path in closure(module_path(stage))}
-        assert ("labels.py" in imported) == (name == "taxonomy-evaluate")
+        if name.startswith(task) and not name.endswith(("evaluate", "sample")):
+            assert not [path for path in modules_of(stage) if path.name == "labels.py"], name
 
 
 def test_no_training_of_the_deepfake_task_depends_on_the_eval_split():
@@ -159,9 +173,22 @@ def test_no_training_of_the_deepfake_task_depends_on_the_eval_split():
 
 def test_outputs_are_in_their_tasks_folders_and_metrics_in_git():
     for stage in STAGES.values():
-        for kind in ("outs", "metrics", "plots"):
-            for entry in stage.get(kind, []):
-                path, options = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
-                assert path.split("/")[0] in ("data", "models", "metrics")
-                in_git = path.startswith("metrics/") or path.endswith("recipe.yaml")
-                assert (options.get("cache") is False) == in_git, path
+        for path, cached in stage["outs"].items():
+            assert path.split("/")[0] in ("data", "models", "metrics")
+            assert cached != (path.startswith("metrics/") or path.endswith("recipe.yaml")), path
+
+
+def test_sizes_that_a_person_can_read():
+    for name, limit in {"params.yaml": 13_000, "dvc.yaml": 16_000, "dvc.lock": 50_000}.items():
+        assert (ROOT / name).stat().st_size <= limit, name
+
+
+def test_the_stage_of_a_copy_imports_the_copy(tmp_path):
+    """As `dvc exp run --temp` runs it: beside an environment in which this checkout's package is installed."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    stage = tmp_path / "src/reprise/taxonomy/stages/recipe.py"
+    stage.write_text("def main() -> None:\n    print('the copy')\n")
+    done = subprocess.run(
+        [sys.executable, "src/run.py", "taxonomy.recipe"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "the copy" in done.stdout

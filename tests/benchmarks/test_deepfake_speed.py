@@ -18,9 +18,9 @@ from reprise.deepfake.detector.learner import Learner
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.scoring import score_utterance
 from reprise.training.fit import EpochBatchSampler, fit
-from tests.common.toy_training import HARDWARE
 from tests.conftest import ROOT, read_params
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
+from tests.training.toy_training import HARDWARE
 
 pytestmark = pytest.mark.benchmark
 

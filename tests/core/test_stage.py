@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from reprise.core.stage import log_path, timed
+from reprise.core.errors import InputError
+from reprise.core.stage import find_stage, log_path, stage_name, timed
 from tests.conftest import ROOT
 
 SCRIPT = """
 import sys, time
+from reprise.core import stage
 from reprise.core.errors import InputError
-from reprise.core.stage import run_stage
 
-def main():
-    what = sys.argv[1]
+def main(what):
     if what == "input":
         raise InputError("table.csv:3: no column `id`")
     if what == "defect":
@@ -30,13 +31,14 @@ def main():
         print("waiting", flush=True)
         time.sleep(60)
 
-run_stage(main)
+stage.find_stage = lambda command_line: (main, command_line[1:])
+stage.run_stage(["toy", *sys.argv[1:]])
 """
 
 
 def start(folder: Path, what: str) -> "subprocess.Popen[str]":
     (folder / "toy.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_STAGE": "toy@1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "toy@1"}
     command = [sys.executable, "toy.py", what]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -87,3 +89,38 @@ def test_figures_of_a_block(tmp_path):
 
 def test_log_names_are_file_names():
     assert str(log_path("a/b c@1")) == ".logs/a-b-c@1.log"
+
+
+def test_a_stage_is_found_by_its_name():
+    main, arguments = find_stage(["documents.train", "3"])
+    assert (main.__module__, arguments) == ("reprise.documents.stages.train", ["3"])
+    assert stage_name(["documents.train", "3"]) == os.environ.get("DVC_STAGE", "documents-train-3")
+
+
+@pytest.mark.parametrize(
+    ("command_line", "message"),
+    [
+        ([], r"no stage ''; the stages are deepfake\.detector, "),
+        (["documents.fit"], r"no stage 'documents\.fit'; the stages are "),
+        (["documents.train"], r"documents\.train takes fold; got none"),
+        (["taxonomy.recipe", "1", "2"], r"taxonomy\.recipe takes no argument; got 1 2"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(command_line, message):
+    with pytest.raises(InputError, match=message):
+        find_stage(command_line)
+
+
+def test_code_that_is_edited_while_a_stage_runs_fails_it(tmp_path):
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    stage = tmp_path / "src/reprise/taxonomy/stages/recipe.py"
+    stage.write_text(
+        "from pathlib import Path\n\n\n"
+        "def main() -> None:\n"
+        "    path = Path(__file__)\n"
+        "    path.write_text(path.read_text() + '# edited\\n')\n"
+    )
+    command = [sys.executable, "src/run.py", "taxonomy.recipe"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "reprise.taxonomy.stages.recipe: changed while the stage ran; run it again" in done.stdout

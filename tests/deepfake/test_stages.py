@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model
+from reprise.core.models import load_model
 from reprise.deepfake import predict, recipe, vocode
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.dataset import read_corpus
@@ -200,7 +200,7 @@ def test_an_explainer_of_another_detector_is_refused(in_finished, monkeypatch, c
     path = Path("models/deepfake/detector.safetensors")
     content = path.read_bytes()
     tensors, metadata = load_model(path)
-    from reprise.core.files import save_model
+    from reprise.core.models import save_model
 
     save_model(path, tensors, metadata | {"best_epoch": 99})
     code, _, errors = call_predict(monkeypatch, capsys, OWN / "flac/u2-0.flac", "--accelerator", "cpu")

@@ -44,19 +44,18 @@ INPUTS = {
 INTERPRETER = """#!{python} -IS
 import json, os, sys, time, uuid
 from pathlib import Path
-stage, module = os.environ["DVC_STAGE"], sys.argv[2]
+stage = os.environ["DVC_STAGE"]
 with open("started.log", "a") as log:
     log.write(stage + "\\n")
 time.sleep(float(os.environ.get("STAGE_SECONDS", 0)))
 outputs = json.loads(Path({outputs!r}).read_text())[stage]
 for output in outputs:
     path = Path(output)
-    if module.endswith(".recipe"):
+    if stage.startswith("recipe@"):
         params = json.loads(Path("params.yaml").read_text())
-        task = params[module.split(".")[1]]
-        own = task["recipes"][task["recipe"]]
-        shared = {{key: value for key, value in params["train"].items() if own.get(key) is None}}
-        text = json.dumps({{**own, **shared}}, sort_keys=True)
+        task = params[stage.removeprefix("recipe@")]
+        shared = {{key: value for key, value in params["train"].items() if value is not None}}
+        text = json.dumps({{**task["train"], **task["recipes"][task["recipe"]], **shared}}, sort_keys=True)
     else:
         text = str(uuid.uuid4())
     target = path if path.suffix else path / "file"

@@ -42,7 +42,7 @@ KILLS = 3
 def before(training: str) -> list[str]:
     """The stages of its task that come before a training."""
     task = training.split("-")[0]
-    names = [f"src.{task}.{name}" for name in STAGES[task]]
+    names = [f"{task}.{name}" for name in STAGES[task]]
     return STAGES[task][: names.index(TRAININGS[training])]
 
 
@@ -239,7 +239,7 @@ DAMAGED = {
 def test_a_damaged_model_is_refused_by_name(task, tmp_path, encoder_folder):
     folder = make(tmp_path / "whole", encoder_folder, task, LONGER[task])
     if task == "deepfake":
-        run("reprise.deepfake.stages.evaluate", folder)
+        run("deepfake.evaluate", folder)
     command, files = DAMAGED[task]
     recording = next((folder / "data").rglob("*.flac"), Path("none"))
     command = [str(recording) if word == "recording" else word for word in command]

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import closure
+from tests.import_closure import PACKAGE, RUNNER, closure, place_of, stage_file
 from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, other
 
 pytestmark = pytest.mark.system
 
-UNTRACKED = ("hardware", "sweep")  # where stages run, and what a search tries: no result depends on them
+UNTRACKED = ("hardware", "log")  # where stages run, and what they show: no result depends on them
 OTHER_RECIPES = {"taxonomy.recipe": "bert-base", "documents.recipe": "scratch", "deepfake.recipe": "conformer-tcm"}
 
 
@@ -27,12 +27,16 @@ class Truth:
 
     def __init__(self, graph: SmallGraph) -> None:
         self.graph = graph
-        self.scripts = {name: ROOT / script_of(stage["cmd"]) for name, stage in graph.stages.items()}
-        self.modules = {name: {str(p.relative_to(ROOT)) for p in closure(path)} for name, path in self.scripts.items()}
+        self.scripts = {name: stage_file(stage["cmd"]) for name, stage in graph.stages.items()}
+        # Folders are what a stage depends on: a change in one of them counts for all of it.
+        self.places = {
+            name: {place_of(p) for p in closure(path) | closure(RUNNER)} for name, path in self.scripts.items()
+        }
         self.read = {name: keys_read(path) for name, path in self.scripts.items()}
 
     def of_module(self, module: str) -> set[str]:
-        return self.downstream({name for name, own in self.modules.items() if module in own})
+        place = place_of(ROOT / module)
+        return self.downstream({name for name, own in self.places.items() if place in own})
 
     def of_leaf(self, leaf: str) -> set[str]:
         task, _, rest = leaf.partition(".")
@@ -40,21 +44,23 @@ class Truth:
             return set()
         direct = {name for name, keys in self.read.items() if any(under(leaf, key) for key in keys)}
         if task == "train":
-            open_in = {f"recipe@{task}" for task in TASKS if self.chosen(task).get(rest) is None}
-            return self.downstream(direct | {f"recipe@{task}" for task in TASKS}, open_in, rest)
-        if rest.startswith("recipe"):
-            recipe = f"recipe@{task}"
-            chosen = rest == "recipe" or rest.startswith(f"recipes.{self.graph.params[task]['recipe']}.")
-            return self.downstream(direct | {recipe}, {recipe} if chosen else set(), leaf.rsplit(".", 1)[-1])
+            recipes = {f"recipe@{task}" for task in TASKS}
+            return self.downstream(direct | recipes, recipes, rest)
+        if rest.startswith(("recipe", "train.")):
+            recipe, params = f"recipe@{task}", self.graph.params[task]
+            chosen = params["recipe"]
+            if rest.startswith("recipes.") and not rest.startswith(f"recipes.{chosen}."):
+                return self.downstream(direct)
+            key = leaf.rsplit(".", 1)[-1]
+            hidden = rest.startswith("train.") and (
+                key in params["recipes"][chosen] or self.graph.params["train"].get(key) is not None
+            )
+            return self.downstream(direct | {recipe}, set() if hidden else {recipe}, key)
         return self.downstream(direct)
 
     def of_file(self, path: str) -> set[str]:
         readers = {name for name, stage in self.graph.stages.items() if any(under_path(path, d) for d in stage["deps"])}
         return self.downstream(readers)
-
-    def chosen(self, task: str) -> dict[str, Any]:
-        params = self.graph.params[task]
-        return dict(params["recipes"][params["recipe"]])
 
     def downstream(
         self, direct: set[str], changed_recipes: AbstractSet[str] = frozenset(), key: str | None = None
@@ -84,10 +90,6 @@ class Truth:
         return found
 
 
-def script_of(command: str) -> Path:
-    return Path(command.split()[2].replace(".", "/")).with_suffix(".py")
-
-
 def keys_read(script: Path) -> set[str]:
     """Keys of params.yaml that a stage's script gives to load_params and load_value."""
     return {
@@ -97,7 +99,7 @@ def keys_read(script: Path) -> set[str]:
         and isinstance(call.func, ast.Name)
         and call.func.id in ("load_params", "load_value")
         and isinstance(call.args[0], ast.Constant)
-    } - {"hardware"}
+    } - set(UNTRACKED)
 
 
 def under(leaf: str, key: str) -> bool:
@@ -119,15 +121,15 @@ def groups() -> dict[str, list[str]]:
     """Leaves by section, those last that other leaves' expectations hang on."""
     found: dict[str, list[str]] = {}
     for leaf in leaves(read_params()):
-        section, _, rest = leaf.partition(".")
-        part = ".".join(leaf.split(".")[:3]) if rest.startswith("recipes.") else section
+        rest = leaf.partition(".")[2]
+        part = ".".join(leaf.split(".")[: 3 if rest.startswith("recipes.") else 2])
         found.setdefault(part, []).append(leaf)
     for own in found.values():
         own.sort(key=lambda leaf: leaf.endswith((".recipe", ".data")) or ".protocols." in leaf)
     return found
 
 
-def place_of(params: dict[str, Any], leaf: str) -> tuple[dict[str, Any], str]:
+def find_leaf(params: dict[str, Any], leaf: str) -> tuple[dict[str, Any], str]:
     """The section that holds a leaf, and its key there, which may have dots in it."""
     place, rest = params, leaf
     while rest not in place:
@@ -140,9 +142,11 @@ def place_of(params: dict[str, Any], leaf: str) -> tuple[dict[str, Any], str]:
 def test_a_parameter_reruns_what_reads_it(group, graph):
     truth, wrong = Truth(graph), {}
     for leaf in groups()[group]:
-        place, last = place_of(graph.params, leaf)
+        place, last = find_leaf(graph.params, leaf)
         expected = truth.of_leaf(leaf)
-        assert expected or leaf.split(".")[0] in UNTRACKED, f"{leaf}: nothing reads it"
+        section, _, rest = leaf.partition(".")
+        decides_nothing = section in UNTRACKED or rest.startswith("recipes.")
+        assert expected or decides_nothing, f"{leaf}: nothing reads it"
         place[last] = OTHER_RECIPES.get(leaf) or other(place[last])
         graph.write_params()
         if (ran := graph.repro()) != expected:
@@ -150,13 +154,13 @@ def test_a_parameter_reruns_what_reads_it(group, graph):
     assert wrong == {}
 
 
-MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.py") if path.name != "__init__.py")
+MODULES = sorted(str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
-@pytest.mark.parametrize("package", sorted({Path(module).parent.name for module in MODULES}))
-def test_a_module_reruns_what_imports_it(package, graph):
+@pytest.mark.parametrize("place", sorted({place_of(ROOT / module) for module in MODULES}))
+def test_a_module_reruns_what_imports_its_folder(place, graph):
     truth, wrong = Truth(graph), {}
-    for module in (name for name in MODULES if Path(name).parent.name == package):
+    for module in [name for name in MODULES if place_of(ROOT / name) == place][:1]:
         graph.append(module)
         expected = truth.of_module(module)
         if (ran := graph.repro()) != expected:

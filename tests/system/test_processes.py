@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.stage_files import digests, read
-from tests.system.workspaces import TRAININGS, copy, make, run, start, torchrun
+from tests.system.workspaces import TRAININGS, copy, make, run, start, torchrun, torchrun_command
 
 pytestmark = pytest.mark.system
 
@@ -91,11 +91,11 @@ def test_the_first_process_works_on_when_the_others_have_left(tmp_path, encoder_
     folder = make(
         tmp_path / "trained", encoder_folder, "taxonomy", changes | {"taxonomy.recipes.minilm.epochs": 1}, stages
     )
-    torchrun("reprise.taxonomy.stages.train", folder)
-    torchrun("reprise.taxonomy.stages.self_train", folder)
+    torchrun("taxonomy.train", folder)
+    torchrun("taxonomy.self_train", folder)
     assert (folder / OUTPUTS["taxonomy-self-train"]).exists()
     loss = read(str(folder / METRICS["taxonomy-train"]))["valid_loss"]
-    run("reprise.taxonomy.stages.train", folder)
+    run("taxonomy.train", folder)
     assert loss == pytest.approx(read(str(folder / METRICS["taxonomy-train"]))["valid_loss"], abs=0.01)
 
 
@@ -108,14 +108,14 @@ def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_pa
     for name in (".cache", *outputs):
         shutil.rmtree(folder / name)
     (folder / "metrics/taxonomy").mkdir()
-    run("reprise.taxonomy.stages.prepare", folder)
-    torchrun("reprise.taxonomy.stages.similarity", folder)
+    run("taxonomy.prepare", folder)
+    torchrun("taxonomy.similarity", folder)
     assert digests(*(str(folder / name) for name in outputs)) == alone
 
 
 @pytest.mark.parametrize("task", [pytest.param(task, marks=pytest.mark.xdist_group(task)) for task in PLAIN])
 def test_predictions_of_two_processes_are_those_of_one(task, single, tmp_path):
-    folder, command = single(task), [f"src.{task}.predict"]
+    folder, command = single(task), [f"reprise.{task}.predict"]
     if task == "taxonomy":
         texts = tmp_path / "texts.txt"
         texts.write_text("".join(f"d{number}\ta fine lens and tripod, {number} of them\n" for number in range(2100)))
@@ -138,7 +138,7 @@ def json_lines(output: str) -> list[Any]:
 def test_a_mistake_ends_all_processes_with_its_line(single, tmp_path):
     folder = copy(single("taxonomy"), tmp_path / "broken")
     (folder / "models/taxonomy/recipe.yaml").unlink()
-    process = start(f"torch.distributed.run --standalone --nproc-per-node 2 -m {TRAININGS['taxonomy-train']}", folder)
+    process = start(torchrun_command(TRAININGS["taxonomy-train"]), folder)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "models/taxonomy/recipe.yaml: no such file" in output

@@ -13,27 +13,33 @@ from tests.conftest import ROOT, tiny_params, write_params
 STAGES: dict[str, list[str]] = {
     "taxonomy": ["sample", "prepare", "similarity", "core_classes", "recipe", "train", "self_train", "evaluate"],
     "documents": ["sample", "recipe", "prepare", "train 0", "train 1", "calibrate", "predict", "evaluate"],
-    "deepfake": ["sample", "recipe", "prepare", "train_detector", "windows", "train_explainer ema"],
+    "deepfake": ["sample", "recipe", "prepare", "detector", "windows", "explainer ema"],
 }
 TRAININGS = {
-    "taxonomy-train": "reprise.taxonomy.stages.train",
-    "taxonomy-self-train": "reprise.taxonomy.stages.self_train",
-    "documents-train": "reprise.documents.stages.train 1",
-    "deepfake-detector": "reprise.deepfake.stages.detector",
-    "deepfake-explainer": "reprise.deepfake.stages.explainer ema",
+    "taxonomy-train": "taxonomy.train",
+    "taxonomy-self-train": "taxonomy.self_train",
+    "documents-train": "documents.train 1",
+    "deepfake-detector": "deepfake.detector",
+    "deepfake-explainer": "deepfake.explainer ema",
 }
+RUN = str(ROOT / "src/run.py")
 
 
 def environment() -> dict[str, str]:
     """The variables of a stage's process: the project's modules, whatever the folder, and this interpreter first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "PATH": path, "OMP_NUM_THREADS": "1"}
 
 
 def start(command: "str | list[str]", folder: Path, **options: Any) -> "subprocess.Popen[str]":
-    """Start `python -m command` in a folder; its output is kept. A list's words are taken as they are."""
+    """Start a stage, such as `documents.train 0`, or `python -m module` in a folder; its output is kept.
+
+    A list's words are taken as they are.
+    """
+    words = command.split() if isinstance(command, str) else command
+    program = ["-m"] if words[0].startswith(("reprise.", "tests.", "torch.")) else [RUN]
     return subprocess.Popen(
-        [sys.executable, "-m", *(command.split() if isinstance(command, str) else command)],
+        [sys.executable, *program, *words],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -44,7 +50,7 @@ def start(command: "str | list[str]", folder: Path, **options: Any) -> "subproce
 
 
 def run(command: "str | list[str]", folder: Path) -> str:
-    """Run `python -m command` to its good end, and return what it printed."""
+    """Run what `start` takes to its good end, and return what it printed."""
     process = start(command, folder)
     output, _ = process.communicate()
     assert process.returncode == 0, output
@@ -52,8 +58,16 @@ def run(command: "str | list[str]", folder: Path) -> str:
 
 
 def torchrun(command: str, folder: Path, processes: int = 2) -> str:
-    """Run `torchrun -m command` in several processes on this machine."""
-    return run(f"torch.distributed.run --standalone --nproc-per-node {processes} -m {command}", folder)
+    """Run a stage, or `python -m module`, in several processes on this machine."""
+    return run(torchrun_command(command, processes), folder)
+
+
+def torchrun_command(command: str, processes: int = 2) -> list[str]:
+    """The words after `python -m` with which torchrun starts what `start` takes."""
+    words = command.split()
+    program = ["-m"] if words[0].startswith("reprise.") else [RUN]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [*launcher, *program, *words]
 
 
 def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages: Iterable[str] | None = None) -> Path:
@@ -76,7 +90,7 @@ def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages
         place[leaf] = value
     write_params(folder, params)
     names = STAGES[task] if stages is None else stages
-    run(["tests.system.in_one_process", *(f"src.{task}.{name}" for name in names)], folder)
+    run(["tests.system.in_one_process", *(f"{task}.{name}" for name in names)], folder)
     return folder
 
 

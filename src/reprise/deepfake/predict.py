@@ -22,7 +22,7 @@ from scipy.special import expit
 
 from reprise.core.devices import prediction_devices
 from reprise.core.errors import InputError
-from reprise.core.files import read_checked_json
+from reprise.core.models import read_checked_json
 from reprise.core.processes import in_turns
 from reprise.deepfake.data.audio import RATE, SILENCE, read_blocks
 from reprise.deepfake.detector.model import Detector

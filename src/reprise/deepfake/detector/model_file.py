@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model, save_model
+from reprise.core.models import load_model, save_model
 from reprise.core.params import parse_params
 from reprise.deepfake.detector.model import Detector, SelfSupervisedFrontEnd
 from reprise.deepfake.recipe import Recipe

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_file, load_model
+from reprise.core.files import hash_file
+from reprise.core.models import load_model
 from reprise.core.params import parse_params
 from reprise.deepfake.detector.model_file import DETECTOR, MODELS
 from reprise.deepfake.explainer.model import Explainer, ExplainerParams

@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 
 from reprise.core.devices import torch_devices
-from reprise.core.files import write_checked_json, write_json, write_text
+from reprise.core.files import write_json, write_text
+from reprise.core.models import write_checked_json
 from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed

@@ -20,7 +20,8 @@ from pydantic import Field
 from scipy.special import expit
 
 from reprise.core.devices import torch_devices
-from reprise.core.files import read_checked_json, write_json
+from reprise.core.files import write_json
+from reprise.core.models import read_checked_json
 from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed

@@ -20,7 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, hash_file, save_model
+from reprise.core.files import hash_bytes, hash_file
+from reprise.core.models import save_model
 from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.processes import gather
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels

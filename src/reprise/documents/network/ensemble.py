@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_file, load_model, read_checked_json, save_model
+from reprise.core.files import hash_file
+from reprise.core.models import load_model, read_checked_json, save_model
 from reprise.core.params import parse_params
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.model import Classifier, count_outputs, create

@@ -56,14 +56,15 @@ def read_out_of_fold(folds: Sequence[int]) -> OutOfFold:
     Raises:
         InputError: a file is missing or damaged.
     """
-    parts: list[tuple[np.ndarray, ...]] = []
-    weights = {}
+    ids, logits, targets, numbers, weights = [], [], [], [], {}
     for fold in folds:
         folder = out_of_fold_folder(fold)
-        ids = read_parquet(folder / "pages.parquet")["id"].to_numpy(dtype=object)
-        logits, targets = read_npy(folder / "logits.npy"), read_npy(folder / "targets.npy")
-        if not len(ids) == len(logits) == len(targets):
-            raise InputError(f"{folder}: {len(ids)} ids, {len(logits)} logits and {len(targets)} targets")
-        parts.append((ids, logits, targets, np.full(len(ids), fold)))
+        ids.append(read_parquet(folder / "pages.parquet")["id"].to_numpy(dtype=object))
+        logits.append(read_npy(folder / "logits.npy"))
+        targets.append(read_npy(folder / "targets.npy"))
+        lengths = len(ids[-1]), len(logits[-1]), len(targets[-1])
+        if len(set(lengths)) > 1:
+            raise InputError(f"{folder}: %d ids, %d logits and %d targets" % lengths)
+        numbers.append(np.full(lengths[0], fold))
         weights[fold] = str(read_json(folder / "model.json")["sha256"])
-    return OutOfFold(*(np.concatenate(column) for column in zip(*parts, strict=True)), weights)
+    return OutOfFold(*(np.concatenate(parts) for parts in (ids, logits, targets, numbers)), weights=weights)

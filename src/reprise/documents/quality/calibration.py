@@ -1,5 +1,6 @@
 """Temperature scaling, and how well confidence matches accuracy."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,13 +20,13 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
         targets: (N,) classes.
     """
     logits = logits.astype(np.float64)
-    found = minimize_scalar(
-        lambda log_temperature: negative_log_likelihood(logits, targets, np.exp(log_temperature)),
-        bounds=np.log(TEMPERATURES),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(found.x))
+
+    def objective(log_temperature: float) -> float:
+        return negative_log_likelihood(logits, targets, math.exp(log_temperature))
+
+    low, high = (math.log(bound) for bound in TEMPERATURES)
+    found = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
+    return math.exp(found.x)
 
 
 def at_bound(temperature: float) -> bool:

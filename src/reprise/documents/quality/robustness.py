@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from reprise.core.seed import derive_seed
@@ -17,9 +18,7 @@ BLOCK = 512  # pages that are corrupted at once
 def measure_robustness(
     ensemble: Ensemble,
     pages: np.ndarray,
-    rows: np.ndarray,
-    targets: np.ndarray,
-    folds: np.ndarray,
+    table: pd.DataFrame,
     pages_per_corruption: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -28,9 +27,7 @@ def measure_robustness(
     Args:
         ensemble: the folds.
         pages: (M, S, S, 3) uint8.
-        rows: (N,) of the pages to take.
-        targets: (N,) their classes.
-        folds: (N,) their folds.
+        table: row, target and fold of the N pages to take.
         pages_per_corruption: how many of them, at random, for each corruption alone.
         seed: of the corrupted set.
 
@@ -38,6 +35,7 @@ def measure_robustness(
         `macro_f1`, `accuracy` and `ece` of all pages under all corruptions together; `per_corruption`: the macro-F1
         under each alone, and under `none`.
     """
+    rows, targets, folds = (table[column].to_numpy() for column in ("row", "target", "fold"))
     every = np.arange(len(rows))
     part = np.sort(np.random.default_rng(derive_seed(seed, "part")).permutation(every)[:pages_per_corruption])
     per_corruption = {

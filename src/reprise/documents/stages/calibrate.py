@@ -19,7 +19,8 @@ import pandas as pd
 from scipy.special import softmax
 
 from reprise.core.errors import InputError
-from reprise.core.files import write_checked_json, write_json, write_text
+from reprise.core.files import write_json, write_text
+from reprise.core.models import write_checked_json
 from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import limit_threads
 from reprise.documents.network.out_of_fold import OutOfFold, read_out_of_fold

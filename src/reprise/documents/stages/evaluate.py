@@ -46,6 +46,7 @@ def main() -> None:
     params, seed = load_params("documents.evaluate", EvaluateParams), load_value("seed")
     columns = load_value("documents.prepare.id_column"), load_value("documents.prepare.target_column")
     hardware, data = load_params("hardware", Hardware), Path(load_value("documents.data"))
+    evaluation_seed = derive_seed(seed, "documents-evaluate")
     use_deterministic_kernels(hardware.threads)
     with timed(TIMING / "evaluate.json"):
         table, pages = read_parquet(PREPARED / PAGES), read_npy(PREPARED / IMAGES)
@@ -53,16 +54,11 @@ def main() -> None:
         classes = ensemble.classes
         out_of_fold = read_out_of_fold(list(ensemble.folds))
         rows = out_of_fold.rows_in(table)  # (N,)
+        scored = table.assign(row=range(len(table))).iloc[np.sort(rows)]
         predicted, targets, folds = out_of_fold.logits.argmax(1), out_of_fold.targets, out_of_fold.folds
         evaluation = {
             "oof": {**scores(predicted, targets, classes), "folds": scores_by_fold(predicted, targets, folds)},
-            "robust": measure_robustness(
-                ensemble,
-                pages,
-                *in_order(rows, targets, folds),
-                params.pages_per_corruption,
-                derive_seed(seed, "documents-evaluate"),
-            ),
+            "robust": measure_robustness(ensemble, pages, scored, params.pages_per_corruption, evaluation_seed),
         }
         if test := score_test_pages(data, METRICS / "probabilities.csv", classes, columns):
             evaluation["test"] = test
@@ -73,12 +69,6 @@ def main() -> None:
         plot_corruptions(METRICS / "robustness.png", evaluation["robust"], evaluation["oof"]["macro_f1"])
         show_suspects(suspects, pages[rows[suspects.index[: params.suspects_shown]]])
     log_evaluation(evaluation, len(suspects))
-
-
-def in_order(rows: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
-    """Sort rows (N,), and each of the values (N,) with them."""
-    order = np.argsort(rows)
-    return [each[order] for each in (rows, *values)]
 
 
 def write_confusion(predicted: np.ndarray, targets: np.ndarray, classes: Classes) -> None:

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from reprise.taxonomy.classifier.agreement import WordView
-from reprise.taxonomy.classifier.neighbours import neighbour_weights
-from reprise.taxonomy.stages.self_train import binary_entropy, neighbour_targets, paper_targets
+from reprise.taxonomy.classifier.self_learner import binary_entropy
+from reprise.taxonomy.classifier.self_training import WordView, neighbour_targets, neighbour_weights, paper_targets
 from reprise.taxonomy.zero_shot.refine import normalise
 
 
@@ -43,19 +42,19 @@ def test_neighbour_targets_are_half_ones_own():
     np.testing.assert_allclose(targets, [[0.5, 0.5], [0.5, 0.5], [0.3, 0.7], [0.3, 0.7]], atol=1e-5)
 
 
-def test_agreement_ranks_labellings_without_a_true_label():
+def test_mutual_information_ranks_labellings_without_a_true_label():
     generator = np.random.default_rng(0)
     words = [["tea", "cup", "leaf"], ["ball", "team", "goal"], ["tax", "law", "court"]]
     labels = generator.integers(0, 3, 300)
     texts = [" ".join(generator.choice(words[label], 4)) for label in labels]
     view = WordView(texts, seed=1)
     noisy = np.where(generator.random(300) < 0.3, generator.integers(0, 3, 300), labels)
-    scores = [view.shared_information(own) for own in (labels, noisy, generator.integers(0, 3, 300))]
+    scores = [view.mutual_information(own) for own in (labels, noisy, generator.integers(0, 3, 300))]
     assert scores[0] > 0.95 * np.log(3) > scores[1] > 0.2 > scores[2]
     merged = np.minimum(labels, 1)
-    assert view.shared_information(merged) < 0.7 * scores[0]  # merging makes labels easier to predict, and says less
-    assert view.shared_information(np.zeros(300, dtype=int)) == 0
-    assert WordView(["", " ", ""], seed=1).shared_information(np.array([0, 1, 0])) == 0
+    assert view.mutual_information(merged) < 0.7 * scores[0]  # merging makes labels easier to predict, and says less
+    assert view.mutual_information(np.zeros(300, dtype=int)) == 0
+    assert WordView(["", " ", ""], seed=1).mutual_information(np.array([0, 1, 0])) == 0
 
 
 def test_entropy_of_targets():

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.stages.core_classes import (
+from reprise.taxonomy.zero_shot.core_classes import (
     confidence_over_relatives,
     core_statistics,
     paper_core_classes,
-    share_among_ends,
+    share_among_leaves,
     zero_shot_posterior,
 )
-from tests.taxonomy.test_candidates_and_entailment import naive_search, tree
-from tests.taxonomy.test_hierarchy import random_hierarchy
+from tests.taxonomy.hierarchies import random_hierarchy, tree
+from tests.taxonomy.zero_shot.test_candidates import naive_search
 
 DIAMOND = Hierarchy(("0", "1", "2", "3", "4"), tuple("abcde"), ((),) * 5, ((0, 1), (0, 2), (1, 3), (2, 3)))
 
@@ -58,7 +58,7 @@ def test_masses_of_inner_core_classes_go_to_their_leaves():
     core = np.zeros((3, 5), dtype=bool)
     core[0, [0, 4]] = True
     core[1, 3] = True
-    assert share_among_ends(core, DIAMOND).tolist() == [[0.5, 0.5], [1.0, 0.0], [0.0, 0.0]]
+    assert share_among_leaves(core, DIAMOND).tolist() == [[0.5, 0.5], [1.0, 0.0], [0.0, 0.0]]
 
 
 def test_the_zero_shot_posterior_gives_nothing_to_pairs_never_scored():

@@ -14,7 +14,7 @@ from reprise.taxonomy.quality.metrics import (
     set_metrics,
     silver_metrics,
 )
-from tests.taxonomy.test_hierarchy import naive_ancestors, random_hierarchy
+from tests.taxonomy.hierarchies import naive_ancestors, random_hierarchy
 
 FLAT = Hierarchy(tuple("0123"), tuple("abcd"), ((),) * 4, ())
 

@@ -3,8 +3,8 @@ import pytest
 
 from reprise.taxonomy.zero_shot.refine import (
     RefineParams,
-    agreement,
     balancing_bias,
+    cohen_kappa,
     effective_share,
     normalise,
     ramp,
@@ -118,9 +118,9 @@ def test_the_bias_evens_out_the_masses():
 
 
 def test_measures():
-    assert agreement(np.array([0, 1, 1]), np.array([0, 1, 1])) == 1
-    assert agreement(np.array([0, 0]), np.array([0, 0])) == 1
-    assert agreement(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])) == pytest.approx(0)
+    assert cohen_kappa(np.array([0, 1, 1]), np.array([0, 1, 1])) == 1
+    assert cohen_kappa(np.array([0, 0]), np.array([0, 0])) == 1
+    assert cohen_kappa(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])) == pytest.approx(0)
     assert effective_share(np.array([5.0, 5.0, 5.0])) == pytest.approx(1)
     assert effective_share(np.array([1.0, 0, 0, 0])) == pytest.approx(0.25)
     assert [ramp(value, 0.2, 0.4) for value in (0, 0.3, 1)] == pytest.approx([0, 0.5, 1])

@@ -1,13 +1,9 @@
-import numpy as np
 import pytest
 
 from reprise.core.errors import InputError
 from reprise.taxonomy.data.corpus import read_corpus
-from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.quality.labels import read_labels
-from reprise.taxonomy.stages.prepare import corpus_statistics, normalise_text
-
-HIERARCHY = Hierarchy(("a", "b", "c"), ("A", "B", "C"), ((), (), ()), ((0, 1),))
+from reprise.taxonomy.data.lines import normalise_text
+from reprise.taxonomy.data.statistics import corpus_statistics
 
 
 def write(tmp_path, content: bytes):
@@ -40,7 +36,7 @@ def test_empty_texts_are_kept_on_request(tmp_path):
         (b"", r"file\.txt: no documents"),
         (b"\n \n", r"file\.txt: no documents"),
         (b"1\ta\nno tab here\n", r"file\.txt:2: no tab in 'no tab here'; expected doc id<TAB>text"),
-        (b"1\ta\n2\tb\n1\tc\n", r"file\.txt:3: document id '1' stands in line 1 already"),
+        (b"1\ta\n2\tb\n1\tc\n", r"file\.txt:3: duplicate document id '1', first on line 1"),
         (b"1\ta\n2\t  \n", r"file\.txt:2: document '2' has no text; .*empty_text: keep"),
         (b"1\ta\n2\t\xff\n", r"file\.txt:2: byte 3 of the line is not UTF-8 \(0xff\)"),
     ],
@@ -54,24 +50,3 @@ def test_bad_corpora_are_named(tmp_path, content, message):
 def test_a_missing_corpus_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.txt: no such file"):
         read_corpus(tmp_path / "none.txt", "refuse")
-
-
-def test_labels_stand_in_the_order_of_the_documents_and_are_not_closed(tmp_path):
-    labels = read_labels(write(tmp_path, b"y\tb\nx\ta, c,c\nz\t\n"), HIERARCHY, ["x", "y", "z"])
-    assert labels.dtype == bool
-    assert np.array_equal(labels.toarray(), [[1, 0, 1], [0, 1, 0], [0, 0, 0]])
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"x\ta\nq\ta\n", r"file\.txt:2: labels for document 'q', which the corpus lacks"),
-        (b"x\ta\ny\td\n", r"file\.txt:2: class id 'd' is not in classes\.txt"),
-        (b"x\ta\nx\tb\n", r"file\.txt:2: document 'x' stands in line 1 already"),
-        (b"x\ta\n", r"file\.txt: 1 documents have no line, such as 'y'"),
-        (b"x a\n", r"file\.txt:1: no tab"),
-    ],
-)
-def test_bad_labels_are_named(tmp_path, content, message):
-    with pytest.raises(InputError, match=message):
-        read_labels(write(tmp_path, content), HIERARCHY, ["x", "y"])

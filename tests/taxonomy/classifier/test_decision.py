@@ -5,8 +5,7 @@ import pytest
 
 from reprise.taxonomy.classifier.decision import best_expected_sets, none_threshold, predict_sets
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from tests.taxonomy.test_candidates_and_entailment import tree
-from tests.taxonomy.test_hierarchy import random_hierarchy
+from tests.taxonomy.hierarchies import random_hierarchy, tree
 
 # food (0) > tea (1), coffee (2), cocoa (3); toys (4) > ball (5)
 SHOP = Hierarchy(tuple("012345"), tuple("abcdef"), ((),) * 6, ((0, 1), (0, 2), (0, 3), (4, 5)))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from reprise.taxonomy import paths
 from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.quality.labels import read_labels
 from reprise.taxonomy.stages import sample
@@ -10,7 +11,7 @@ from reprise.taxonomy.stages import sample
 def sample_folder(workspace, change_params):
     change_params("taxonomy.sample.train_documents", 400)
     sample.main()
-    return workspace / sample.FOLDER
+    return workspace / paths.SAMPLE
 
 
 def test_the_same_seed_gives_the_same_bytes(sample_folder, change_params):
