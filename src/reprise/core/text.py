@@ -93,7 +93,7 @@ def json_line(record: Mapping[str, Any]) -> str:
     )
 
 
-def _escape(character: str) -> str:
+def _escape(sign: str) -> str:
     """A character as JSON spells it in ASCII, two halves of a pair where it needs them."""
-    units = character.encode("utf-16-be", "surrogatepass")
+    units = sign.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
