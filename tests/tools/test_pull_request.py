@@ -1,6 +1,7 @@
 """Reports of changes, in a repository of two commits with the files that Reprise's own would have."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -158,10 +159,20 @@ def test_verdicts(two_commits):
 
 def test_stages_whose_data_is_not_here_are_behind_as_well(two_commits):
     with Path("dvc.yaml").open("a") as file:
-        file.write("  make: {cmd: python make.py, params: [rate], outs: [data]}\n")
-        file.write(
-            "  use: {cmd: python use.py, deps: [data], outs: [model]}\n  last: {cmd: python last.py, deps: [model]}\n"
-        )
+        file.write("  make: {cmd: python make.py, params: [other], outs: [data]}\n")
+        file.write("  use: {cmd: python use.py, deps: [data], outs: [model]}\n")
+        file.write("  last: {cmd: python last.py, deps: [model], outs: [end]}\n")
+    for name in ("data", "model", "end"):
+        Path(name).write_text(name)
+    Path("params.yaml").write_text("rate: 2.0\nother: 1\n")
+    subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
+    shutil.rmtree(".dvc/cache")
+    for name in ("data", "model", "end"):
+        Path(name).unlink()
+    assert run(current).exit_code == 0
+    Path("params.yaml").write_text("rate: 2.0\nother: 2\n")
+    assert "is behind: make would" in run(current).stdout, "it may write the same data as before"
+    Path("dvc.yaml").write_text(Path("dvc.yaml").read_text().replace("deps: [data]", "deps: [data, src/toy]"))
     done = run(current)
     assert done.exit_code == 1
     assert done.stdout.startswith("dvc.lock is behind: make, ")
