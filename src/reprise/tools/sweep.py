@@ -30,7 +30,7 @@ from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.params import Params, load_params, load_value
 from reprise.core.text import for_csv, for_terminal
-from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, git, look_up
+from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, experiment_references, git, look_up
 
 LOGS = Path(".logs")
 PROGRESS = re.compile(r"epoch|^Running stage|^Stage ", re.IGNORECASE)  # lines of a trial's log that say how far it is
@@ -277,7 +277,7 @@ def read_score(name: str, metric: str) -> float | None:
         InputError: the experiment lacks the file or the key.
     """
     file, _, key = metric.partition(":")
-    found = [ref for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").split() if ref.endswith(f"/{name}")]
+    found = [reference for reference in experiment_references() if reference.endswith(f"/{name}")]
     if not found:
         return None
     try:
