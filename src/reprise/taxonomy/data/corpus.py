@@ -1,7 +1,7 @@
 """The documents: as a person gives them, and as the stages keep them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,20 @@ import pandas as pd
 from reprise.core.errors import InputError
 from reprise.core.files import read_parquet, write_parquet
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.data.lines import read_pairs
+from reprise.taxonomy.data.lines import read_pairs, shorten
+
+
+def check_folder(value: Any) -> Path:
+    """Check the parameter taxonomy.data.
+
+    Raises:
+        InputError: it is no text, or names no folder.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"params.yaml: taxonomy.data: expected the path of a folder, got {value!r}")
+    if not Path(value).is_dir():
+        raise InputError(f"{value}: no such folder; it is what params.yaml: taxonomy.data names")
+    return Path(value)
 
 
 def read_corpus(path: Path, empty_text: Literal["refuse", "keep"]) -> pd.DataFrame:
@@ -27,10 +40,11 @@ def read_corpus(path: Path, empty_text: Literal["refuse", "keep"]) -> pd.DataFra
     for number, document, text in read_pairs(path, "doc id<TAB>text"):
         if document in first_lines:
             first = first_lines[document]
-            raise InputError(f"{path}:{number}: duplicate document id {document!r}, first on line {first}")
+            raise InputError(f"{path}:{number}: duplicate document id {shorten(document)!r}, first on line {first}")
         if not text and empty_text == "refuse":
+            shown = shorten(document)
             raise InputError(
-                f"{path}:{number}: document {document!r} has no text; taxonomy.prepare.empty_text: keep takes it"
+                f"{path}:{number}: document {shown!r} has no text; taxonomy.prepare.empty_text: keep takes it"
             )
         first_lines[document] = number
         texts.append(text)

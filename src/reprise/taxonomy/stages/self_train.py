@@ -82,7 +82,6 @@ def main() -> None:
                 inputs=[
                     params.model_dump_json(),
                     paths.TRAINED,
-                    paths.ENCODER,
                     paths.corpus_path("train"),
                     paths.embeddings_path("train"),
                 ],
