@@ -76,7 +76,7 @@ def test_a_checkpoint_with_an_optimiser_an_epoch_and_numpy_scalars_loads(tmp_pat
     torch.save(checkpoint, tmp_path / "w.pt")
     with caplog.at_level(logging.INFO):
         load_weights(target, tmp_path / "w.pt")
-    assert torch.equal(source[0].weight, target[0].weight)
+    assert torch.equal(source.state_dict()["0.weight"], target.state_dict()["0.weight"])
     assert "weights of epoch 7" in caplog.text
 
 

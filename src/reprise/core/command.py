@@ -26,10 +26,15 @@ def run_command(main: Callable[..., Any]) -> NoReturn:
     The exit code is 0, or what a `typer.Exit` that `main` raises says; 1 after an InputError, whose line goes to
     standard error; 2 where the command line itself is wrong.
     """
+    typer_app(main)()
+    raise AssertionError("Typer ends the process")
+
+
+def typer_app(main: Callable[..., Any]) -> typer.Typer:
+    """Make the command of `main`: its arguments from the signature, its help from the docstring."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(one_line_errors(main))
-    app()
-    raise AssertionError("Typer ends the process")
+    return app
 
 
 def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ logger = logging.getLogger("reprise")
 
 WRAPPINGS = ("model_state_dict", "state_dict", "model")
 NAMES_SHOWN = 8
+NUMPY_SCALAR = type(np.float64(0)).__reduce__(np.float64(0))[0]  # makes a scalar when one is unpickled
 
 
 def load_weights(module: torch.nn.Module, path: Path, optional: tuple[str, ...] = ()) -> None:
@@ -79,7 +80,7 @@ def _read(path: Path) -> Any:
     """Read what safetensors or torch.save wrote: tensors, plain containers and NumPy scalars, and nothing else."""
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; `weights` is none, hub or a path")
-    scalars = [np._core.multiarray.scalar, np.dtype, *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")]
+    scalars = [NUMPY_SCALAR, np.dtype, *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")]
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
