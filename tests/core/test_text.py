@@ -3,10 +3,12 @@
 import csv
 import html.parser
 import io
+import json
+import unicodedata
 
 import pytest
 
-from reprise.core.text import for_csv, for_html, for_markdown, for_mermaid, for_terminal
+from reprise.core.text import INVISIBLE, for_csv, for_html, for_markdown, for_mermaid, for_terminal, json_line
 
 NAMES = [
     "plain",
@@ -101,3 +103,15 @@ def test_a_mermaid_label_ends_where_it_should(name):
     label = for_mermaid(name)
     assert label[0] == label[-1] == '"'
     assert all(character.isalnum() or character in " #;" for character in label[1:-1])
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "\u202eabc", "line\nend", "ü日本", "\ud800", 'quote"'])
+def test_a_line_of_json_shows_no_mark_and_reads_back(name):
+    line = json_line({"name": name})
+    assert json.loads(line) == {"name": name}
+    assert not [sign for sign in line if unicodedata.category(sign) in INVISIBLE]
+
+
+def test_json_lines_hold_no_nan():
+    with pytest.raises(ValueError, match="JSON"):
+        json_line({"p": float("nan")})

@@ -6,8 +6,11 @@ programs read back does not, since it has to keep each name as it is.
 """
 
 import html
+import json
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, direction marks, surrogates, private use, separators
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~$^])")
@@ -76,3 +79,15 @@ def for_mermaid(text: object) -> str:
         for character in for_terminal(text)
     )
     return f'"{spelt}"'
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    r"""One line of JSON for a terminal or a file: marks without a width are spelt as \uXXXX, which JSON reads back.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON lacks.
+    """
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return "".join(
+        json.dumps(character)[1:-1] if unicodedata.category(character) in INVISIBLE else character for character in text
+    )
