@@ -228,8 +228,8 @@ def change_labels(in_finished: Path) -> Iterator[Callable[[Rewrite], None]]:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("taxonomy.data", None, r"taxonomy\.data: expected the path of a folder, got None"),
-        ("taxonomy.data", 5, r"taxonomy\.data: expected the path of a folder, got 5"),
+        ("taxonomy.data", None, r"taxonomy\.data: expected the path of a file or folder, got None"),
+        ("taxonomy.data", 5, r"taxonomy\.data: expected the path of a file or folder, got 5"),
         ("taxonomy.similarity.templates", ["{label}"], r"similarity\.templates\.0: .*is no field of a template"),
         ("taxonomy.similarity.templates", [], r"similarity\.templates: .*at least 1"),
         ("taxonomy.similarity.templates", "{name}", r"similarity\.templates: .*list"),

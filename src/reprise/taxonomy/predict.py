@@ -11,7 +11,6 @@ first max_tokens tokens.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +19,7 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.text import json_line
 from reprise.taxonomy import paths
 
 if TYPE_CHECKING:
@@ -176,13 +176,6 @@ def describe_prediction(
             for index, p in zip(best, probabilities[best], strict=True)
         ],
     }
-
-
-def json_line(record: dict[str, Any]) -> str:
-    """One line of JSON, readable but for characters that a terminal would obey or not show: these are escaped."""
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    escaped = line.replace("\x7f", "\\u007f")  # which json takes for a letter
-    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in escaped)
 
 
 if __name__ == "__main__":

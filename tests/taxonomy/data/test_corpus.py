@@ -4,7 +4,6 @@ import pytest
 from reprise.core.errors import InputError
 from reprise.core.files import read_parquet, write_parquet
 from reprise.taxonomy.data.corpus import (
-    check_folder,
     read_core_classes,
     read_corpus,
     read_texts,
@@ -75,9 +74,3 @@ def test_names_stay_what_they_are(tmp_path):
     core = np.eye(len(names), dtype=bool)
     write_core_classes(tmp_path / "core.parquet", table["doc_id"], core, hierarchy)
     assert np.array_equal(read_core_classes(tmp_path / "core.parquet", hierarchy), core)
-
-
-@pytest.mark.parametrize("value", [None, 5, "", ["a"], "no/such/folder", __file__])
-def test_a_folder_of_data_that_is_none_is_named(value):
-    with pytest.raises(InputError, match=r"taxonomy\.data"):
-        check_folder(value)

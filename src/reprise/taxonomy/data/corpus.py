@@ -1,7 +1,7 @@
 """The documents: as a person gives them, and as the stages keep them."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,19 +10,6 @@ from reprise.core.errors import InputError
 from reprise.core.files import read_parquet, write_parquet
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.data.lines import read_pairs, shorten
-
-
-def check_folder(value: Any) -> Path:
-    """Check the parameter taxonomy.data.
-
-    Raises:
-        InputError: it is no text, or names no folder.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"params.yaml: taxonomy.data: expected the path of a folder, got {value!r}")
-    if not Path(value).is_dir():
-        raise InputError(f"{value}: no such folder; it is what params.yaml: taxonomy.data names")
-    return Path(value)
 
 
 def read_corpus(path: Path, empty_text: Literal["refuse", "keep"]) -> pd.DataFrame:

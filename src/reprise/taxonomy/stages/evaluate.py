@@ -16,13 +16,13 @@ from scipy.sparse import csr_array
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy, read_parquet, write_json, write_text
-from reprise.core.params import Hardware, Params, load_params, load_value, parse_params
+from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value, parse_params
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
 from reprise.taxonomy.classifier.decision import predict_sets
 from reprise.taxonomy.classifier.predictor import Predictor
-from reprise.taxonomy.data.corpus import check_folder, read_core_classes
+from reprise.taxonomy.data.corpus import read_core_classes
 from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.quality import plots
 from reprise.taxonomy.quality.labels import LabelRule, read_truth
@@ -50,7 +50,7 @@ class ZeroShotParams(Params):
 
 def main() -> None:
     params = load_params("taxonomy.evaluate", EvaluateParams)
-    folder, seed = check_folder(load_value("taxonomy.data")), load_value("seed")
+    folder, seed = load_path("taxonomy.data"), load_seed()
     hardware = load_params("hardware", Hardware)
     use_deterministic_kernels(hardware.threads)
     hierarchy = load_hierarchy(paths.HIERARCHY)
@@ -94,8 +94,8 @@ def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> d
         found[name] = predictor.probabilities(logits), predictor.sets(embeddings, logits)
         if name == "trained":
             evidence, threshold = predictor.evidence(embeddings, logits), predictor.evidence_threshold
-    key = "taxonomy.core_classes.refined"
-    params = parse_params({"sharpness": load_value(f"{key}.sharpness")}, ZeroShotParams, f"params.yaml: {key}")
+    sharpness = load_value("taxonomy.core_classes.refined.sharpness")
+    params = parse_params({"sharpness": sharpness}, ZeroShotParams, "params.yaml: taxonomy.core_classes.refined")
     similarity = read_npy(paths.similarity_path("test"))
     scores, leaves = zero_shot_scores(similarity, params.sharpness, hierarchy)
     return {"zero_shot": (scores, predict_sets(leaves, evidence, threshold, hierarchy)), **found}

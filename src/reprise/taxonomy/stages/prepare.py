@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reprise.core.files import write_json, write_parquet
-from reprise.core.params import Params, load_params, load_value
+from reprise.core.params import Params, load_params, load_path
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
-from reprise.taxonomy.data.corpus import check_folder, read_corpus
+from reprise.taxonomy.data.corpus import read_corpus
 from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import data_statistics
@@ -32,7 +32,7 @@ class PrepareParams(Params):
 
 def main() -> None:
     params = load_params("taxonomy.prepare", PrepareParams)
-    folder = check_folder(load_value("taxonomy.data"))
+    folder = load_path("taxonomy.data")
     with timed(paths.timing_path("prepare")):
         hierarchy = read_hierarchy(folder)
         corpora = {}

@@ -17,7 +17,7 @@ import torch
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy
 from reprise.core.models import save_model
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
@@ -47,7 +47,7 @@ logger = logging.getLogger("reprise")
 
 
 def main() -> None:
-    recipe, seed = read_recipe(TASK, Recipe), load_value("seed")
+    recipe, seed = read_recipe(TASK, Recipe), load_seed()
     hardware, log = load_params("hardware", Hardware), load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     weights = weights_file(recipe)
