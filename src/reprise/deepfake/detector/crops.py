@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.data.dataset import Corpus
+from reprise.deepfake.data.corpus import Corpus
+from reprise.deepfake.data.splice import fit_length, splice
 from reprise.deepfake.recipe import Recipe
-
-FADE_SECONDS = 0.01  # of the cross-fades at the ends of a splice
 
 
 class CropMaker:
@@ -24,9 +23,10 @@ class CropMaker:
         self.natural = np.flatnonzero(~corpus.spoof)
         self.spoof, self.twin = corpus.spoof, corpus.twin
 
-    def rows(self) -> np.ndarray:
-        """What an epoch goes through: the spoofs, where natural ones come with them, else all utterances."""
-        return np.flatnonzero(self.spoof) if self.recipe.twins else np.arange(len(self.corpus))
+    def rows(self) -> Tensor:
+        """The rows that an epoch goes through: the spoofs, where natural ones come with them, else all utterances."""
+        rows = np.flatnonzero(self.spoof) if self.recipe.twins else np.arange(len(self.corpus))
+        return torch.from_numpy(rows)
 
     def __call__(self, rows: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Cut a batch.
@@ -76,29 +76,3 @@ class CropMaker:
             free = (len(waveform) if available is None else int(available)) - length
             start = int(generator.integers(0, free + 1)) if free > 0 else 0
         return fit_length(waveform[start:], length), start
-
-
-def fit_length(samples: np.ndarray, length: int) -> np.ndarray:
-    """The first `length` samples (N,), repeated from their start where they are too few."""
-    repeats = -(-length // len(samples))
-    return np.tile(samples, repeats)[:length] if repeats > 1 else samples[:length]
-
-
-def splice(natural: np.ndarray, spoof: np.ndarray, start: int, end: int) -> np.ndarray:
-    """Natural samples (N,) with the spoof's in [start, end), cross-faded inside the stretch.
-
-    Args:
-        natural: (N,).
-        spoof: (N,), at the same timing.
-        start: first spoofed sample.
-        end: first natural one after it.
-    """
-    fade = min(int(FADE_SECONDS * RATE), (end - start) // 2)
-    share = np.zeros(len(natural), np.float32)
-    share[start:end] = 1.0
-    ramp = (np.arange(fade, dtype=np.float32) + 0.5) / max(1, fade)
-    if start > 0:
-        share[start : start + fade] = ramp
-    if end < len(natural):
-        share[end - fade : end] = ramp[::-1]
-    return natural + share * (spoof - natural)

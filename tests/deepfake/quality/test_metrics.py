@@ -2,22 +2,21 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_curve
 
-from reprise.deepfake.quality.baseline import corpus_statistics, train_baseline
 from reprise.deepfake.quality.metrics import (
     COST_FALSE_ALARM,
     PRIOR_SPOOF,
+    _equal_error_rates,
     actual_cost,
     bootstrap_interval,
     equal_error_rate,
     equal_error_threshold,
     error_curve,
-    fit_calibration,
+    fit_decision,
     likelihood_ratio_cost,
     minimum_cost,
 )
-from tests.deepfake.helpers import make_corpus
 
 
 def draw(count: int = 4000, distance: float = 2.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -42,6 +41,23 @@ def test_the_equal_error_rate_of_two_normals_is_the_known_one():
     assert equal_error_rate(scores, spoof) == pytest.approx(norm.cdf(-1.0), abs=3e-3)
     miss, false_alarm = naive_rates(scores, spoof, equal_error_threshold(scores, spoof))
     assert miss == pytest.approx(false_alarm, abs=1e-3)
+
+
+def test_the_rate_is_that_of_the_roc_curve_where_one_threshold_is_closest():
+    """The curve that scikit-learn's det_curve replaced, with ties among the scores."""
+    generator, compared = np.random.default_rng(0), 0
+    for _ in range(300):
+        spoof = np.append(generator.random(generator.integers(2, 40)) < 0.5, [True, False])
+        scores = np.round(generator.standard_normal(len(spoof)) + ~spoof, int(generator.integers(0, 3)))
+        false_alarm, hit, thresholds = roc_curve(~spoof, scores, drop_intermediate=False)
+        gap = np.abs(1 - hit - false_alarm).round(9)
+        places = np.flatnonzero(gap == gap.min())
+        rates = (1 - hit[places] + false_alarm[places]) / 2
+        assert equal_error_rate(scores, spoof) in [pytest.approx(rate) for rate in rates]
+        if len(places) == 1 and np.isfinite(thresholds[places[0]]):
+            compared += 1
+            assert equal_error_threshold(scores, spoof) == thresholds[places[0]]
+    assert compared > 200
 
 
 def test_rates_at_the_extremes():
@@ -78,6 +94,15 @@ def test_the_bootstrap_is_that_of_drawing_rows():
     assert bootstrap_interval(scores, spoof, 0) == pytest.approx(np.quantile(rates, [0.025, 0.975]), abs=0.02)
 
 
+def test_many_draws_at_once_have_the_rates_of_each():
+    generator = np.random.default_rng(0)
+    natural = np.round(generator.standard_normal((40, 13)) + 1, 1)  # with ties
+    spoof = np.round(generator.standard_normal((40, 9)), 1)
+    labels = np.arange(22) >= 13
+    each = [equal_error_rate(np.append(*pair), labels) for pair in zip(natural, spoof, strict=True)]
+    assert _equal_error_rates(natural, spoof) == pytest.approx(each)
+
+
 def test_costs_are_counted_as_asvspoof_5_does():
     scores, spoof = draw(500)
     naive = min(
@@ -108,16 +133,7 @@ def test_cllr_is_the_log_loss_at_equal_priors():
 def test_calibration_finds_the_likelihood_ratio_whatever_the_shares():
     scores, spoof = draw(100_000)
     keep = ~spoof | (np.arange(len(spoof)) % 8 == 1)
-    calibration = fit_calibration(0.5 * scores[keep], spoof[keep])
-    assert (calibration.scale, calibration.offset) == (pytest.approx(4, rel=0.05), pytest.approx(-2, rel=0.05))
-    crossing = brentq(lambda score: calibration.log_likelihood_ratios(np.array([score]))[0], -5, 5)
+    decision = fit_decision(0.5 * scores[keep], spoof[keep])
+    assert (decision.scale, decision.offset) == (pytest.approx(4, rel=0.05), pytest.approx(-2, rel=0.05))
+    crossing = brentq(lambda score: decision.log_likelihood_ratios(np.array([score]))[0], -5, 5)
     assert crossing == pytest.approx(0.5, abs=0.03)
-
-
-def test_the_baseline_tells_hum_from_noise_and_chooses_on_dev():
-    train, dev, held_out = make_corpus(8, seed=1), make_corpus(4, seed=2), make_corpus(4, seed=3)
-    statistics = [corpus_statistics(corpus) for corpus in (train, dev, held_out)]
-    baseline = train_baseline(statistics[0], train.spoof, statistics[1], dev.spoof)
-    scores = baseline.scores(statistics[2])
-    assert equal_error_rate(scores, held_out.spoof) == 0.0
-    assert scores[~held_out.spoof].min() > scores[held_out.spoof].max()

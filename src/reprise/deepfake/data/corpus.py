@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from reprise.core.files import read_npy, read_parquet
+from reprise.core.files import new_npy, read_npy, read_parquet, write_parquet
 
 FULL_SCALE = 32768.0  # of the stored 16-bit samples
+PIECE = 10_000_000  # samples copied at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,27 +53,23 @@ def to_integers(samples: np.ndarray) -> np.ndarray:
     return np.clip(np.round(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """Where pieces of lengths (N,) start when they lie one after the other, (N,)."""
+    return np.cumsum(lengths) - lengths
+
+
+def write_corpus(folder: Path, table: pd.DataFrame, audio: np.ndarray) -> None:
+    """Write a table and samples (total,) int16, piece by piece, so that they need not fit into memory."""
+    with new_npy(folder / "audio.npy", audio.shape, "int16") as array:
+        for start in range(0, len(audio), PIECE):
+            array[start : start + PIECE] = audio[start : start + PIECE]
+    write_parquet(folder / "manifest.parquet", table)
+
+
 def read_corpus(folder: Path) -> Corpus:
-    """Read a folder of prepared recordings.
+    """Open what `write_corpus` wrote.
 
     Raises:
         InputError: missing or damaged.
     """
     return Corpus(read_parquet(folder / "manifest.parquet"), read_npy(folder / "audio.npy"))
-
-
-class Rows(Dataset[Tensor]):
-    """Row numbers of a corpus, indexed by whole batches: crops are cut where the augmentation's generator is.
-
-    Args:
-        rows: the numbers.
-    """
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self.rows = torch.from_numpy(rows.astype(np.int64))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, indices: "list[int]") -> Tensor:
-        return self.rows[indices]
