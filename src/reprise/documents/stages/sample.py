@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from pydantic import Field
 
 from reprise.core.files import write_text
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.seed import derive_seed
 from reprise.documents.paths import SAMPLE
 from reprise.documents.sample.pages import KINDS, draw_page
@@ -41,7 +41,7 @@ class SampleParams(Params):
 
 
 def main() -> None:
-    params, seed = load_params("documents.sample", SampleParams), load_value("seed")
+    params, seed = load_params("documents.sample", SampleParams), load_seed()
     hardware = load_params("hardware", Hardware)
     shutil.rmtree(SAMPLE, ignore_errors=True)
     kinds = list(KINDS)
