@@ -80,7 +80,7 @@ def _read(path: Path) -> Any:
     """Read what safetensors or torch.save wrote: tensors, plain containers and NumPy scalars, and nothing else."""
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; `weights` is none, hub or a path")
-    scalars = [NUMPY_SCALAR, np.dtype, *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")]
+    scalars: list[Any] = [NUMPY_SCALAR, np.dtype, *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")]
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -1,8 +1,8 @@
 """From stored pages to what a training step sees: resampling, damage, orientation, mixing.
 
-Batches are augmented whole, on the device of the training, with a value for each image. All draws come from a
-generator (or, in timm and torchvision's Mixup, from the global ones) that is seeded from seed, epoch and process, so
-that every epoch and every process sees other pages, and every run the same.
+A whole batch is augmented at once, on the device of the training, each image with draws of its own. The draws come
+from a generator (timm's erasing and torchvision's mixers take the global one) that is seeded from seed, epoch and
+process: every epoch and every process sees other pages, and every run the same ones.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from reprise.documents.network import damage
+from reprise.documents.network.pages import to_float
 from reprise.documents.network.views import turn_each
 from reprise.documents.recipe import Recipe
 
@@ -20,16 +21,6 @@ HARD = {"rotation": damage.ROTATION, "zoom": 0.175, "aspect": 0.12, "shift": 0.0
 PERSPECTIVE, PERSPECTIVE_CHANCE = 0.08, 0.3
 DAMAGE_CHANCE = 0.5  # of each kind of photometric damage, in hard augmentation
 NOT_UPRIGHT_SHARE = 0.5  # of a batch comes again turned or flipped, where orientation is recognised
-
-
-def to_float(pages: Tensor) -> Tensor:
-    """Stored pages (B, S, S, 3) uint8 -> (B, 3, S, S) float in [0, 1]."""
-    return pages.permute(0, 3, 1, 2).contiguous().float().mul_(1 / 255)
-
-
-def upright(pages: Tensor, size: int) -> Tensor:
-    """What validation and prediction see of stored pages (B, S, S, 3) uint8: (B, 3, size, size), nothing random."""
-    return F.interpolate(to_float(pages), size=(size, size), mode="bilinear", antialias=True)
 
 
 class Augmentation:

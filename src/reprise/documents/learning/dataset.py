@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from reprise.core.files import read_npy
-
-INFERENCE_BATCH = 128  # pages; validation takes the same, so that its logits are those stored later
+from reprise.core.params import Hardware
+from reprise.documents.network.pages import INFERENCE_BATCH
+from reprise.training.sampler import epoch_loader
 
 
 def open_pages(path: Path, memory_mib: int) -> np.ndarray:
@@ -36,3 +37,23 @@ class PageDataset(Dataset[Any]):
 
     def __getitem__(self, indices: Any) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(self.pages[self.rows[indices]]), self.targets[indices]
+
+
+def make_loaders(
+    train: PageDataset, valid: PageDataset, batch_size: int, balanced: bool, seed: int, hardware: Hardware
+) -> "tuple[DataLoader[Any], DataLoader[Any]]":
+    """Make the loaders of a fold: training pages in an order of its own each epoch, validation pages in theirs.
+
+    Args:
+        train: pages that are learned.
+        valid: pages that are not.
+        batch_size: of training.
+        balanced: draw every class as often as the others, pages of small classes repeatedly.
+        seed: of the order.
+        hardware: workers.
+    """
+    weights = (1.0 / torch.bincount(train.targets).clamp(min=1))[train.targets] if balanced else None
+    return (
+        epoch_loader(train, batch_size, seed, weights=weights, workers=hardware.workers),
+        epoch_loader(valid, INFERENCE_BATCH, seed, shuffle=False, workers=hardware.workers),
+    )

@@ -8,18 +8,16 @@ from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from reprise.core.errors import InputError
-from reprise.core.params import Hardware
 from reprise.core.seed import derive_seed
-from reprise.documents.network.augment import Augmentation, upright
-from reprise.documents.network.dataset import INFERENCE_BATCH, PageDataset
-from reprise.documents.network.model import Classifier, freeze_blocks
+from reprise.documents.learning.augment import Augmentation
+from reprise.documents.learning.dataset import PageDataset
+from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
+from reprise.documents.network.pages import upright
 from reprise.documents.recipe import Recipe
-from reprise.training.fit import EpochBatchSampler
-from reprise.training.schedule import warmup_schedule
+from reprise.training.schedule import with_schedule
 
 
 class Learner(LightningModule):
@@ -46,7 +44,7 @@ class Learner(LightningModule):
         self.train()  # as it should be from the first step
 
     def train(self, mode: bool = True) -> "Learner":
-        """Set the mode; batch norms of frozen blocks stay in evaluation mode."""
+        """Keep the batch norms of frozen blocks in evaluation mode."""
         super().train(mode)
         for norm in self.frozen_norms:
             norm.eval()
@@ -58,7 +56,6 @@ class Learner(LightningModule):
         self.generator = torch.Generator(self.device).manual_seed(seed)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """One batch's loss, on augmented pages."""
         assert self.generator is not None
         progress = (self.current_epoch + 1) / self.recipe.epochs
         with torch.autocast(self.device.type, enabled=False):  # pages are damaged in full precision
@@ -88,12 +85,12 @@ class Learner(LightningModule):
         self.log("accuracy", self.accuracy, on_epoch=True)
 
     def configure_optimizers(self) -> Any:
-        """An optimiser of timm's factory, where biases and norms do not decay; the schedule steps as it has to."""
+        """Make an optimiser of timm's factory, without weight decay on biases and norms, and its schedule."""
         recipe = self.recipe
         if recipe.optimizer not in (known := [str(name) for name in list_optimizers()]):
             raise InputError(f"optimizer {recipe.optimizer!r}; timm has {', '.join(known)}")
         decay = recipe.layer_decay if recipe.layer_decay < 1 else None
-        # torch's fused kernel takes a quarter of the time; Lightning does not clip with it in mixed precision
+        # torch's fused kernel is the faster one; Lightning cannot scale gradients for it in mixed precision
         fusible = recipe.optimizer in ("adam", "adamw") and not recipe.precision.endswith("mixed")
         options: dict[str, Any] = {"fused": True} if fusible else {}
         optimizer = create_optimizer_v2(
@@ -105,9 +102,7 @@ class Learner(LightningModule):
         if recipe.schedule == "plateau":
             plateau = ReduceLROnPlateau(optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "valid_loss"}}
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_schedule(optimizer, total, recipe.warmup, recipe.schedule)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return with_schedule(optimizer, self.trainer, recipe)
 
 
 def soft_focal_loss(logits: Tensor, labels: Tensor, gamma: float, smoothing: float) -> Tensor:
@@ -139,26 +134,22 @@ def logit_adjustment(class_counts: Tensor, outputs: int, tau: float) -> Tensor:
     return F.pad(tau * (log_prior - log_prior.mean()), (0, outputs - len(class_counts)))
 
 
-def make_loaders(
-    train: PageDataset, valid: PageDataset, batch_size: int, balanced: bool, seed: int, hardware: Hardware
-) -> "tuple[DataLoader[Any], DataLoader[Any]]":
-    """Batches for training, in an order of its own each epoch, and for validation, in the rows' order.
+def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) -> Learner:
+    """Build the network with its weights, and measure its batch norms anew where the recipe says so."""
+    classifier = Classifier(build_network(recipe, classes), recipe.channels_last, recipe.standardise)
+    counts = torch.bincount(train.targets, minlength=classes).float()
+    learner = Learner(classifier, recipe, counts, seed)
+    if recipe.recalibrate:
+        recalibrate_batch_norm(classifier.network, calibration_batches(learner, train, seed))
+    learner.train()
+    return learner
 
-    Args:
-        train: pages that are learned.
-        valid: pages that are not.
-        batch_size: of training.
-        balanced: draw every class as often as the others, pages of small classes repeatedly.
-        seed: of the order.
-        hardware: workers.
-    """
-    weights = (1.0 / torch.bincount(train.targets).clamp(min=1))[train.targets] if balanced else None
-    samplers = (
-        EpochBatchSampler(len(train), batch_size, seed, weights=weights),
-        EpochBatchSampler(len(valid), INFERENCE_BATCH, seed, shuffle=False),
-    )
-    first, second = (
-        DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=hardware.workers)
-        for dataset, sampler in zip((train, valid), samplers, strict=True)
-    )
-    return first, second
+
+def calibration_batches(learner: Learner, train: PageDataset, seed: int) -> list[Tensor]:
+    """Augment random training pages as batch norm will meet them: normalised batches (B, 3, S, S)."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "recalibrate"))
+    rows = torch.randperm(len(train), generator=generator)[: learner.recipe.recalibrate]
+    return [
+        learner.classifier.normalise(learner.augmentation(*train[part.numpy()], 1.0, generator)[0])
+        for part in rows.split(learner.recipe.batch_size)
+    ]

@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import norm
 
 from reprise.core.errors import InputError
+from reprise.core.params import read_yaml
 from reprise.tools.report.build import read_picture, read_seconds, read_table
-from reprise.tools.report.charts import declared_plots, draw, labels, read_columns, seconds_by_stage
+from reprise.tools.report.charts import PLOTS, declared_plots, draw, labels, read_columns, seconds_by_stage, y_columns
 from tests.conftest import ROOT
 
 
@@ -61,24 +62,24 @@ def test_a_confusion_matrix_holds_shares_of_the_labels(tmp_path, monkeypatch):
 def test_a_missing_column_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a.tsv").write_text("step\tother\n0\t1\n")
-    with pytest.raises(InputError, match=r"a\.tsv: no column 'loss', which dvc\.yaml's plots name; it has step, other"):
+    with pytest.raises(
+        InputError, match=r"a\.tsv: no column 'loss', which metrics/dvc\.yaml names; it has step, other"
+    ):
         draw("Loss", declaration())
     Path("a.tsv").write_text("step\tloss\n0\tmuch\n")
     with pytest.raises(InputError, match=r"a\.tsv: column 'loss'"):
         draw("Loss", declaration())
 
 
-def test_all_declared_plots_have_titles_and_axes_and_a_task():
-    from reprise.core.params import read_yaml
-
-    entries = read_yaml(ROOT / "dvc.yaml")["plots"]
-    found = [
-        entry for task in ("taxonomy", "documents", "deepfake") for entry in declared_plots(task, ROOT / "dvc.yaml")
-    ]
+def test_all_declared_plots_have_axes_a_task_and_files_in_git(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    entries = read_yaml(PLOTS)["plots"]
+    found = [entry for task in ("taxonomy", "documents", "deepfake") for entry in declared_plots(task)]
     assert len(found) == len(entries) > 15
     for title, entry in found:
         assert title[0].isupper()
-        assert {"title", "x_label", "y_label", "x", "y"} <= entry.keys()
+        assert {"x_label", "y_label", "x", "y"} <= entry.keys()
+        assert all(path.is_relative_to("metrics") for path, _ in y_columns(entry))
 
 
 def test_seconds_are_sorted():
