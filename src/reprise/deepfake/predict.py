@@ -7,12 +7,11 @@ Prints one JSON line a file: score (high for natural speech), probability of a s
 priors), decision at dev's equal-error threshold, and the moments of highest importance. Reads models/deepfake alone (or
 `--models`). Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does
 not grow with the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and
-the exit code is 1. A damaged file is such a file, but with `--take-damaged`, which judges what can be read of it and adds
-`damage` to the line.
+the exit code is 1. A damaged file is such a file, but with `--take-damaged`, which judges what can be read of it and
+adds `damage` to the line.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reprise.core.command import run_command
+from reprise.core.text import json_line
 from reprise.deepfake.paths import DECISION, DETECTOR, MODELS, Mode
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main(
     judge = load_judge(models, explainer, accelerator, take_damaged, time_limit)
     for record in predict(paths, judge, importance, plot):
         failed |= "error" in record
-        typer.echo(json.dumps(record, allow_nan=False))
+        typer.echo(json_line(record))
     if failed:
         raise typer.Exit(1)
 

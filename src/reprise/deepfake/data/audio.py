@@ -1,8 +1,10 @@
 """Recordings as samples at one rate, whatever file they come in."""
 
+import contextlib
 import dataclasses
 import io
 import mmap
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +177,20 @@ class _Unsought(soundfile.SoundFile):
         return False
 
 
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Keep what C code writes to standard error from the console: mpg123 tells there of every frame that is damaged."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 class Decoder:
     """Decodes one stream.
 
@@ -196,7 +212,8 @@ class Decoder:
         self.seconds = 0.0
         self.damage = stream.damage
         try:
-            self.file = _Unsought(PiecewiseFile(content, stream.pieces))
+            with silenced():
+                self.file = _Unsought(PiecewiseFile(content, stream.pieces))
         except soundfile.LibsndfileError as error:
             raise InputError(f"{path}: not audio that can be read, or damaged: {error.error_string}") from None
         self.rate, self.channels = self.file.samplerate, self.file.channels
@@ -214,7 +231,8 @@ class Decoder:
                 decoded += len(block)
                 self.seconds = decoded / self.rate
                 self._limit(self.seconds)
-                mono = block.mean(axis=1)
+                with np.errstate(all="ignore"):  # what is not finite is refused below
+                    mono = block.mean(axis=1)
                 if not np.isfinite(mono).all():
                     raise InputError(f"{self.path}: samples that are not finite numbers")
                 yield resample.resample_chunk(mono) if resample else mono
@@ -228,7 +246,8 @@ class Decoder:
 
     def _read(self) -> np.ndarray:
         try:
-            return self.file.read(FRAMES_AT_ONCE, dtype="float32", always_2d=True)
+            with silenced() if self.file.format == "MP3" else contextlib.nullcontext():
+                return self.file.read(FRAMES_AT_ONCE, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             self.damage = self.damage or error.error_string.removeprefix("Error : ").strip().rstrip(".")
             return np.zeros((0, self.channels), np.float32)

@@ -150,11 +150,11 @@ def wav_stream(content: Content) -> Stream:
         start = position + 8
         if name in (b"RIFF", b"RIFX", b"RF64"):
             raise ContainerError(f"another WAV file follows at byte {position}; cut the file in two")
-        if name == b"ds64" and size >= 16:
+        if name == b"ds64" and size >= 16 and len(content) >= start + 16:
             wide = struct.unpack("<Q", content[start + 8 : start + 16])[0]
         if name in (b"fmt ", b"fact") and data is None:
             kept += content[position : start + size + size % 2]
-        if name == b"fmt " and size >= 16:
+        if name == b"fmt " and size >= 16 and len(content) >= start + 16:
             codec, _, _, byte_rate = struct.unpack(order + "HHII", content[start : start + 12])
             if codec not in CODECS:
                 raise ContainerError(
