@@ -12,6 +12,7 @@ adds `damage` to the line.
 """
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,9 +48,12 @@ def main(
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
 ) -> None:
     """Tell synthesised from natural speech, as one JSON line a recording."""
+    from tqdm import tqdm
+
     failed = False
     judge = load_judge(models, explainer, accelerator, take_damaged, time_limit)
-    for record in predict(paths, judge, importance, plot):
+    shown = sys.stderr.isatty() and not sys.stdout.isatty()  # where both are the console, the records are the progress
+    for record in tqdm(predict(paths, judge, importance, plot), total=len(paths), disable=not shown):
         failed |= "error" in record
         typer.echo(json_line(record))
     if failed:
