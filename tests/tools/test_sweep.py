@@ -107,7 +107,7 @@ def test_a_search_that_would_change_nothing_is_refused(tmp_path, monkeypatch, na
 def test_the_spaces_of_params_yaml_are_effective(monkeypatch):
     monkeypatch.chdir(ROOT)
     for task in load_value("sweep"):
-        section = load_params(f"sweep.{task}", SweepParams)
+        section = load_params(task, SweepParams, sweep.SWEEPS_FILE)
         for name in (section.epochs, *section.space):
             check_effective(name)
 
