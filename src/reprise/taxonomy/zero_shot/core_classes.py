@@ -85,7 +85,7 @@ def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarr
         own = confidence_over_relatives(block, hierarchy)
         confidence[start : start + BLOCK] = np.where(candidates, own, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is nobody's candidate has no median
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is no document's candidate has no median
         medians = np.nanmedian(confidence, axis=0)  # (C,)
     return confidence >= medians
 
