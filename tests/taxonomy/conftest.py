@@ -4,12 +4,8 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.conftest import tiny_params, write_params
-
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
-settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
