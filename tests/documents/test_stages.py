@@ -215,6 +215,27 @@ def test_a_fold_that_learns_nothing_fails_and_writes_nothing(tmp_path, monkeypat
     assert not Path("data/documents/out_of_fold").exists()
 
 
+def test_names_are_data_from_the_first_stage_to_the_last(tmp_path, monkeypatch):
+    """IDs and classes that libraries take for missing values, columns, formulas or markup."""
+    monkeypatch.chdir(tmp_path)
+    write_own()
+    names = {"bars": "ID", "columns": "NA", "dots": "$x$\x1b[2J<b>"}
+    meta = pd.read_csv("own/meta.csv").replace(names)
+    meta.to_csv("own/meta.csv", index=False)
+    for page, other in (("page0", "NA"), ("page1", "=1+1"), ("page2", "cafe\u0301")):
+        Path(f"own/test/{page}.png").rename(f"own/test/{other}.png")
+        for table in ("sample_submission.csv", "test_labels.csv"):
+            given = "caf\u00e9" if page == "page2" else other  # composed in the tables, not in the file's name
+            Path(f"own/{table}").write_text(Path(f"own/{table}").read_text().replace(page, given))
+    run_all(own())
+    assert read("metrics/documents/evaluation.json")["test"]["pages"] == 6
+    assert list(read("metrics/documents/evaluation.json")["oof"]["per_class"]) == list(names.values())
+    submission = pd.read_csv("metrics/documents/submission.csv", dtype=str, keep_default_na=False)
+    listed = pd.read_csv("own/sample_submission.csv", dtype=str, keep_default_na=False)
+    assert submission["ID"].tolist() == listed["ID"].tolist()
+    assert "\x1b" not in Path("metrics/documents/suspects.csv").read_text()
+
+
 def test_without_test_pages_all_stages_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(Path("own"), pages_per_kind=12, test_pages=0)
