@@ -70,7 +70,7 @@ def main() -> None:
                 },
             }
             # Imported once it is needed. Drawn first: if it fails, nothing has been written.
-            from reprise.documents.data.class_distribution import plot_class_distribution
+            from reprise.documents.class_distribution import plot_class_distribution
 
             plot_class_distribution(METRICS / "class_distribution.png", train, classes.names)
         write_parquet(PREPARED / PAGES, train)
