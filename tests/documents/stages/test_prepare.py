@@ -233,7 +233,7 @@ def test_nothing_is_written_where_the_picture_cannot_be_drawn(own, monkeypatch):
     def fail(*_):
         raise InputError("no picture")
 
-    monkeypatch.setattr("reprise.documents.data.class_distribution.plot_class_distribution", fail)
+    monkeypatch.setattr("reprise.documents.class_distribution.plot_class_distribution", fail)
     with pytest.raises(InputError, match="no picture"):
         prepare.main()
     assert [path for folder in ("data", "metrics") for path in Path(folder).rglob("*") if path.is_file()] == []
