@@ -1,5 +1,6 @@
 """All stages of the documents task, one after the other: the true configuration, made small."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -14,6 +15,7 @@ from sklearn.metrics import f1_score
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model
+from reprise.documents.learning.learner import Learner
 from reprise.documents.network.ensemble import load_ensemble, load_fold
 from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.stages import calibrate, evaluate, prepare, recipe, train
@@ -215,6 +217,27 @@ def test_a_fold_that_learns_nothing_fails_and_writes_nothing(tmp_path, monkeypat
     assert not Path("data/documents/out_of_fold").exists()
 
 
+def test_names_are_data_from_the_first_stage_to_the_last(tmp_path, monkeypatch):
+    """IDs and classes that libraries take for missing values, columns, formulas or markup."""
+    monkeypatch.chdir(tmp_path)
+    write_own()
+    names = {"bars": "ID", "columns": "NA", "dots": "$x$\x1b[2J<b>"}
+    meta = pd.read_csv("own/meta.csv").replace(names)
+    meta.to_csv("own/meta.csv", index=False)
+    for page, other in (("page0", "NA"), ("page1", "=1+1"), ("page2", "cafe\u0301")):
+        Path(f"own/test/{page}.png").rename(f"own/test/{other}.png")
+        for table in ("sample_submission.csv", "test_labels.csv"):
+            given = "caf\u00e9" if page == "page2" else other  # composed in the tables, not in the file's name
+            Path(f"own/{table}").write_text(Path(f"own/{table}").read_text().replace(page, given))
+    run_all(own())
+    assert read("metrics/documents/evaluation.json")["test"]["pages"] == 6
+    assert list(read("metrics/documents/evaluation.json")["oof"]["per_class"]) == list(names.values())
+    submission = pd.read_csv("metrics/documents/submission.csv", dtype=str, keep_default_na=False)
+    listed = pd.read_csv("own/sample_submission.csv", dtype=str, keep_default_na=False)
+    assert submission["ID"].tolist() == listed["ID"].tolist()
+    assert "\x1b" not in Path("metrics/documents/suspects.csv").read_text()
+
+
 def test_without_test_pages_all_stages_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(Path("own"), pages_per_kind=12, test_pages=0)
@@ -246,20 +269,23 @@ def test_other_recipes_run_through_every_stage(tmp_path, monkeypatch, changes):
     assert load_ensemble().views[0] == 0
 
 
-def stage_process(folder: Path, kill_at: int | None) -> None:
+def train_until_killed(folder: Path, steps: int | None) -> None:
     os.chdir(folder)
     train.refuse_chance = lambda *_: None  # so short a training ends at chance, which is not what is tested
-    if kill_at is not None:
-        from reprise.documents.learning.learner import Learner
-
-        steps = iter(range(10_000))
-
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(Learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
+    if steps is not None:
+        kill_after(steps)
     train.main("1")
+
+
+def kill_after(steps: int) -> None:
+    """End this process as `kill -9` does, once it has trained for so many steps."""
+    counter = itertools.count()
+
+    def count(*_: Any) -> None:
+        if next(counter) == steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Learner.on_train_batch_end = count  # type: ignore[method-assign]
 
 
 @pytest.mark.slow
@@ -274,7 +300,7 @@ def test_a_killed_fold_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeypa
     context.set_forkserver_preload(["tests.documents.test_stages"])
 
     def in_process(step: int | None) -> int:
-        process = context.Process(target=stage_process, args=(tmp_path, step))
+        process = context.Process(target=train_until_killed, args=(tmp_path, step))
         process.start()
         process.join()
         return process.exitcode

@@ -9,12 +9,12 @@ from reprise.documents.quality.calibration import (
     TEMPERATURES,
     at_bound,
     calibration_error,
+    compare,
     cross_fitted_temperatures,
     fit_temperature,
     negative_log_likelihood,
     reliability,
 )
-from reprise.documents.stages.calibrate import compare
 
 
 def overconfident(count=600, scale=3.0, seed=0, folds=3):

@@ -1,11 +1,17 @@
 """Temperature scaling, and how well confidence matches accuracy."""
 
+import logging
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
+
+from reprise.documents.network.out_of_fold import OutOfFold
+
+logger = logging.getLogger("reprise")
 
 BINS = 15
 TEMPERATURES = (0.25, 16.0)  # a network that is always right is likeliest at 0, where probabilities are mere votes
@@ -48,6 +54,34 @@ def cross_fitted_temperatures(
     if len(chosen) == 1:
         return {chosen[0]: fit_temperature(logits, targets)}
     return {fold: fit_temperature(logits[folds != fold], targets[folds != fold]) for fold in chosen}
+
+
+def compare(
+    out_of_fold: OutOfFold, temperatures: dict[int, float]
+) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
+    """Measure calibration before and after; the temperature stays 1 where the likelihood of other folds does not gain.
+
+    Returns:
+        The report, and the reliability curves by title.
+    """
+    logits, targets = out_of_fold.logits.astype(np.float64), out_of_fold.targets
+    each = np.array([temperatures[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
+    before, after = negative_log_likelihood(logits, targets), negative_log_likelihood(logits, targets, each)
+    temperature = fit_temperature(logits, targets)
+    if after >= before:
+        logger.warning("no temperature improves the likelihood of pages of other folds: it stays 1")
+        temperature, after, each = 1.0, before, np.ones_like(each)
+    raw, scaled = softmax(logits, axis=1), softmax(logits / each, axis=1)
+    report = {
+        "temperature": temperature,
+        "ece_before": calibration_error(raw, targets),
+        "ece_after": calibration_error(scaled, targets),
+        "nll_before": before,
+        "nll_after": after,
+        "temperature_by_fold": {str(fold): value for fold, value in temperatures.items()},
+        "pages": len(targets),
+    }
+    return report, {"before": reliability(raw, targets), "after": reliability(scaled, targets)}
 
 
 def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, temperature: "float | np.ndarray" = 1.0) -> float:
