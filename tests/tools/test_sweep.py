@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from reprise.core.errors import InputError
-from reprise.core.params import load_params, load_value
+from reprise.core.params import load_params, read_yaml
 from reprise.tools import sweep
 from reprise.tools.sweep import Dimension, SweepParams, Trial, check_effective, draw_points, rank, short_names
 from tests.conftest import ROOT
@@ -104,10 +104,10 @@ def test_a_search_that_would_change_nothing_is_refused(tmp_path, monkeypatch, na
         check_effective(name)
 
 
-def test_the_spaces_of_params_yaml_are_effective(monkeypatch):
+def test_the_spaces_of_sweeps_yaml_are_effective(monkeypatch):
     monkeypatch.chdir(ROOT)
-    for task in load_value("sweep"):
-        section = load_params(f"sweep.{task}", SweepParams)
+    for task in read_yaml(sweep.SWEEPS_FILE):
+        section = load_params(task, SweepParams, sweep.SWEEPS_FILE)
         for name in (section.epochs, *section.space):
             check_effective(name)
 
