@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model
-from reprise.taxonomy.stages import evaluate, self_train, train
+from reprise.taxonomy.stages import evaluate, prepare, self_train, train
 from tests.conftest import tiny_params, write_params
 from tests.stage_files import digests, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
@@ -154,6 +155,32 @@ def test_small_and_flat_taxonomies_without_labels(workspace, change_params, clas
     evaluation = read("metrics/taxonomy/evaluation.json")
     assert evaluation["labels"] == {"test": False, "train": False}
     assert "example_f1" not in evaluation["trained"]
+
+
+@pytest.mark.parametrize("rule", ["refined", "paper"])
+def test_seed_documents_and_keywords_reach_every_stage(workspace, change_params, rule):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": "4\t0\n7\t2,0\n"}
+    files |= {"class_related_keywords": "tax:money that the state takes,levy\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    change_params("taxonomy.core_classes.rule", rule)
+    run(ALL[1:])
+    assert read("metrics/taxonomy/data.json")["seed_documents"] == 2
+    assert read("metrics/taxonomy/data.json")["classes_with_seed_documents"] == 2
+    silver = pd.read_parquet("data/taxonomy/silver/core_classes.parquet")["core_classes"]
+    assert [sorted(silver[row]) for row in (4, 7)] == [["0"], ["0", "2"]]
+    assert np.load("data/taxonomy/silver/posterior.npy")[[4, 7]].tolist() == [[1, 0, 0], [0.5, 0, 0.5]]
+
+
+def test_a_bad_seed_document_stops_prepare_before_it_writes(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n", "class_hierarchy": "", "seed_documents": "4\t0\n99\t0\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    with pytest.raises(InputError, match=r"seed_documents\.txt:2: document '99' is not in the corpus"):
+        prepare.main()
+    assert not Path("data/taxonomy/prepared").exists()
 
 
 def test_a_label_file_for_other_documents_is_named(in_finished, tmp_path, monkeypatch):

@@ -142,11 +142,14 @@ def core_labels(core: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
     return np.where(positive, 1.0, np.where(below, IGNORED, 0.0)).astype(np.float32)
 
 
-def split_documents(labelled: np.ndarray, valid_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_documents(
+    labelled: np.ndarray, seeds: np.ndarray, valid_fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Split the rows that have a silver label into training and validation rows, at random.
 
     Args:
         labelled: (N,) bool.
+        seeds: (N,) bool, documents that a person labelled: all of them train, where others are left to validate.
         valid_fraction: of the labelled documents; at least one of them validates.
         seed: draws the split.
 
@@ -156,6 +159,7 @@ def split_documents(labelled: np.ndarray, valid_fraction: float, seed: int) -> t
     rows = np.random.default_rng(derive_seed(seed, "taxonomy-split")).permutation(np.flatnonzero(labelled))
     if len(rows) < 2:
         raise InputError(f"{len(rows)} documents have a silver label; training needs at least 2")
+    rows = rows[np.argsort(seeds[rows], kind="stable")]  # the first ones validate
     count = max(1, round(valid_fraction * len(rows)))
     return np.sort(rows[count:]), np.sort(rows[:count])
 

@@ -65,9 +65,10 @@ def main() -> None:
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
+        seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         targets = core_labels(core, hierarchy) if recipe.loss == "bce" else np.array(read_npy(paths.POSTERIOR))
-        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), recipe.valid_fraction, seed)
+        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), seeds, recipe.valid_fraction, seed)
         documents = texts if recipe.trained_layers else torch.from_numpy(embeddings)
         datasets = [make_dataset(network, documents, torch.from_numpy(targets), rows) for rows in (train, valid)]
         result = fit(
@@ -82,6 +83,7 @@ def main() -> None:
                 seed=seed,
                 inputs=[
                     paths.corpus_path("train"),
+                    paths.SEEDS,
                     paths.embeddings_path("train"),
                     paths.embeddings_path("classes"),
                     paths.SILVER,
