@@ -7,6 +7,7 @@ from reprise.taxonomy.classifier.learner import (
     binary_divergence,
     core_labels,
     masked_bce,
+    sharpen,
     soft_cross_entropy,
     split_documents,
 )
@@ -28,6 +29,12 @@ def test_documents_that_a_person_labelled_do_not_validate():
     assert sorted([*train, *valid]) == list(range(30))
     everyone = split_documents(labelled, np.ones(40, dtype=bool), 0.2, seed=1)
     assert [len(part) for part in everyone] == [24, 6]  # where all are labelled, some have to validate
+
+
+def test_sharper_targets_are_surer_and_sum_to_one():
+    posterior = np.array([[0.8, 0.2], [0.5, 0.5], [1, 0], [0, 0]], dtype=np.float32)
+    np.testing.assert_allclose(sharpen(posterior, 2), [[16 / 17, 1 / 17], [0.5, 0.5], [1, 0], [0, 0]], rtol=1e-6)
+    assert np.array_equal(sharpen(posterior, 1), posterior)
 
 
 def test_bce_sums_over_classes_and_passes_over_ignored_ones():

@@ -132,6 +132,13 @@ def binary_divergence(targets: Tensor, predicted: Tensor) -> Tensor:
     return (cross - entropy).sum(-1).mean()
 
 
+def sharpen(posterior: np.ndarray, power: float) -> np.ndarray:
+    """Raise a posterior (N, E) to a power and scale its rows to sum to 1 again; a row of zeros stays."""
+    targets = np.power(posterior, power)
+    totals = targets.sum(axis=1, keepdims=True)
+    return targets / np.where(totals > 0, totals, 1)
+
+
 def core_labels(core: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
     """TaxoClass's labels, (N, C) float32 from core classes (N, C) bool.
 
