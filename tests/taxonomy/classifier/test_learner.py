@@ -33,7 +33,8 @@ def test_documents_that_a_person_labelled_do_not_validate():
 
 def test_sharper_targets_are_surer_and_sum_to_one():
     posterior = np.array([[0.8, 0.2], [0.5, 0.5], [1, 0], [0, 0]], dtype=np.float32)
-    np.testing.assert_allclose(sharpen(posterior, 2), [[16 / 17, 1 / 17], [0.5, 0.5], [1, 0], [0, 0]], rtol=1e-6)
+    expected = np.array([[16 / 17, 1 / 17], [0.5, 0.5], [1, 0], [0, 0]])
+    np.testing.assert_allclose(sharpen(posterior, 2), expected, rtol=1e-6)
     assert np.array_equal(sharpen(posterior, 1), posterior)
 
 
