@@ -18,6 +18,14 @@ from reprise.documents.recipe import Recipe
 
 POOLINGS = ("avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "prr")  # of timm, for one model or another
 
+# Arguments of timm.create_model that load files, reach a hub, or are decided by keys of their own.
+RESERVED = (
+    *("cache_dir", "checkpoint_path", "exportable", "features_only", "global_pool", "img_size", "in_chans"),
+    *("model_name", "num_classes", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict"),
+    "scriptable",
+)
+LARGEST_OPTION = 4096  # layers, channels, ...: descriptions of models come from strangers, too
+
 LEAST_CONTRAST = 0.02  # an empty page is not blown up to noise
 
 
@@ -56,9 +64,6 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     Raises:
         InputError: a model, option or pooling that timm does not have, or weights that do not fit or cannot be had.
     """
-    if not timm.is_model(recipe.model):
-        near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
-        raise InputError(f"model {recipe.model!r} is not one of timm's; it has, among others, {', '.join(near)}")
     outputs = count_outputs(recipe, classes)
     check_network(recipe, outputs)
     hub = recipe.weights == "hub"
@@ -75,7 +80,20 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
 
 
 def create(recipe: Recipe, outputs: int, pooling: str, pretrained: bool = False) -> nn.Module:
-    """Ask timm for a network; it raises as each of its models sees fit."""
+    """Ask timm for a network; it raises as each of its models sees fit.
+
+    Raises:
+        InputError: timm has no such model (some names would have it load from a hub), or an option that is not the
+            model's own.
+    """
+    if not timm.is_model(recipe.model):
+        near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
+        raise InputError(f"model {recipe.model!r} is not one of timm's; it has, among others, {', '.join(near)}")
+    for name, value in recipe.model_options.items():
+        if name in RESERVED:
+            raise InputError(f"model_options: {name}: not an option of a model; the recipe's other keys decide it")
+        if not isinstance(value, str) and not abs(value) <= LARGEST_OPTION:
+            raise InputError(f"model_options: {name}: {value:g}; expected at most {LARGEST_OPTION}")
     options: dict[str, Any] = dict(recipe.model_options)
     if getattr(timm.get_pretrained_cfg(recipe.model), "fixed_input_size", False):
         options["img_size"] = recipe.image_size
@@ -118,12 +136,19 @@ def check_network(recipe: Recipe, outputs: int) -> None:
 def problem_of(recipe: Recipe, outputs: int, pooling: str) -> str | None:
     """Why a network cannot be built with a pooling; None: it can."""
     try:
-        with torch.device("meta"):
-            network = create(recipe, outputs, pooling).eval()
-            logits = network(torch.empty(2, 3, recipe.image_size, recipe.image_size))
+        network = outline(recipe, outputs, pooling)
+        logits = network(torch.empty(2, 3, recipe.image_size, recipe.image_size, device="meta"))
+    except InputError:
+        raise
     except Exception as error:  # AssertionError, TypeError, RuntimeError, ...: timm has no one kind for it
         return " ".join(str(error).split())[:200] or type(error).__name__
     return None if logits.shape == (2, outputs) else f"gives {tuple(logits.shape)}, not (2, {outputs})"
+
+
+def outline(recipe: Recipe, outputs: int, pooling: str) -> nn.Module:
+    """Build a network of shapes alone, in evaluation mode, without memory for its weights."""
+    with torch.device("meta"):
+        return create(recipe, outputs, pooling).eval()
 
 
 def optional_names(network: nn.Module) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file, read_json, read_parquet
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
@@ -36,7 +36,7 @@ def main(fold: str) -> None:
     recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
     table = read_parquet(PREPARED / PAGES)
     number = fold_number(fold, table["fold"].to_numpy())
-    seed = derive_seed(load_value("seed"), "documents-train", number)
+    seed = derive_seed(load_seed(), "documents-train", number)
     use_deterministic_kernels(hardware.training_threads)
     classes = Classes(**{key: tuple(value) for key, value in read_json(PREPARED / CLASSES).items()})
     in_fold, targets = (table["fold"] == number).to_numpy(), table["target"].to_numpy()

@@ -1,5 +1,6 @@
 """Lines of `doc id<TAB>class id,class id`: labels of a test set, and the seed documents of a person."""
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from reprise.core.errors import InputError
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.data.lines import read_pairs
+from reprise.taxonomy.data.lines import read_pairs, shorten
 
 EXPECTED = "doc id<TAB>class id,class id"
 
@@ -31,14 +32,16 @@ def read_class_lists(path: Path, hierarchy: Hierarchy, documents: Sequence[str])
     lists: dict[int, tuple[int, list[int]]] = {}
     for number, document, text in read_pairs(path, EXPECTED):
         if document not in rows:
-            raise InputError(f"{path}:{number}: document {document!r} is not in the corpus")
+            raise InputError(f"{path}:{number}: document {shorten(document)!r} is not in the corpus")
         row = rows[document]
         if row in lists:
-            raise InputError(f"{path}:{number}: duplicate document id {document!r}, first on line {lists[row][0]}")
-        found = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+            first = lists[row][0]
+            raise InputError(f"{path}:{number}: duplicate document id {shorten(document)!r}, first on line {first}")
+        composed = unicodedata.normalize("NFC", text)
+        found = list(dict.fromkeys(part.strip() for part in composed.split(",") if part.strip()))
         for identifier in found:
             if identifier not in columns:
-                raise InputError(f"{path}:{number}: class id {identifier!r} is not in classes.txt")
+                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in classes.txt")
         lists[row] = number, [columns[identifier] for identifier in found]
     return lists
 
@@ -62,6 +65,6 @@ def read_seed_documents(path: Path, hierarchy: Hierarchy, documents: Sequence[st
         return seeds
     for row, (number, columns) in read_class_lists(path, hierarchy, documents).items():
         if not columns:
-            raise InputError(f"{path}:{number}: document {documents[row]!r} has no class; expected {EXPECTED}")
+            raise InputError(f"{path}:{number}: document {shorten(documents[row])!r} has no class; expected {EXPECTED}")
         seeds[row, columns] = True
     return seeds

@@ -21,7 +21,7 @@ import torch
 
 from reprise.core.devices import torch_devices
 from reprise.core.models import save_model
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -39,7 +39,7 @@ logger = logging.getLogger("reprise")
 
 def main() -> None:
     params = load_params("taxonomy.self_train", SelfTrainParams)
-    hardware, seed = load_params("hardware", Hardware), load_value("seed")
+    hardware, seed = load_params("hardware", Hardware), load_seed()
     log = load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     with timed(paths.timing_path("self_train")):
@@ -85,7 +85,6 @@ def main() -> None:
                 inputs=[
                     params.model_dump_json(),
                     paths.TRAINED,
-                    paths.ENCODER,
                     paths.corpus_path("train"),
                     paths.SEEDS,
                     paths.embeddings_path("train"),
