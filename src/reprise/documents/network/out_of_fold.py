@@ -67,4 +67,4 @@ def read_out_of_fold(folds: Sequence[int]) -> OutOfFold:
             raise InputError(f"{folder}: %d ids, %d logits and %d targets" % lengths)
         numbers.append(np.full(lengths[0], fold))
         weights[fold] = str(read_json(folder / "model.json")["sha256"])
-    return OutOfFold(*(np.concatenate(parts) for parts in (ids, logits, targets, numbers)), weights=weights)
+    return OutOfFold(*map(np.concatenate, (ids, logits, targets, numbers)), weights)

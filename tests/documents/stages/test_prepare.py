@@ -7,69 +7,12 @@ import pytest
 from PIL import Image
 
 from reprise.core.errors import InputError
-from reprise.documents import recipe
 from reprise.documents.data.images import decode
 from reprise.documents.data.tables import read_classes, read_labels
-from reprise.documents.sample import pages as sample_pages
-from reprise.documents.sample.pages import KINDS
-from reprise.documents.stages import prepare, sample
+from reprise.documents.stages import prepare, recipe
 from tests.documents.helpers import draw_page, write_folder
 
-SAMPLE = Path("data/documents/sample")
 OWN = Path("own")
-
-
-def digest(folder):
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def test_the_sample_is_a_folder_that_prepare_takes_and_the_seed_decides_it(workspace, change_params):
-    sample.main()
-    first = digest(SAMPLE)
-    recipe.main()
-    prepare.main()
-    data = json.loads(Path("metrics/documents/data.json").read_text())
-    assert data["train"]["pages"] == 85
-    assert list(data["train"]["classes"]) == list(KINDS)
-    assert min(data["train"]["classes"].values()) >= 2
-    assert data["test"]["pages"] == 10
-    sample.main()
-    assert digest(SAMPLE) == first
-    change_params("seed", 1)
-    sample.main()
-    assert digest(SAMPLE).keys() != first.keys()
-
-
-def test_wrong_labels_of_the_sample_are_written_down(workspace, change_params):
-    change_params("documents.sample.mislabelled", 0)
-    sample.main()
-    right = pd.read_csv(SAMPLE / "train.csv")
-    change_params("documents.sample.mislabelled", 0.1)
-    sample.main()
-    labels, wrong = pd.read_csv(SAMPLE / "train.csv"), pd.read_csv(SAMPLE / "mislabelled.csv")
-    changed = right[right["target"] != labels["target"]]
-    assert changed.to_numpy().tolist() == wrong.to_numpy().tolist()
-    assert len(wrong) == 8  # of 85
-
-
-def test_test_pages_are_damaged_and_training_pages_are_not(workspace):
-    sample.main()
-
-    def rough(part):
-        """Mean difference of neighbouring pixels in the margin: noise."""
-        pages = [np.asarray(Image.open(path).convert("L"), dtype=float) for path in sorted((SAMPLE / part).iterdir())]
-        return np.mean([np.abs(np.diff(page[:12])).mean() for page in pages])
-
-    assert rough("test") > 1.5 * rough("train")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_pages_of_a_kind_vary_and_have_ink(kind):
-    pages = [sample_pages.draw_page(kind, np.random.default_rng(number)) for number in range(3)]
-    drawn = [np.asarray(page.resize((64, 64)), dtype=float) for page in pages]
-    assert all(page.std() > 8 for page in drawn)
-    assert np.abs(drawn[0] - drawn[1]).mean() > 2
-    assert np.abs(drawn[1] - drawn[2]).mean() > 2
 
 
 @pytest.fixture
@@ -77,7 +20,6 @@ def own(workspace, change_params):
     """A person's folder, with three kinds of pages and two folds."""
     write_folder(OWN)
     change_params("documents.data", str(OWN))
-    change_params("documents.folds", [0, 1])
     recipe.main()
     return OWN
 
@@ -218,7 +160,7 @@ BAD = {
     ),
     "a fold column that does not match": (
         lambda own: change_table(own / "train.csv", lambda t: t.assign(fold=[n % 3 for n in range(len(t))])),
-        r"column fold has \[0, 1, 2\]; documents\.folds says \[0, 1\]",
+        r"column fold has \[0, 1, 2\]; documents\.prepare\.folds: 2 expects \[0, 1\]",
     ),
     "no train folder": (
         lambda own: (own / "train").rename(own / "pages"),
@@ -236,12 +178,6 @@ def test_bad_folders_are_one_line_and_leave_nothing_half_written(own, case):
     assert "\n" not in str(caught.value)
     written = [path for folder in ("data", "metrics") for path in Path(folder).rglob("*") if path.is_file()]
     assert written == []
-
-
-def test_folds_that_are_no_folds(own, change_params):
-    change_params("documents.folds", [1, 2])
-    with pytest.raises(InputError, match=r"documents\.folds: \[1, 2\]; expected \[0, 1, \.\.\.\]"):
-        prepare.main()
 
 
 def test_absurdly_large_images_name_the_limit(own, change_params):
