@@ -36,17 +36,27 @@ def load_weights(module: torch.nn.Module, path: Path, optional: tuple[str, ...] 
     Raises:
         InputError: unreadable, or names or shapes that differ from the module's; the line lists both ways.
     """
-    state = read_state_dict(path)
-    own = module.state_dict()
+    load_state(module, read_state_dict(path), str(path), optional)
+
+
+def load_state(
+    module: torch.nn.Module, state: dict[str, torch.Tensor], where: str, optional: tuple[str, ...] = ()
+) -> None:
+    """Load tensors by name into a module, in place, as `load_weights` does.
+
+    Raises:
+        InputError: names or shapes differ from the module's; the line starts with `where`.
+    """
+    own, state = module.state_dict(), dict(state)
     for name in [name for name in own if name.startswith(optional)] if optional else []:
         if name not in state or state[name].shape != own[name].shape:
             state[name] = own[name]
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
-        raise InputError(f"{path}: does not fit the model; missing: {_some(missing)}; extra: {_some(extra)}")
+        raise InputError(f"{where}: does not fit the model; missing: {_some(missing)}; extra: {_some(extra)}")
     for name, tensor in state.items():
         if tensor.shape != own[name].shape:
-            raise InputError(f"{path}: {name}: shape {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}")
+            raise InputError(f"{where}: {name}: shape {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}")
     module.load_state_dict(state)
 
 

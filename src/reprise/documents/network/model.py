@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from reprise.core.errors import InputError
-from reprise.core.weights import load_weights
+from reprise.core.pretrained import packaged_weights
+from reprise.core.weights import load_state, read_state_dict
 from reprise.documents.recipe import Recipe
 
 POOLINGS = ("avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "prr")  # of timm, for one model or another
 
+HUB = "timm/"  # what the names of timm's weights on the model hub start with
 LEAST_CONTRAST = 0.02  # an empty page is not blown up to noise
 
 
@@ -59,29 +61,69 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     if not timm.is_model(recipe.model):
         near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
         raise InputError(f"model {recipe.model!r} is not one of timm's; it has, among others, {', '.join(near)}")
-    outputs = count_outputs(recipe, classes)
+    outputs, file = count_outputs(recipe, classes), weights_file(recipe)
     check_network(recipe, outputs)
-    hub = recipe.weights == "hub"
+    if file is not None:
+        network = create(recipe, outputs, recipe.pooling)
+        state = read_state_dict(file)
+        named = in_timms_names(state, recipe.model) if hub_name(recipe) else state
+        load_state(network, named, str(file), optional_names(network))
+        return network
+    if (name := hub_name(recipe)) is None:
+        return create(recipe, outputs, recipe.pooling)
     try:
-        network = create(recipe, outputs, recipe.pooling, hub)
+        return create(recipe, outputs, recipe.pooling, from_hub=True)
     except Exception as error:  # the hub's client raises many kinds; the network itself was found sound above
-        if not hub:
-            raise
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{recipe.model}: weights hub: {reason}; or give weights as a path, or none") from None
-    if recipe.weights not in ("none", "hub"):
-        load_weights(network, Path(recipe.weights), optional_names(network))
-    return network
+        raise InputError(f"weights {name}: {reason}; or give weights as a path, or none") from None
 
 
-def create(recipe: Recipe, outputs: int, pooling: str, pretrained: bool = False) -> nn.Module:
+def weights_file(recipe: Recipe) -> Path | None:
+    """The file whose weights a recipe starts from, a path's or a package's; None: they are random or the hub's."""
+    if (name := hub_name(recipe)) is not None:
+        return packaged_weights(name)
+    return None if recipe.weights == "none" else Path(recipe.weights)
+
+
+def hub_name(recipe: Recipe) -> str | None:
+    """Name on the model hub of the weights that a recipe starts from; None: they are random or a file's.
+
+    Raises:
+        InputError: timm has no such weights, or they are of another model.
+    """
+    if recipe.weights == "hub":
+        return timm.get_pretrained_cfg(recipe.model).hf_hub_id or f"{HUB}{recipe.model}"
+    if not recipe.weights.startswith(HUB):
+        return None
+    name = recipe.weights.removeprefix(HUB)
+    known = timm.list_pretrained(f"{recipe.model}.*")
+    if name not in known:
+        raise InputError(
+            f"weights {recipe.weights}: not for {recipe.model}; timm has "
+            f"{', '.join(HUB + each for each in known) or 'none for it'}"
+        )
+    return recipe.weights
+
+
+def in_timms_names(state: dict[str, Tensor], model: str) -> dict[str, Tensor]:
+    """Give a packaged file's tensors the names of timm's model: they stand in the same order, under other names.
+
+    The order was checked once for the file with the expected hash; `load_state` checks every shape.
+    """
+    with torch.device("meta"):
+        names = timm.create_model(model).state_dict()
+    return dict(zip(names, state.values(), strict=True))
+
+
+def create(recipe: Recipe, outputs: int, pooling: str, from_hub: bool = False) -> nn.Module:
     """Ask timm for a network; it raises as each of its models sees fit."""
+    name = recipe.weights.removeprefix(HUB) if recipe.weights.startswith(HUB) else recipe.model
     options: dict[str, Any] = dict(recipe.model_options)
-    if getattr(timm.get_pretrained_cfg(recipe.model), "fixed_input_size", False):
+    if getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
         options["img_size"] = recipe.image_size
     timms = "avg" if pooling == "gem" else pooling
     network: nn.Module = timm.create_model(
-        recipe.model, pretrained=pretrained, num_classes=outputs, global_pool=timms, **options
+        name, pretrained=from_hub, num_classes=outputs, global_pool=timms, **options
     )
     if pooling == "gem":
         name = pooling_name(network)

@@ -4,8 +4,8 @@
 
 Reads the logits of `documents.folds` in data/documents/out_of_fold; writes models/documents/ensemble.json (folds, the
 hashes of their weights, temperature, views: what prediction takes), metrics/documents/calibration.json and
-reliability.png. What is reported as "after" is cross-fitted: each fold's pages under the temperature of the other
-folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
+reliability.png. The temperature makes the pages and their damaged copies likely, half and half. What is reported as
+"after" is cross-fitted: each fold's pages under the temperature of the other folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging
@@ -32,6 +32,8 @@ from reprise.documents.quality.calibration import (
     calibration_error,
     cross_fitted_temperatures,
     fit_temperature,
+    joint_loss,
+    log_views,
     negative_log_likelihood,
     reliability,
 )
@@ -46,8 +48,11 @@ def main() -> None:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
     with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(folds)
-        temperatures = cross_fitted_temperatures(out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds)
-        report, curves = compare(out_of_fold, temperatures)
+        damaged = out_of_fold.damaged[list(VIEWS[views])]  # (V, N, K)
+        temperatures = cross_fitted_temperatures(
+            out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
+        )
+        report, curves = compare(out_of_fold, damaged, temperatures)
     weights = {str(fold): out_of_fold.weights[fold] for fold in folds}
     ensemble = {"folds": folds, "weights": weights, "temperature": report["temperature"], "views": views}
     write_checked_json(MODELS / ENSEMBLE, ensemble)
@@ -98,27 +103,35 @@ def delete(path: Path) -> None:
 
 
 def compare(
-    out_of_fold: OutOfFold, temperatures: dict[int, float]
+    out_of_fold: OutOfFold, damaged: np.ndarray, temperatures: dict[int, float]
 ) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
-    """Measure calibration before and after; the temperature stays 1 where the likelihood of other folds does not gain.
+    """Measure calibration before and after, of the pages as they are stored and of damaged copies with their views.
+
+    The temperature stays 1 where the likelihood of the pages of other folds does not gain.
 
     Returns:
         The report, and the reliability curves by title.
     """
     logits, targets = out_of_fold.logits.astype(np.float64), out_of_fold.targets
     each = np.array([temperatures[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
-    before, after = negative_log_likelihood(logits, targets), negative_log_likelihood(logits, targets, each)
-    temperature = fit_temperature(logits, targets)
-    if after >= before:
+    temperature = fit_temperature(logits, targets, damaged)
+    if joint_loss(logits, damaged, targets, each) >= joint_loss(logits, damaged, targets):
         logger.warning("no temperature improves the likelihood of pages of other folds: it stays 1")
-        temperature, after, each = 1.0, before, np.ones_like(each)
+        temperature, each = 1.0, np.ones_like(each)
     raw, scaled = softmax(logits, axis=1), softmax(logits / each, axis=1)
+    views_raw, views_scaled = (log_views(damaged, logits.shape[1], values) for values in (1.0, each))  # (N, C)
     report = {
         "temperature": temperature,
         "ece_before": calibration_error(raw, targets),
         "ece_after": calibration_error(scaled, targets),
-        "nll_before": before,
-        "nll_after": after,
+        "nll_before": negative_log_likelihood(logits, targets),
+        "nll_after": negative_log_likelihood(logits, targets, each),
+        "damaged": {
+            "ece_before": calibration_error(np.exp(views_raw), targets),
+            "ece_after": calibration_error(np.exp(views_scaled), targets),
+            "nll_before": negative_log_likelihood(views_raw, targets),
+            "nll_after": negative_log_likelihood(views_scaled, targets),
+        },
         "temperature_by_fold": {str(fold): value for fold, value in temperatures.items()},
         "pages": len(targets),
     }
