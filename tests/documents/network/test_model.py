@@ -78,7 +78,9 @@ def test_the_default_recipe_starts_from_the_packaged_weights():
 
 def test_weights_of_another_model_are_refused_with_those_that_fit():
     recipe = tiny_recipe(model="mobilenetv3_large_100", weights="timm/tf_efficientnet_lite0.in1k")
-    with pytest.raises(InputError, match=r"not for mobilenetv3_large_100; timm has .*timm/mobilenetv3_large_100\.ra_in1k"):
+    with pytest.raises(
+        InputError, match=r"not for mobilenetv3_large_100; timm has .*timm/mobilenetv3_large_100\.ra_in1k"
+    ):
         build_network(recipe, 3)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus
@@ -29,4 +30,5 @@ def score_utterance(samples: np.ndarray, detector: Detector, device: str = "cpu"
 
 def score_corpus(corpus: Corpus, detector: Detector, device: str) -> np.ndarray:
     """Scores (N,) of all utterances of a corpus."""
-    return np.array([score_utterance(corpus.waveform(row), detector, device) for row in range(len(corpus))])
+    rows = tqdm(range(len(corpus)), "scoring", disable=None)
+    return np.array([score_utterance(corpus.waveform(row), detector, device) for row in rows])

@@ -92,7 +92,9 @@ def followed_by_norm(network: nn.Module, example: Tensor) -> list[tuple[str, str
     handles = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
-            handles.append(module.register_forward_hook(lambda _, __, output, name=name: leave_convolution(name, output)))
+            handles.append(
+                module.register_forward_hook(lambda _, __, output, name=name: leave_convolution(name, output))
+            )
         elif isinstance(module, BatchNorm):
             handles.append(module.register_forward_pre_hook(lambda _, given, name=name: enter_norm(name, given[0])))
     network(example)

@@ -20,6 +20,15 @@ from reprise.documents.recipe import Recipe
 POOLINGS = ("avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "prr")  # of timm, for one model or another
 
 HUB = "timm/"  # what the names of timm's weights on the model hub start with
+
+# Arguments of timm.create_model that load files, reach a hub, or are decided by keys of their own.
+RESERVED = (
+    *("cache_dir", "checkpoint_path", "exportable", "features_only", "global_pool", "img_size", "in_chans"),
+    *("model_name", "num_classes", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict"),
+    "scriptable",
+)
+LARGEST_OPTION = 4096  # layers, channels, ...: descriptions of models come from strangers, too
+
 LEAST_CONTRAST = 0.02  # an empty page is not blown up to noise
 
 
@@ -58,16 +67,13 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     Raises:
         InputError: a model, option or pooling that timm does not have, or weights that do not fit or cannot be had.
     """
-    if not timm.is_model(recipe.model):
-        near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
-        raise InputError(f"model {recipe.model!r} is not one of timm's; it has, among others, {', '.join(near)}")
-    outputs, file = count_outputs(recipe, classes), weights_file(recipe)
+    outputs = count_outputs(recipe, classes)
     check_network(recipe, outputs)
-    if file is not None:
+    if (file := weights_file(recipe)) is not None:
         network = create(recipe, outputs, recipe.pooling)
         state = read_state_dict(file)
         named = in_timms_names(state, recipe.model) if hub_name(recipe) else state
-        load_state(network, named, str(file), optional_names(network))
+        load_state(network, named, file, optional_names(network))
         return network
     if (name := hub_name(recipe)) is None:
         return create(recipe, outputs, recipe.pooling)
@@ -116,15 +122,27 @@ def in_timms_names(state: dict[str, Tensor], model: str) -> dict[str, Tensor]:
 
 
 def create(recipe: Recipe, outputs: int, pooling: str, from_hub: bool = False) -> nn.Module:
-    """Ask timm for a network; it raises as each of its models sees fit."""
-    name = recipe.weights.removeprefix(HUB) if recipe.weights.startswith(HUB) else recipe.model
+    """Ask timm for a network; it raises as each of its models sees fit.
+
+    Raises:
+        InputError: timm has no such model (some names would have it load from a hub) or no such weights of it, or an
+            option that is not the model's own.
+    """
+    if not timm.is_model(recipe.model):
+        near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
+        raise InputError(f"model {recipe.model!r} is not one of timm's; it has, among others, {', '.join(near)}")
+    for name, value in recipe.model_options.items():
+        if name in RESERVED:
+            raise InputError(f"model_options: {name}: not an option of a model; the recipe's other keys decide it")
+        if not isinstance(value, str) and not abs(value) <= LARGEST_OPTION:
+            raise InputError(f"model_options: {name}: {value:g}; expected at most {LARGEST_OPTION}")
+    hub = hub_name(recipe)  # says which of the model's weights, and so how its pixels are normalised
+    name = recipe.model if hub is None else hub.removeprefix(HUB)
     options: dict[str, Any] = dict(recipe.model_options)
     if getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
         options["img_size"] = recipe.image_size
     timms = "avg" if pooling == "gem" else pooling
-    network: nn.Module = timm.create_model(
-        name, pretrained=from_hub, num_classes=outputs, global_pool=timms, **options
-    )
+    network: nn.Module = timm.create_model(name, pretrained=from_hub, num_classes=outputs, global_pool=timms, **options)
     if pooling == "gem":
         name = pooling_name(network)
         network.set_submodule(name, GeM(network.get_submodule(name)))
@@ -160,12 +178,19 @@ def check_network(recipe: Recipe, outputs: int) -> None:
 def problem_of(recipe: Recipe, outputs: int, pooling: str) -> str | None:
     """Why a network cannot be built with a pooling; None: it can."""
     try:
-        with torch.device("meta"):
-            network = create(recipe, outputs, pooling).eval()
-            logits = network(torch.empty(2, 3, recipe.image_size, recipe.image_size))
+        network = outline(recipe, outputs, pooling)
+        logits = network(torch.empty(2, 3, recipe.image_size, recipe.image_size, device="meta"))
+    except InputError:
+        raise
     except Exception as error:  # AssertionError, TypeError, RuntimeError, ...: timm has no one kind for it
         return " ".join(str(error).split())[:200] or type(error).__name__
     return None if logits.shape == (2, outputs) else f"gives {tuple(logits.shape)}, not (2, {outputs})"
+
+
+def outline(recipe: Recipe, outputs: int, pooling: str) -> nn.Module:
+    """Build a network of shapes alone, in evaluation mode, without memory for its weights."""
+    with torch.device("meta"):
+        return create(recipe, outputs, pooling).eval()
 
 
 def optional_names(network: nn.Module) -> tuple[str, ...]:

@@ -82,5 +82,11 @@ def read_out_of_fold(folds: Sequence[int]) -> OutOfFold:
             raise InputError(f"{folder}: %d ids, %d logits, %d of damaged copies and %d targets" % lengths)
         numbers.append(np.full(lengths[0], fold))
         weights[fold] = str(read_json(folder / "model.json")["sha256"])
-    ids, logits, targets, numbers = map(np.concatenate, (ids, logits, targets, numbers))
-    return OutOfFold(ids, logits, np.concatenate(damaged, axis=1), targets, numbers, weights)
+    return OutOfFold(
+        ids=np.concatenate(ids),
+        logits=np.concatenate(logits),
+        damaged=np.concatenate(damaged, axis=1),
+        targets=np.concatenate(targets),
+        folds=np.concatenate(numbers),
+        weights=weights,
+    )

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.seed import derive_seed
+from reprise.documents.network.corruptions import KINDS, corrupt
 from reprise.documents.network.ensemble import Ensemble
 from reprise.documents.network.views import average_views
 from reprise.documents.quality.calibration import calibration_error
-from reprise.documents.network.corruptions import KINDS, corrupt
 from reprise.documents.quality.scores import macro_f1
 
 

@@ -44,7 +44,7 @@ logger = logging.getLogger("reprise")
 
 def main() -> None:
     folds, views = read_folds(), load_value("documents.views")
-    if views not in VIEWS:
+    if not isinstance(views, str) or views not in VIEWS:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
     with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(folds)

@@ -13,7 +13,7 @@ import numpy as np
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file, read_json, read_parquet
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
@@ -38,7 +38,7 @@ def main(fold: str) -> None:
     recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
     table = read_parquet(PREPARED / PAGES)
     number = fold_number(fold, table["fold"].to_numpy())
-    seed = derive_seed(load_value("seed"), "documents-train", number)
+    seed = derive_seed(load_seed(), "documents-train", number)
     use_deterministic_kernels(hardware.training_threads)
     classes = Classes(**{key: tuple(value) for key, value in read_json(PREPARED / CLASSES).items()})
     in_fold, targets = (table["fold"] == number).to_numpy(), table["target"].to_numpy()
@@ -53,7 +53,11 @@ def main(fold: str) -> None:
             hardware=hardware,
             log=load_params("log", LogParams),
             seed=seed,
-            inputs=[PREPARED, f"fold {number}", *filter(None, [weights_file(recipe)])],  # replaced weights resume no killed run
+            inputs=[
+                PREPARED,
+                f"fold {number}",
+                *filter(None, [weights_file(recipe)]),
+            ],  # replaced weights resume no killed run
             live_folder=live_folder(number),
             monitor=recipe.monitor,
             mode="max" if recipe.monitor == "macro_f1" else "min",

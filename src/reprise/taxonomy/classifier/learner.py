@@ -151,12 +151,14 @@ def split_documents(labelled: np.ndarray, valid_fraction: float, seed: int) -> t
         seed: draws the split.
 
     Raises:
-        InputError: fewer than two documents have a silver label.
+        InputError: fewer than two documents have a silver label, or all of them would validate.
     """
     rows = np.random.default_rng(derive_seed(seed, "taxonomy-split")).permutation(np.flatnonzero(labelled))
     if len(rows) < 2:
         raise InputError(f"{len(rows)} documents have a silver label; training needs at least 2")
     count = max(1, round(valid_fraction * len(rows)))
+    if count == len(rows):
+        raise InputError(f"valid_fraction is {valid_fraction}: of {count} labelled documents none is left to train on")
     return np.sort(rows[count:]), np.sort(rows[:count])
 
 

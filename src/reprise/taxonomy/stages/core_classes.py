@@ -16,6 +16,7 @@ from reprise.core.files import read_npy, read_parquet, write_json, write_npy
 from reprise.core.params import Hardware, Params, load_params
 from reprise.core.seed import limit_threads
 from reprise.core.stage import timed
+from reprise.core.text import for_terminal
 from reprise.taxonomy import paths
 from reprise.taxonomy.data.corpus import write_core_classes
 from reprise.taxonomy.data.hierarchy import load_hierarchy
@@ -66,4 +67,4 @@ def report(statistics: dict[str, Any]) -> None:
         statistics["num_core_classes"],
     )
     if empty := statistics["classes_without_documents"]:
-        logger.warning("%d classes are close to no document: %s", len(empty), ", ".join(empty[:20]))
+        logger.warning("%d classes are close to no document: %s", len(empty), for_terminal(", ".join(empty[:20])))

@@ -7,13 +7,12 @@ test.parquet} and metrics/taxonomy/data.json.
 """
 
 import logging
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from reprise.core.files import write_json, write_parquet
-from reprise.core.params import Params, load_params, load_value
+from reprise.core.params import Params, load_params, load_path
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
 from reprise.taxonomy.data.corpus import read_corpus
@@ -33,7 +32,7 @@ class PrepareParams(Params):
 
 def main() -> None:
     params = load_params("taxonomy.prepare", PrepareParams)
-    folder = Path(load_value("taxonomy.data"))
+    folder = load_path("taxonomy.data")
     with timed(paths.timing_path("prepare")):
         hierarchy = read_hierarchy(folder)
         corpora = {}

@@ -20,7 +20,7 @@ import torch
 
 from reprise.core.devices import torch_devices
 from reprise.core.models import save_model
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -38,7 +38,7 @@ logger = logging.getLogger("reprise")
 
 def main() -> None:
     params = load_params("taxonomy.self_train", SelfTrainParams)
-    hardware, seed = load_params("hardware", Hardware), load_value("seed")
+    hardware, seed = load_params("hardware", Hardware), load_seed()
     log = load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     with timed(paths.timing_path("self_train")):
@@ -82,7 +82,6 @@ def main() -> None:
                 inputs=[
                     params.model_dump_json(),
                     paths.TRAINED,
-                    paths.ENCODER,
                     paths.corpus_path("train"),
                     paths.embeddings_path("train"),
                 ],

@@ -2,9 +2,9 @@
 
     python src/run.py taxonomy.train
 
-Reads models/taxonomy/recipe.yaml and data/taxonomy/{prepared,embeddings,silver}; writes models/taxonomy/encoder (the
-text encoder before training), models/taxonomy/classifier.safetensors (with the encoder's weights where the recipe
-trains them) and metrics/taxonomy/train (DVCLive). With a frozen encoder the embeddings are read, not computed.
+Reads models/taxonomy/recipe.yaml and data/taxonomy/{prepared,embeddings,silver}; writes models/taxonomy/encoder,
+models/taxonomy/classifier.safetensors (which repeats the encoder's weights where the recipe trains them) and
+metrics/taxonomy/train (DVCLive). With a frozen encoder the embeddings are read, not computed.
 """
 
 import logging
@@ -17,8 +17,8 @@ import torch
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy
 from reprise.core.models import save_model
-from reprise.core.params import Hardware, LogParams, load_params, load_value
-from reprise.core.processes import goes_on_alone, rank, wait_for_all
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
+from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -47,7 +47,7 @@ logger = logging.getLogger("reprise")
 
 
 def main() -> None:
-    recipe, seed = read_recipe(TASK, Recipe), load_value("seed")
+    recipe, seed = read_recipe(TASK, Recipe), load_seed()
     hardware, log = load_params("hardware", Hardware), load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     weights = weights_file(recipe)
@@ -59,9 +59,6 @@ def main() -> None:
         device = torch_devices(hardware)[0]
         encoder = open_encoder(recipe.encoder, recipe.max_tokens, device, random_weights=recipe.weights == "none")
         fingerprint = model_fingerprint(encoder)
-        if rank() == 0:
-            save_encoder(encoder, paths.ENCODER)
-        wait_for_all()  # every process hashes the saved encoder
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
@@ -85,7 +82,7 @@ def main() -> None:
                     paths.embeddings_path("train"),
                     paths.embeddings_path("classes"),
                     paths.SILVER,
-                    paths.ENCODER,
+                    fingerprint,
                     *([weights] if weights is not None else []),
                 ],
                 live_folder=paths.METRICS / "train",
@@ -98,6 +95,7 @@ def main() -> None:
         if network.encoder is not None:
             embeddings = embed(network.encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
         threshold = training_threshold(network, embeddings, recipe, hierarchy)
+        save_encoder(encoder, paths.ENCODER)
         metadata = model_metadata(recipe, hierarchy, threshold, encoder_checksums(paths.ENCODER), fingerprint)
         save_model(paths.TRAINED, network.state_dict(), metadata)
         figures["epochs"] = len(result.history)

@@ -1,11 +1,42 @@
 """Texts for each class, written by templates from its name, its parents' names and its keywords."""
 
 import itertools
-from collections.abc import Sequence
+import string
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
+
+FIELDS = ("name", "parent", "keywords")
+
+
+def check_template(template: str, fields: Collection[str] = FIELDS) -> str:
+    """Refuse a template that cannot be filled, or that makes the same text for every class.
+
+    Args:
+        template: such as "{parent}: {name}".
+        fields: the names that it may hold in braces; `name` is one that it must hold.
+
+    Returns:
+        The template.
+
+    Raises:
+        ValueError: says what is wrong, for a field of a `Params` class.
+    """
+    expected = f"expected text with {', '.join(f'{{{field}}}' for field in fields)}"
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"{error}; {expected}") from None
+    found = [field for _, field, _, _ in parts if field is not None]
+    if unknown := [field for field in found if field not in fields]:
+        raise ValueError(f"{{{unknown[0]}}} is no field of a template; {expected}")
+    if any(conversion or specification for _, _, specification, conversion in parts):
+        raise ValueError(f"a field has a conversion or a format; {expected}")
+    if "name" not in found:
+        raise ValueError(f"no {{name}}; {expected}")
+    return template
 
 
 def class_texts(hierarchy: Hierarchy, templates: Sequence[str]) -> list[list[str]]:

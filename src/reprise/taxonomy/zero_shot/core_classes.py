@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from reprise.core.errors import InputError
 from reprise.core.recipe import Fraction
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
@@ -20,12 +21,14 @@ from reprise.taxonomy.zero_shot.refine import RefineParams, refine_posterior, so
 
 BLOCK = 8192  # documents searched at once
 
+Sharpness = Annotated[float, Field(gt=0, le=1e6)]  # of the softmax over cosines
+
 
 class RefinedParams(RefineParams):
     """Params taxonomy.core_classes.refined."""
 
     core_confidence: Fraction
-    sharpness: Annotated[float, Field(gt=0)]
+    sharpness: Sharpness
 
 
 def refined_core_classes(
@@ -42,9 +45,14 @@ def refined_core_classes(
 
     Returns:
         Core classes (N, C) bool, the posterior over the leaves (N, E), and what `refine_posterior` decided.
+
+    Raises:
+        InputError: constants so large that the posterior is not finite.
     """
     zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], params.sharpness)
     posterior, decided = refine_posterior(zero_shot, documents, classes[hierarchy.leaves], params)
+    if not np.isfinite(posterior).all():
+        raise InputError("taxonomy.core_classes.refined: the posterior overflows; try constants nearer to the defaults")
     core = np.zeros(similarity.shape, dtype=bool)
     core[:, hierarchy.leaves] = posterior >= params.core_confidence
     return core, posterior, decided
@@ -55,6 +63,17 @@ def zero_shot_posterior(similarity: np.ndarray, sharpness: float) -> np.ndarray:
     logits = np.where(np.isnan(similarity), -np.inf, sharpness * similarity).astype(np.float32)
     logits[np.isneginf(logits).all(axis=1)] = 0.0  # no leaf was scored: nothing is known
     return softmax(logits)
+
+
+def zero_shot_scores(similarity: np.ndarray, sharpness: float, hierarchy: Hierarchy) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the similarity alone, of all classes (N, C) and of the leaves (N, E), from similarities (N, C).
+
+    The softmax of the leaves' similarities keeps their order; a parent is scored by the best of its descendants.
+    """
+    leaves = zero_shot_posterior(similarity[:, hierarchy.leaves], sharpness)
+    scores = np.zeros((len(leaves), len(hierarchy)), dtype=np.float32)
+    scores[:, hierarchy.leaves] = leaves
+    return hierarchy.best_of_descendants(scores), leaves
 
 
 def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
