@@ -78,9 +78,7 @@ def test_the_default_recipe_starts_from_the_packaged_weights():
 
 def test_weights_of_another_model_are_refused_with_those_that_fit():
     recipe = tiny_recipe(model="mobilenetv3_large_100", weights="timm/tf_efficientnet_lite0.in1k")
-    with pytest.raises(
-        InputError, match=r"not for mobilenetv3_large_100; timm has .*timm/mobilenetv3_large_100\.ra_in1k"
-    ):
+    with pytest.raises(InputError, match=r"not for mobilenetv3_large_100; timm has .*100\.ra_in1k"):
         build_network(recipe, 3)
 
 
@@ -137,4 +135,4 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
 def test_the_true_recipes_are_all_readable():
     recipes = read_params()["documents"]["recipes"]
     assert list(recipes) == ["pretrained", "quick", "scratch", "finetune", "fast", "basic", "highperf"]
-    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [7, 22, 35, 7, 10, 10, 15]
+    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [8, 22, 35, 8, 10, 10, 15]

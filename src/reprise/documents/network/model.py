@@ -136,13 +136,15 @@ def create(recipe: Recipe, outputs: int, pooling: str, from_hub: bool = False) -
             raise InputError(f"model_options: {name}: not an option of a model; the recipe's other keys decide it")
         if not isinstance(value, str) and not abs(value) <= LARGEST_OPTION:
             raise InputError(f"model_options: {name}: {value:g}; expected at most {LARGEST_OPTION}")
-    hub = hub_name(recipe)  # says which of the model's weights, and so how its pixels are normalised
-    name = recipe.model if hub is None else hub.removeprefix(HUB)
+    hub_name(recipe)  # refuses what is no name of the model's weights: some would have timm load from a hub
+    named = recipe.weights.removeprefix(HUB) if recipe.weights.startswith(HUB) else recipe.model
     options: dict[str, Any] = dict(recipe.model_options)
-    if getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
+    if getattr(timm.get_pretrained_cfg(named), "fixed_input_size", False):
         options["img_size"] = recipe.image_size
     timms = "avg" if pooling == "gem" else pooling
-    network: nn.Module = timm.create_model(name, pretrained=from_hub, num_classes=outputs, global_pool=timms, **options)
+    network: nn.Module = timm.create_model(
+        named, pretrained=from_hub, num_classes=outputs, global_pool=timms, **options
+    )
     if pooling == "gem":
         name = pooling_name(network)
         network.set_submodule(name, GeM(network.get_submodule(name)))

@@ -4,8 +4,9 @@
 
 Reads the logits of `documents.folds` in data/documents/out_of_fold; writes models/documents/ensemble.json (folds, the
 hashes of their weights, temperature, views: what prediction takes), metrics/documents/calibration.json and
-reliability.png. The temperature makes the pages and their damaged copies likely, half and half. What is reported as
-"after" is cross-fitted: each fold's pages under the temperature of the other folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
+reliability.png. The temperature makes the labels of pages and of their damaged copies likely, half and half. What is
+reported as "after" is cross-fitted: each fold's pages under the temperature of the other folds. What an earlier run
+left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging

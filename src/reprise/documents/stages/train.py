@@ -44,6 +44,7 @@ def main(fold: str) -> None:
     in_fold, targets = (table["fold"] == number).to_numpy(), table["target"].to_numpy()
     pages = open_pages(PREPARED / IMAGES, hardware.image_memory_mib)
     train, valid = (PageDataset(pages, targets, np.flatnonzero(chosen)) for chosen in (~in_fold, in_fold))
+    start = weights_file(recipe)  # an input: replaced weights must never resume a killed run
     with timed(fold_timing(number)) as figures:
         seed_everything(derive_seed(seed, "weights"))
         learner = make_learner(recipe, train, len(classes), seed)
@@ -53,11 +54,7 @@ def main(fold: str) -> None:
             hardware=hardware,
             log=load_params("log", LogParams),
             seed=seed,
-            inputs=[
-                PREPARED,
-                f"fold {number}",
-                *filter(None, [weights_file(recipe)]),
-            ],  # replaced weights resume no killed run
+            inputs=[PREPARED, f"fold {number}", *([] if start is None else [start])],
             live_folder=live_folder(number),
             monitor=recipe.monitor,
             mode="max" if recipe.monitor == "macro_f1" else "min",
