@@ -18,6 +18,7 @@ from reprise.core.models import load_model
 from reprise.documents.learning.learner import Learner
 from reprise.documents.network.ensemble import load_ensemble, load_fold
 from reprise.documents.network.out_of_fold import read_out_of_fold
+from reprise.documents.network.views import average_views
 from reprise.documents.stages import calibrate, evaluate, prepare, recipe, train
 from tests.conftest import write_params
 from tests.documents.all_stages import after_training, own, run_all
@@ -89,22 +90,35 @@ def test_the_submission_has_the_order_and_columns_of_the_list(in_finished):
     assert read("metrics/documents/evaluation.json")["test"]["macro_f1"] == pytest.approx(expected)
 
 
-def test_probabilities_are_the_mean_over_folds_and_views_of_calibrated_ones(in_finished):
+def test_probabilities_are_of_the_folds_mean_logits_averaged_over_views(in_finished):
     ensemble = load_ensemble()
     assert ensemble.temperature == pytest.approx(read("metrics/documents/calibration.json")["temperature"])
     pages = np.load("data/documents/prepared_test/images.npy")[:1]
-    total = np.zeros(3)
-    for fold in FOLDS:
-        shares, odds = np.zeros(3), 0.0
-        for view in range(8):
-            turned = np.rot90(pages[0][:, ::-1] if view >= 4 else pages[0], view % 4)
-            logits = ensemble.folds[fold].logits(turned[None].copy())[0, 0].double().numpy() / ensemble.temperature
-            exponents = np.exp(logits - logits[3])
-            shares += exponents[:3]
-            odds += exponents[:3].sum()
-        total += shares / odds / len(FOLDS)
+    shares, odds = np.zeros(3), 0.0
+    for view in range(8):
+        turned = np.rot90(pages[0][:, ::-1] if view >= 4 else pages[0], view % 4)
+        logits = [ensemble.folds[fold].logits(turned[None].copy())[0, 0].double().numpy() for fold in FOLDS]
+        mean = np.mean(logits, axis=0) / ensemble.temperature
+        exponents = np.exp(mean - mean[3])
+        shares += exponents[:3]
+        odds += exponents[:3].sum()
     stored = pd.read_csv("metrics/documents/probabilities.csv")[list(KINDS)].to_numpy()[0]
-    assert np.allclose(total, stored, atol=1e-4)
+    assert np.allclose(shares / odds, stored, atol=1e-4)
+
+
+def test_scores_on_damaged_copies_are_those_of_the_stored_logits(in_finished):
+    robust, ensemble = read("metrics/documents/evaluation.json")["robust"], load_ensemble()
+    predicted, targets = [], []
+    for fold in FOLDS:
+        damaged = np.load(f"data/documents/out_of_fold/fold-{fold}/damaged.npy").astype(np.float64)
+        predicted.append(average_views(damaged, 3, ensemble.temperature).argmax(1))
+        targets.append(np.load(f"data/documents/out_of_fold/fold-{fold}/targets.npy"))
+        assert damaged.shape == (8, len(targets[-1]), 4)
+    expected = f1_score(np.concatenate(targets), np.concatenate(predicted), average="macro")
+    assert robust["macro_f1"] == pytest.approx(expected)
+    assert {"ece_before", "ece_after", "nll_before", "nll_after"} == read("metrics/documents/calibration.json")[
+        "damaged"
+    ].keys()
 
 
 def test_a_wrong_label_is_suspected(in_finished):

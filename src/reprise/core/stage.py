@@ -107,9 +107,7 @@ def out_of_memory(error: BaseException) -> str | None:
         refused = re.search(r"(\d+) bytes", text) or refused
     amount = next((part for part in refused.groups() if part), "") if refused else ""
     asked = f" ({amount}{' bytes' if amount.isdigit() else ''} asked for)" if amount else ""
-    return (
-        f"out of memory{asked}; lower batch_size and raise accumulate as much, or try precision bf16-mixed"
-    )
+    return f"out of memory{asked}; lower batch_size and raise accumulate as much, or try precision bf16-mixed"
 
 
 def refuse_changed_code() -> None:

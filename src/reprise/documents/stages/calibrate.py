@@ -4,8 +4,9 @@
 
 Reads the logits of `documents.folds` in data/documents/out_of_fold; writes models/documents/ensemble.json (folds, the
 hashes of their weights, temperature, views: what prediction takes), metrics/documents/calibration.json and
-reliability.png. What is reported as "after" is cross-fitted: each fold's pages under the temperature of the other
-folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
+reliability.png. The temperature makes the labels of pages and of their damaged copies likely, half and half. What is
+reported as "after" is cross-fitted: each fold's pages under the temperature of the other folds. What an earlier run
+left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging
@@ -35,8 +36,11 @@ def main() -> None:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
     with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(folds)
-        temperatures = cross_fitted_temperatures(out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds)
-        report, curves = compare(out_of_fold, temperatures)
+        damaged = out_of_fold.damaged[list(VIEWS[views])]  # (V, N, K)
+        temperatures = cross_fitted_temperatures(
+            out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
+        )
+        report, curves = compare(out_of_fold, damaged, temperatures)
     weights = {str(fold): out_of_fold.weights[fold] for fold in folds}
     ensemble = {"folds": folds, "weights": weights, "temperature": report["temperature"], "views": views}
     write_checked_json(MODELS / ENSEMBLE, ensemble)
