@@ -10,10 +10,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from reprise.documents.network.out_of_fold import OutOfFold
+from reprise.documents.network.views import average_views
 
 logger = logging.getLogger("reprise")
 
-from reprise.documents.network.views import average_views
 
 BINS = 15
 TEMPERATURES = (0.25, 16.0)  # a network that is always right is likeliest at 0, where probabilities are mere votes
