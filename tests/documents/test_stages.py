@@ -299,7 +299,7 @@ def kill_after(steps: int) -> None:
         if next(counter) == steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Learner.on_train_batch_end = count  # type: ignore[method-assign]
+    Learner.on_train_batch_end = count  # type: ignore[method-assign,assignment]
 
 
 @pytest.mark.slow
