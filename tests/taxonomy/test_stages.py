@@ -262,7 +262,7 @@ def change_labels(in_finished: Path) -> Iterator[Callable[[Rewrite], None]]:
         ("taxonomy.similarity.hypothesis", "{name} {parent}", r"similarity\.hypothesis: .*is no field of a template"),
         ("taxonomy.similarity.batch_size", 0, r"similarity\.batch_size: .*greater than or equal to 1, got 0"),
         ("taxonomy.similarity.max_tokens", -1, r"similarity\.max_tokens"),
-        ("taxonomy.core_classes.refined.trust_low", 0.9, r"refined: trust_low is 0.9 and trust_high 0.85; expected"),
+        ("taxonomy.core_classes.refined.trust_low", 0.9, r"refined: trust_low is 0.9 and trust_high 0.8; expected"),
         ("taxonomy.core_classes.refined.sharpness", float("inf"), r"refined\.sharpness"),
         ("taxonomy.core_classes.refined.core_confidence", 2, r"refined\.core_confidence"),
         ("taxonomy.self_train.confident", 1, r"self_train\.confident"),
