@@ -8,7 +8,7 @@ import torch
 from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.core.params import parse_params
-from reprise.deepfake.detector.model import Detector, SelfSupervisedFrontEnd
+from reprise.deepfake.detector.model import CepstralFrontEnd, Detector
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 
@@ -17,8 +17,8 @@ KIND = "deepfake-detector"
 
 def save_detector(path: Path, detector: Detector, recipe: Recipe, facts: dict[str, Any]) -> None:
     """Write a detector with its recipe, and further facts."""
-    encoder = detector.front_end
-    config = encoder.encoder.config.to_dict() if isinstance(encoder, SelfSupervisedFrontEnd) else None
+    front_end = detector.front_end
+    config = None if isinstance(front_end, CepstralFrontEnd) else front_end.encoder.config.to_dict()
     metadata = {"task": KIND, "recipe": recipe.model_dump(mode="json"), "ssl_config": config, **facts}
     save_model(path, detector.state_dict(), metadata)
 

@@ -56,6 +56,10 @@ class Baseline:
         """Scores (N,) of statistics (N, S), high for natural speech."""
         return -self.pipeline.decision_function(statistics)
 
+    def score(self, samples: np.ndarray) -> float:
+        """Score of samples (N,)."""
+        return float(self.scores(pooled_statistics(samples, linear_filters(), Cepstra())[None])[0])
+
 
 def corpus_statistics(corpus: Corpus) -> np.ndarray:
     """Statistics of all utterances, (N, S)."""
