@@ -32,7 +32,7 @@ def test_every_promised_file_and_figure_is_there(in_finished):
     named = {"train_loss", "valid_loss", "lr", "num_positive_labels", "num_negative_labels", "best_epoch"}
     assert named | {"train_samples", "val_samples"} <= training.keys()
     assert training["train_samples"] + training["val_samples"] == 80
-    assert Path("metrics/taxonomy/train/steps/plots/metrics/train_loss.tsv").exists()
+    assert Path("metrics/taxonomy/train/plots/steps/plots/metrics/train_loss.tsv").exists()
     named = {"confident_predictions", "confidence_ratio", "avg_max_prediction", "avg_target_entropy"}
     assert (
         named | {"self_train_loss", "shared_information", "shared_information_before"}

@@ -130,9 +130,9 @@ def test_every_epoch_is_a_row_and_the_best_weights_are_published(tmp_path):
     assert result.best_epoch == losses.index(min(losses)) + 1
     assert result.best["valid_loss"] == min(losses)
     assert rows["lr"]["lr"].iloc[-1] == pytest.approx(0, abs=1e-9)
-    steps = pd.read_csv(tmp_path / "live/steps/plots/metrics/train_loss.tsv", sep="\t")
+    steps = pd.read_csv(tmp_path / "live/plots/steps/plots/metrics/train_loss.tsv", sep="\t")
     assert steps["step"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
-    rates = pd.read_csv(tmp_path / "live/steps/plots/metrics/lr.tsv", sep="\t")
+    rates = pd.read_csv(tmp_path / "live/plots/steps/plots/metrics/lr.tsv", sep="\t")
     assert rates["lr"].tolist() == pytest.approx(
         [0.025 * (1 + math.cos(math.pi * step / 24)) for step in rates["step"]]
     )

@@ -31,7 +31,7 @@ class EpochLog(Callback):
     Clipping is done here, since torch's function for it measures the norm that is logged; Lightning's drops it.
 
     Args:
-        folder: DVCLive's folder; `steps/` in it holds the loss every n steps.
+        folder: DVCLive's folder; `plots/steps/` in it holds the loss every n steps.
         log: every how many steps (0: never), and whether the epoch's mean gradient norm before clipping is logged.
         gradient_clip: largest norm; 0: none.
     """
@@ -62,7 +62,7 @@ class EpochLog(Callback):
         for epoch, row in enumerate(self.history):
             self._write(epoch, row)
         if self.every_n_steps > 0:
-            self._live_steps = open_live(self.folder / "steps")
+            self._live_steps = open_live(self.folder / "plots/steps")
             for step in self.steps:
                 self._write_step(*step)
 
