@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from reprise.core.files import new_npy
 from reprise.documents.network.augment import Augmentation
 from reprise.documents.network.dataset import PageDataset
 from reprise.documents.network.learner import make_loaders
-
-from reprise.core.files import new_npy
 from reprise.documents.network.model import Classifier, build_network
 from reprise.documents.stages.prepare import decode_all
 from reprise.documents.stages.train import make_learner

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from reprise.documents.quality.out_of_fold import OutOfFold
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import f1_score
@@ -14,6 +13,7 @@ from reprise.documents.quality.calibration import (
     negative_log_likelihood,
     reliability,
 )
+from reprise.documents.quality.out_of_fold import OutOfFold
 from reprise.documents.quality.suspects import confident_thresholds, find_suspects
 from reprise.documents.stages.calibrate import compare, cross_fitted_temperatures
 from reprise.documents.stages.evaluate import scores

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import timm
 import torch
-from reprise.documents.network.augment import Augmentation
-from reprise.documents.network.dataset import PageDataset, open_pages
-from reprise.documents.network.learner import Learner, logit_adjustment, make_loaders, soft_focal_loss
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
+from reprise.documents.network.augment import Augmentation
+from reprise.documents.network.dataset import PageDataset, open_pages
+from reprise.documents.network.learner import Learner, logit_adjustment, make_loaders, soft_focal_loss
 from reprise.documents.network.model import (
     Classifier,
     GeM,

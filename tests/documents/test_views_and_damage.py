@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from reprise.documents.network.augment import Augmentation, to_float, upright
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as VF
 
 from reprise.documents.network import damage
+from reprise.documents.network.augment import Augmentation, to_float, upright
 from reprise.documents.network.views import VIEWS, average_views, turn, turn_each
 from reprise.documents.quality.corruptions import ALL, KINDS, corrupt_block
 from tests.documents.helpers import draw_page, tiny_recipe
