@@ -84,7 +84,7 @@ def load_encoder(name: str) -> "WhisperEncoder":
 
 def build_encoder(config: "dict[str, Any]") -> "WhisperEncoder":
     """Build an encoder of a configuration of transformers, with random weights."""
-    from transformers import WhisperConfig
+    from transformers.models.whisper.configuration_whisper import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     return WhisperEncoder(WhisperConfig(**{key: value for key, value in config.items() if key != "model_type"}))
@@ -165,7 +165,7 @@ def encoder_of(arrays: "dict[str, np.ndarray]", heads: int, where: str) -> "Whis
     Raises:
         InputError: names or shapes that differ from the encoder's.
     """
-    from transformers import WhisperConfig
+    from transformers.models.whisper.configuration_whisper import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     state = {name: torch.tensor(array, dtype=torch.float32) for name, array in rename(arrays)}
