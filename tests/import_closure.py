@@ -56,3 +56,15 @@ def place_of(path: Path) -> str:
         return str(path.relative_to(ROOT))
     depth = 2 if parts[0] in TASKS else 1
     return str(PACKAGE.joinpath(*parts[:depth]).relative_to(ROOT))
+
+
+def keys_read(tree: ast.Module) -> set[str]:
+    """Keys of params.yaml that a module gives to load_params, load_value, load_path and load_seed."""
+    keys = set()
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            if call.func.id == "load_seed":
+                keys.add("seed")
+            elif call.func.id in ("load_params", "load_value", "load_path") and isinstance(call.args[0], ast.Constant):
+                keys.add(str(call.args[0].value))
+    return keys

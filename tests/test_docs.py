@@ -30,7 +30,7 @@ def test_relative_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", TEXTS)
 def test_make_targets_exist(page):
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {name for name in re.findall(r"\bmake (?:-j\d+ )?([a-z][a-z0-9-]*)", code_of(TEXTS[page]))}
+    named = set(re.findall(r"\bmake (?:-j\d+ )?([a-z][a-z0-9-]*)", code_of(TEXTS[page])))
     assert named <= targets
 
 

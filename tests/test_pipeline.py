@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import PACKAGE, RUNNER, TASKS, closure, imports_of, place_of, stage_file
+from tests.import_closure import PACKAGE, RUNNER, TASKS, closure, imports_of, keys_read, place_of, stage_file
 
 UNTRACKED = ("hardware", "log")  # where stages run, and what they show
 
@@ -56,16 +56,9 @@ def test_deps_are_the_folders_that_the_imports_touch(name):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_params_are_what_the_stage_reads(name):
-    """Keys given to load_params and load_value in the stage's module, and its section, are tracked."""
+    """Keys that the stage's module gives to the readers of params.yaml are tracked."""
     tree = ast.parse(stage_file(STAGES[name]["cmd"]).read_text())
-    read = {
-        str(call.args[0].value)
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id in ("load_params", "load_value")
-        and isinstance(call.args[0], ast.Constant)
-    }
+    read = keys_read(tree)
     tracked = set(STAGES[name]["params"].get("params.yaml", []))
     if name.startswith("recipe@"):
         task = name.removeprefix("recipe@")

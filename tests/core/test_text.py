@@ -105,7 +105,9 @@ def test_a_mermaid_label_ends_where_it_should(name):
     assert all(character.isalnum() or character in " #;" for character in label[1:-1])
 
 
-@pytest.mark.parametrize("name", ["a\x1b[31mb", "\u202eabc", "line\nend", "ü日本", "\ud800", 'quote"'])
+@pytest.mark.parametrize(
+    "name", ["a\x1b[31mb", "\u202eabc", "line\nend", "ü日本", "\ud800", "\x7f", "\U000e0001", 'quote"']
+)
 def test_a_line_of_json_shows_no_mark_and_reads_back(name):
     line = json_line({"name": name})
     assert json.loads(line) == {"name": name}

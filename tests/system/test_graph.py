@@ -7,13 +7,12 @@ stage to stage; dvc.yaml's own lists of modules and parameters are not asked.
 
 import ast
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import PACKAGE, RUNNER, closure, place_of, stage_file
+from tests.import_closure import PACKAGE, RUNNER, closure, keys_read, place_of, stage_file
 from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, other
 
 pytestmark = pytest.mark.system
@@ -32,7 +31,9 @@ class Truth:
         self.places = {
             name: {place_of(p) for p in closure(path) | closure(RUNNER)} for name, path in self.scripts.items()
         }
-        self.read = {name: keys_read(path) for name, path in self.scripts.items()}
+        self.read = {
+            name: keys_read(ast.parse(path.read_text())) - set(UNTRACKED) for name, path in self.scripts.items()
+        }
 
     def of_module(self, module: str) -> set[str]:
         place = place_of(ROOT / module)
@@ -88,18 +89,6 @@ class Truth:
                     found.add(other_name)
                     waiting.append(other_name)
         return found
-
-
-def keys_read(script: Path) -> set[str]:
-    """Keys of params.yaml that a stage's script gives to load_params and load_value."""
-    return {
-        str(call.args[0].value)
-        for call in ast.walk(ast.parse(script.read_text()))
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id in ("load_params", "load_value")
-        and isinstance(call.args[0], ast.Constant)
-    } - set(UNTRACKED)
 
 
 def under(leaf: str, key: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from reprise.core.code import changed_modules
 from reprise.core.errors import InputError
 from reprise.core.files import write_json
+from reprise.core.light_imports import import_torchmetrics_light
 from reprise.core.processes import rank
 from reprise.core.text import for_terminal
 
@@ -86,6 +87,7 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     if stage not in known:
         raise InputError(f"no stage {stage!r}; the stages are {', '.join(known)}")
     task, module = stage.split(".")
+    import_torchmetrics_light()
     main: Callable[..., None] = importlib.import_module(f"reprise.{task}.stages.{module}").main
     parameters = inspect.signature(main).parameters
     if len(arguments) != len(parameters):

@@ -89,5 +89,11 @@ def json_line(record: Mapping[str, Any]) -> str:
     """
     text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     return "".join(
-        json.dumps(character)[1:-1] if unicodedata.category(character) in INVISIBLE else character for character in text
+        _escape(character) if unicodedata.category(character) in INVISIBLE else character for character in text
     )
+
+
+def _escape(sign: str) -> str:
+    """A character as JSON spells it in ASCII, two halves of a pair where it needs them."""
+    units = sign.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -1,0 +1,51 @@
+"""Import torchmetrics without the packages that only metrics of text, audio and detection need.
+
+Lightning imports torchmetrics, and torchmetrics imports whatever it finds installed: transformers, torchvision,
+matplotlib. That takes longer than Lightning itself, in every training. No metric used here needs them; a stage that
+uses one of these packages imports it itself.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import types
+from collections.abc import Sequence
+from unittest import mock
+
+
+class _LightLoader(importlib.abc.Loader):
+    """Runs a package's own loader while torchmetrics' checks for optional packages say no."""
+
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        from lightning_utilities.core.imports import RequirementCache
+
+        with mock.patch.object(RequirementCache, "__bool__", return_value=False):
+            self.loader.exec_module(module)
+
+
+class _LightTorchmetrics(importlib.abc.MetaPathFinder):
+    """Finds torchmetrics once, with the loader above."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "torchmetrics":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _LightLoader(spec.loader)
+        return spec
+
+
+def import_torchmetrics_light() -> None:
+    """Make the next import of torchmetrics, by whomever, the light one."""
+    if "torchmetrics" not in sys.modules:
+        sys.meta_path.insert(0, _LightTorchmetrics())
