@@ -16,7 +16,7 @@ Hear = Callable[[np.ndarray, Detector, str], np.ndarray]
 def score_frames(frames: np.ndarray, detector: Detector, device: str = "cpu") -> float:
     """Score the frames (M, C) of a recording: minus the mean logit of the chunks; high for natural speech."""
     parts = np.array_split(frames, -(-len(frames) // int(CHUNK_SECONDS * FRAME_RATE)))
-    pieces = (torch.from_numpy(part).float()[None].to(device) for part in parts)
+    pieces = (torch.from_numpy(np.array(part)).float()[None].to(device) for part in parts)
     return -float(np.mean([float(detector.judge(detector.condense(piece)).logits[0]) for piece in pieces]))
 
 

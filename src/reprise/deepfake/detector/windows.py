@@ -55,7 +55,7 @@ def describe(samples: np.ndarray, detector: Detector, device: str = "cpu", liste
 
 def describe_frames(frames: np.ndarray, samples: int, detector: Detector, device: str) -> np.ndarray:
     """Describe the moments of a recording of so many samples by its frames (M', C): (M, W, V + 1) float32."""
-    condensed = detector.condense(torch.from_numpy(np.asarray(frames)).float()[None].to(device))[0].cpu().numpy()
+    condensed = detector.condense(torch.from_numpy(np.array(frames)).float()[None].to(device))[0].cpu().numpy()
     centres = np.round(moment_centres(samples) * FRAME_RATE / RATE).astype(int)
     columns = []
     for seconds in LENGTHS:
