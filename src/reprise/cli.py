@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
     "batch-size": ("reprise.documents.batch_size", "Find the largest batch of pages that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
+    "compare": ("reprise.tools.compare", "Compare the headline figures of two commits or experiments."),
+    "experiments": ("reprise.tools.experiments", "List the experiments, a line each, with noise marks."),
     "pull-request": ("reprise.tools.pull_request", "Write what changed against a base, as Markdown."),
     "report": ("reprise.tools.report.build", "Write one HTML page with all figures, curves and pictures."),
     "current": ("reprise.tools.current", "Fail where dvc.lock is behind the code."),

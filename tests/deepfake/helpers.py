@@ -1,16 +1,17 @@
 """What tests of this task share: a small recipe, a small corpus of recordings, a way to call commands."""
 
 import copy
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import typer
+import soundfile
 from typer.testing import CliRunner
 
-from reprise.core.command import one_line_errors
+from reprise.core.command import typer_app
 from reprise.core.params import parse_params
 from reprise.deepfake.data.corpus import Corpus, starts_of
 from reprise.deepfake.recipe import Recipe
@@ -63,8 +64,6 @@ def make_corpus(count: int = 8, seconds: float = 1.2, seed: int = 0) -> Corpus:
 
 def write_recordings(folder: Path, corpus: Corpus, split: str) -> None:
     """Write a corpus as FLAC files and a protocol of ASVspoof 2019."""
-    import soundfile
-
     (folder / "flac").mkdir(parents=True, exist_ok=True)
     lines = []
     for row, entry in enumerate(corpus.table.itertuples()):
@@ -73,11 +72,30 @@ def write_recordings(folder: Path, corpus: Corpus, split: str) -> None:
     (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
 
 
+FORMATS: dict[str, dict[str, Any]] = {
+    "flac": {"format": "FLAC"},
+    "wav": {"format": "WAV", "subtype": "PCM_16"},
+    "float": {"format": "WAV", "subtype": "FLOAT"},
+    "gsm": {"format": "WAV", "subtype": "GSM610"},
+    "ima": {"format": "WAV", "subtype": "IMA_ADPCM"},
+    "ogg": {"format": "OGG", "subtype": "VORBIS"},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "mp3": {"format": "MP3"},
+    "vbr": {"format": "MP3", "bitrate_mode": "VARIABLE"},
+}
+
+
+def encode(kind: str, samples: np.ndarray) -> bytes:
+    """An audio file of samples (N,) at 16 kHz; GSM 6.10 is at 8 kHz."""
+    content = io.BytesIO()
+    rate = 8_000 if kind == "gsm" else 16_000
+    soundfile.write(content, samples[:: 16_000 // rate], rate, **FORMATS[kind])
+    return content.getvalue()
+
+
 def call(main: Callable[..., Any], *arguments: object) -> tuple[int, str, str]:
     """Run a command as `run_command` does; returns exit code, output and errors."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(one_line_errors(main))
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(typer_app(main), [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr

@@ -1,7 +1,9 @@
 """The command that judges recordings: tiny models of one training, and every kind of file."""
 
+import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from reprise.deepfake.detector.windows import describe
 from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, save_explainer
 from reprise.deepfake.paths import DETECTOR
 from tests.conftest import read_params
-from tests.deepfake.helpers import call, make_corpus, speech, tiny_recipe
+from tests.deepfake.helpers import call, encode, make_corpus, speech, tiny_recipe
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +34,11 @@ def models(tmp_path_factory):
     torch.manual_seed(0)
     recipe = tiny_recipe()
     detector = Detector(recipe).eval()
-    save_detector(DETECTOR, detector, recipe, {})
+    save_detector(DETECTOR, detector, recipe, 1)
     corpus = make_corpus(3)
     described = [describe(corpus.waveform(row), detector) for row in range(len(corpus))]
     params = ExplainerParams(**read_params()["deepfake"]["explainer"] | {"hidden": 16})
-    save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, {})
+    save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
     write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))
     os.chdir(before)
     return folder / "models"
@@ -101,6 +103,59 @@ def test_a_file_that_cannot_be_judged_is_an_error_record_and_the_next_one_is_jud
     assert records[0]["error"].startswith(message)
     assert records[1]["path"] == "good.wav"
     assert "score" in records[1]
+
+
+def test_a_damaged_file_is_judged_where_a_flag_says_so(beside_models):
+    content = encode("flac", speech(2, 0))
+    Path("cut.flac").write_bytes(content[: len(content) // 2])
+    code, records, _ = judge("cut.flac")
+    assert code == 1
+    assert records[0]["error"].startswith("cut.flac: damaged audio: ")
+    code, records, _ = judge("cut.flac", "--take-damaged")
+    assert code == 0
+    assert 0.5 < records[0]["seconds"] < 1.1
+    assert records[0]["damage"].endswith("s can be read of 2.00 s promised")
+
+
+def test_the_score_of_a_damaged_file_does_not_depend_on_the_files_before_it(beside_models):
+    content = encode("mp3", speech(3, 0))
+    Path("cut.mp3").write_bytes(content[: len(content) // 2])
+    soundfile.write("loud.wav", np.sign(speech(3, 1)), RATE)
+    alone = judge("cut.mp3", "--take-damaged")[1][0]
+    after = judge("loud.wav", "loud.wav", "cut.mp3", "--take-damaged")[1][2]
+    assert after == alone
+
+
+def test_a_spoof_behind_a_natural_recording_is_heard(beside_models):
+    first, second = (encode("mp3", speech(1, seed)) for seed in (0, 1))
+    Path("both.mp3").write_bytes(first + second)
+    _, records, _ = judge("both.mp3")
+    assert records[0]["seconds"] == pytest.approx(2.15, abs=0.15)
+
+
+def test_names_that_are_no_text_and_a_time_limit(beside_models):
+    name = b"caf\xe9 \x1b[31m.wav"
+    soundfile.write("a.wav", speech(0.5, 0), RATE)
+    os.rename(b"a.wav", name)  # noqa: PTH104 -- the name is bytes
+    code, output, _ = call(predict.main, os.fsdecode(name), "--accelerator", "cpu", "--plot", "pictures")
+    assert code == 0
+    assert "\x1b" not in output
+    assert json.loads(output)["path"] == os.fsdecode(name)
+    soundfile.write("long.wav", speech(70, 0), RATE)
+    judge_now = dataclasses.replace(predict.load_judge(Path("models/deepfake"), "learnable", "cpu"), time_limit=0.0)
+    records = list(predict.predict([Path("long.wav")], judge_now, False, None))
+    assert records[0]["error"] == "long.wav: not done after 0 s; --time-limit gives it more"
+
+
+def test_a_damaged_decision_is_one_line(beside_models, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree("models/deepfake", other)
+    (other / "decision.json").write_text('{"threshold": NaN}')
+    soundfile.write("good.wav", speech(1, 0), RATE)
+    code, _, errors = judge("good.wav", "--models", other)
+    assert code == 1
+    assert errors.startswith(f"{other}/decision.json: ")
+    assert errors.count("\n") == 1
 
 
 def test_without_models_the_line_says_what_to_do(beside_models):

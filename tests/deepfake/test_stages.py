@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import re
 import signal
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
 from reprise.deepfake.paths import MODES
 from reprise.deepfake.quality.metrics import equal_error_rate
+from reprise.deepfake.quality.plots import plot_explanations
 from reprise.deepfake.stages import detector, evaluate, explain, explainer, prepare, recipe, sample, windows
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, write_recordings
@@ -149,6 +152,11 @@ def rewrite(path: Path, function) -> None:
     path.write_text("\n".join(function(path.read_text().splitlines())) + "\n")
 
 
+def copy_recording(source: str, target: str, kind: str = "flac") -> None:
+    samples, rate = soundfile.read(OWN / f"flac/{source}.flac")
+    soundfile.write(OWN / f"flac/{target}.{kind}", samples, rate)
+
+
 BAD = {
     "an utterance without audio": (
         lambda: rewrite(OWN / "dev.txt", lambda lines: [*lines, "s9 lost - A01 spoof"]),
@@ -157,6 +165,22 @@ BAD = {
     "an utterance in two splits": (
         lambda: rewrite(OWN / "dev.txt", lambda lines: [*lines, "s9 u0-3 - - bonafide"]),
         r"^own/dev\.txt:17: utterance 'u0-3' is in train too \(own/train\.txt:4\)$",
+    ),
+    "one file under two names": (
+        lambda: rewrite(OWN / "dev.txt", lambda lines: [*lines, "s9 u0-3.flac - - bonafide"]),
+        r"^own/dev\.txt:17: own/flac/u0-3\.flac is the recording of own/train\.txt:4 too \('u0-3'\)$",
+    ),
+    "one recording under two names in two splits": (
+        lambda: copy_recording("u0-3", "u1-2"),
+        r"^own/dev\.txt:3: 'u1-2' holds the samples of 'u0-3', bonafide in train \(own/train\.txt:4\)$",
+    ),
+    "one recording as natural and as spoof": (
+        lambda: copy_recording("u0-3", "u0-12", "flac"),
+        r"^own/train\.txt:13: 'u0-12' holds the samples of 'u0-3', bonafide in train",
+    ),
+    "a recording that is cut short": (
+        lambda: (OWN / "flac/u2-1.flac").write_bytes((OWN / "flac/u2-1.flac").read_bytes()[:9000]),
+        r"^own/flac/u2-1\.flac: damaged audio: .*; 0\.\d\d s can be read of 1\.20 s promised$",
     ),
     "a speaker in two splits": (
         lambda: rewrite(OWN / "eval.txt", lambda lines: [line.replace("s2-1 ", "s0-1 ") for line in lines]),
@@ -188,6 +212,66 @@ def test_bad_folders_are_one_line(tmp_path, monkeypatch, case):
         prepare.main()
     assert "\n" not in str(caught.value)
     assert not Path("metrics/deepfake/data.json").exists()
+    assert not [path for path in Path("data").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("data", None, "params.yaml: deepfake.data: expected the path of a file or folder, got None"),
+        ("data", 5, "params.yaml: deepfake.data: expected the path of a file or folder, got 5"),
+        ("data", "nowhere", "nowhere: no such folder of recordings"),
+        ("protocols", {"train": "a", "dev": "b"}, "params.yaml: deepfake.protocols.eval: missing"),
+        ("prepare", {"min_seconds": 2}, "params.yaml: deepfake.prepare.max_seconds: missing"),
+    ],
+)
+def test_parameters_that_cannot_be_are_named(tmp_path, monkeypatch, key, value, message):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    params = tiny()
+    params["deepfake"][key] = value
+    write_params(tmp_path, params)
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        prepare.main()
+
+
+def test_lengths_have_the_shortest_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = tiny()
+    params["deepfake"]["prepare"] |= {"min_seconds": 20, "max_seconds": 3}
+    write_params(tmp_path, params)
+    with pytest.raises(InputError, match=r"deepfake\.prepare: 20 \.\.\. 3 s; expected the shortest first"):
+        prepare.main()
+
+
+def test_a_recording_twice_in_one_split_is_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    copy_recording("u0-3", "u0-4")
+    write_params(tmp_path, tiny())
+    prepare.main()
+    assert read("metrics/deepfake/data.json")["train"]["repeated"] == 1
+
+
+def test_names_are_data(tmp_path, monkeypatch):
+    """`NA`, `$`, a name with a space and a decomposed one go through every stage that reads or shows them."""
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    for old, new in (("u2-1", "NA"), ("u2-9", "a $b$ c"), ("u2-2", unicodedata.normalize("NFD", "é"))):
+        (OWN / f"flac/{old}.flac").rename(OWN / f"flac/{new}.flac")
+        rewrite(OWN / "eval.txt", lambda lines, old=old, new=new: [renamed(line, old, new) for line in lines])
+    write_params(tmp_path, tiny(epochs=1))
+    for module in (recipe, prepare, detector, evaluate):
+        module.main()
+    table = read_corpus(Path("data/deepfake/prepared/eval")).table
+    assert {"NA", "a $b$ c", "é"} <= set(table["utterance"])
+    assert "a $b$ c\tA01\tspoof\t" in Path("data/deepfake/scores/detector-eval.txt").read_text()
+    plot_explanations(Path("picture.png"), [{"samples": np.ones(999), "importance": {}, "title": r"$\frac{$ \x1b"}])
+
+
+def renamed(line: str, old: str, new: str) -> str:
+    columns = line.split()
+    return "\t".join(new if column == old else column for column in columns) if old in columns else line
 
 
 def test_a_synthetic_voice_in_several_splits_is_counted(tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def test_a_broken_recording_leaves_nothing_half_written(mine):
         ),
         (
             lambda: soundfile.write("mine/anna/tab\there.wav", speech(1, 0), RATE),
-            r"'tab\there': a name that a line of columns cannot hold; rename it",
+            r"mine/anna/tab\there.wav: 'tab\there' cannot be a name",
         ),
     ],
 )

@@ -1,8 +1,9 @@
 """All stages of the documents task, one after the other: the true configuration, made small."""
 
-import json
+import itertools
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,68 +15,15 @@ from sklearn.metrics import f1_score
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model
-from reprise.documents import predict, recipe
-from reprise.documents.data.images import cache_size, decode
+from reprise.documents.learning.learner import Learner
 from reprise.documents.network.ensemble import load_ensemble, load_fold
-from reprise.documents.stages import calibrate, evaluate, prepare, train
-from tests.conftest import tiny_params, write_params
-from tests.documents.helpers import KINDS, draw_page, write_folder
+from reprise.documents.network.out_of_fold import read_out_of_fold
+from reprise.documents.network.views import average_views
+from reprise.documents.stages import calibrate, evaluate, prepare, recipe, train
+from tests.conftest import write_params
+from tests.documents.all_stages import after_training, own, run_all
+from tests.documents.helpers import FOLDS, KINDS, write_folder, write_own
 from tests.stage_files import digests, read
-
-FOLDS = [0, 1]
-
-
-def tiny(**changes: Any) -> dict[str, Any]:
-    params = tiny_params(Path("none"))
-    params["documents"] |= {"data": "own"}
-    params["documents"]["recipes"]["quick"] |= changes
-    return params
-
-
-def train_fold(fold: int) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("sys.argv", ["train", str(fold)])
-        train.main()
-
-
-def run_all(params: dict[str, Any]) -> None:
-    write_params(Path(), params)
-    recipe.main()
-    prepare.main()
-    for fold in FOLDS:
-        train_fold(fold)
-    calibrate.main()
-    predict.main()
-    evaluate.main()
-
-
-def make_own(folder: Path = Path("own")) -> None:
-    """A person's folder with a list of the test pages, their labels, and one wrong label."""
-    write_folder(folder, pages_per_kind=20, test_pages=6)
-    table = pd.read_csv(folder / "train.csv")
-    table.loc[table["ID"] == "dots3", "target"] = 0
-    table.to_csv(folder / "train.csv", index=False)
-    names = [f"page{number}" for number in (4, 2, 0, 5, 1, 3)]
-    pd.DataFrame({"ID": names, "target": 0}).to_csv(folder / "sample_submission.csv", index=False)
-    targets = [int(name[4:]) % 3 for name in names]
-    pd.DataFrame({"ID": names, "target": targets}).iloc[::-1].to_csv(folder / "test_labels.csv", index=False)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    before = Path.cwd()
-    os.chdir(folder)
-    make_own()
-    run_all(tiny())
-    os.chdir(before)
-    return folder
-
-
-@pytest.fixture
-def in_finished(finished, monkeypatch):
-    monkeypatch.chdir(finished)
-    return finished
 
 
 def test_every_promised_file_and_figure_is_there(in_finished):
@@ -106,7 +54,9 @@ def test_out_of_fold_scores_are_those_of_the_stored_logits_and_of_the_logged_epo
         targets.append(np.load(f"data/documents/out_of_fold/fold-{fold}/targets.npy"))
         own = f1_score(targets[-1], predicted[-1], average="macro")
         best = read(f"metrics/documents/fold-{fold}/metrics.json")["best_epoch"]
-        logged = pd.read_csv(f"metrics/documents/fold-{fold}/plots/metrics/macro_f1.tsv", sep="\t")["macro_f1"][best]
+        logged = pd.read_csv(f"metrics/documents/fold-{fold}/plots/metrics/macro_f1.tsv", sep="\t")["macro_f1"][
+            best - 1
+        ]
         assert evaluation["oof"]["folds"][str(fold)]["macro_f1"] == pytest.approx(own, abs=1e-9)
         assert logged == pytest.approx(own, abs=1e-6)
     expected = f1_score(np.concatenate(targets), np.concatenate(predicted), average="macro")
@@ -123,6 +73,8 @@ def test_stored_logits_are_those_of_the_stored_weights_on_the_folds_own_pages(in
         assert np.allclose(logits[:, :3], stored, atol=1e-4)
         targets = np.load(f"data/documents/out_of_fold/fold-{fold}/targets.npy")
         assert targets.tolist() == table["target"].to_numpy()[rows].tolist()
+        ids = pd.read_parquet(f"data/documents/out_of_fold/fold-{fold}/pages.parquet")["id"]
+        assert ids.tolist() == table["id"].to_numpy()[rows].tolist()
 
 
 def test_the_submission_has_the_order_and_columns_of_the_list(in_finished):
@@ -138,72 +90,41 @@ def test_the_submission_has_the_order_and_columns_of_the_list(in_finished):
     assert read("metrics/documents/evaluation.json")["test"]["macro_f1"] == pytest.approx(expected)
 
 
-def test_probabilities_are_the_mean_over_folds_and_views_of_calibrated_ones(in_finished):
+def test_probabilities_are_of_the_folds_mean_logits_averaged_over_views(in_finished):
     ensemble = load_ensemble()
     assert ensemble.temperature == pytest.approx(read("metrics/documents/calibration.json")["temperature"])
     pages = np.load("data/documents/prepared_test/images.npy")[:1]
-    total = np.zeros(3)
-    for fold in FOLDS:
-        shares, odds = np.zeros(3), 0.0
-        for view in range(8):
-            turned = np.rot90(pages[0][:, ::-1] if view >= 4 else pages[0], view % 4)
-            logits = ensemble.folds[fold].logits(turned[None].copy())[0, 0].double().numpy() / ensemble.temperature
-            exponents = np.exp(logits - logits[3])
-            shares += exponents[:3]
-            odds += exponents[:3].sum()
-        total += shares / odds / len(FOLDS)
+    shares, odds = np.zeros(3), 0.0
+    for view in range(8):
+        turned = np.rot90(pages[0][:, ::-1] if view >= 4 else pages[0], view % 4)
+        logits = [ensemble.folds[fold].logits(turned[None].copy())[0, 0].double().numpy() for fold in FOLDS]
+        mean = np.mean(logits, axis=0) / ensemble.temperature
+        exponents = np.exp(mean - mean[3])
+        shares += exponents[:3]
+        odds += exponents[:3].sum()
     stored = pd.read_csv("metrics/documents/probabilities.csv")[list(KINDS)].to_numpy()[0]
-    assert np.allclose(total, stored, atol=1e-4)
+    assert np.allclose(shares / odds, stored, atol=1e-4)
+
+
+def test_scores_on_damaged_copies_are_those_of_the_stored_logits(in_finished):
+    robust, ensemble = read("metrics/documents/evaluation.json")["robust"], load_ensemble()
+    predicted, targets = [], []
+    for fold in FOLDS:
+        damaged = np.load(f"data/documents/out_of_fold/fold-{fold}/damaged.npy").astype(np.float64)
+        predicted.append(average_views(damaged, 3, ensemble.temperature).argmax(1))
+        targets.append(np.load(f"data/documents/out_of_fold/fold-{fold}/targets.npy"))
+        assert damaged.shape == (8, len(targets[-1]), 4)
+    expected = f1_score(np.concatenate(targets), np.concatenate(predicted), average="macro")
+    assert robust["macro_f1"] == pytest.approx(expected)
+    assert {"ece_before", "ece_after", "nll_before", "nll_after"} == read("metrics/documents/calibration.json")[
+        "damaged"
+    ].keys()
 
 
 def test_a_wrong_label_is_suspected(in_finished):
     suspects = pd.read_csv("metrics/documents/suspects.csv")
     row = suspects[suspects["ID"] == "dots3"].iloc[0]
     assert (row["label"], row["predicted"], row["file"]) == ("bars", "dots", "dots3.png")
-
-
-def call_predict(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["predict", *(str(argument) for argument in arguments)])
-    code = predict.command(predict.parse_arguments())
-    captured = capsys.readouterr()
-    return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
-
-
-def test_any_image_is_predicted_from_the_models_alone(in_finished, tmp_path, monkeypatch, capsys):
-    (tmp_path / "models").symlink_to(in_finished / "models")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "scans").mkdir()
-    for number, kind in enumerate(KINDS):
-        draw_page(kind, 50 + number).rotate(90).save(tmp_path / f"scans/{number}.jpg")
-    draw_page("dots", 60).convert("CMYK").save(tmp_path / "one.tif")
-    code, records, _ = call_predict(monkeypatch, capsys, "one.tif", "scans", "--accelerator", "cpu")
-    assert code == 0
-    assert [record["path"] for record in records] == ["one.tif", "scans/0.jpg", "scans/1.jpg", "scans/2.jpg"]
-    ensemble = load_ensemble()
-    for record in records:
-        page = decode(Path(record["path"]), cache_size(ensemble.image_size), 200.0).pixels[None]
-        expected = ensemble.probabilities(page)[0]
-        assert list(record["probabilities"].values()) == pytest.approx(expected, abs=1e-5)
-        assert record["class_name"] == KINDS[expected.argmax()]
-        assert record["probability"] == pytest.approx(expected.max(), abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["none.jpg"], "none.jpg: no such file"),
-        (["empty"], "empty: no image in it; known extensions are"),
-        (["text.png"], "text.png: not an image that can be read"),
-        (["own/test", "--models", "nowhere"], "nowhere/ensemble.json: no such file"),
-    ],
-)
-def test_prediction_says_what_is_missing(in_finished, monkeypatch, capsys, arguments, message):
-    Path("empty").mkdir(exist_ok=True)
-    Path("text.png").write_text("not a picture")
-    code, records, errors = call_predict(monkeypatch, capsys, *arguments, "--accelerator", "cpu")
-    assert (code, records) == (1, [])
-    assert errors.startswith(message)
-    assert errors.count("\n") == 1
 
 
 def test_a_model_says_what_it_is(in_finished):
@@ -216,8 +137,8 @@ def test_a_model_says_what_it_is(in_finished):
 def test_two_runs_give_the_same_bytes(in_finished, tmp_path, monkeypatch):
     first = digests("data", "models", "metrics")
     monkeypatch.chdir(tmp_path)
-    make_own()
-    run_all(tiny())
+    write_own()
+    run_all(own())
     assert digests("data", "models", "metrics") == first
 
 
@@ -225,9 +146,56 @@ def test_weights_that_do_not_belong_to_the_logits_are_refused(in_finished):
     path = Path("models/documents/fold-0.safetensors")
     content = path.read_bytes()
     path.write_bytes(Path("models/documents/fold-1.safetensors").read_bytes())
-    with pytest.raises(InputError, match=r"fold-0\.safetensors: missing, or not the weights that gave .*`dvc repro`"):
+    with pytest.raises(InputError, match=r"fold-0\.safetensors: not the weights that were calibrated; run `dvc repro`"):
         evaluate.main()
     path.write_bytes(content)
+
+
+def test_logits_are_of_the_pages_whose_ids_come_with_them(in_finished):
+    table = pd.read_parquet("data/documents/prepared/pages.parquet")
+    out_of_fold = read_out_of_fold(FOLDS)
+    shuffled = table.sample(frac=1, random_state=0).reset_index(drop=True)
+    rows = out_of_fold.rows_in(shuffled)
+    assert shuffled["target"].to_numpy()[rows].tolist() == out_of_fold.targets.tolist()
+    assert shuffled["fold"].to_numpy()[rows].tolist() == out_of_fold.folds.tolist()
+    with pytest.raises(InputError, match="has logits, but is not among the prepared pages"):
+        out_of_fold.rows_in(table.iloc[1:])
+
+
+def test_fewer_folds_give_what_a_new_clone_gives_and_leave_nothing_of_the_others(in_finished, tmp_path, monkeypatch):
+    one = own()
+    one["documents"]["folds"] = [1]
+    copy, fresh = tmp_path / "copy", tmp_path / "fresh"
+    shutil.copytree(in_finished, copy)
+    monkeypatch.chdir(copy)
+    write_params(copy, one)
+    after_training()
+    fresh.mkdir()
+    for name in ("own", "data", "models", "metrics"):
+        shutil.copytree(in_finished / name, fresh / name, ignore=shutil.ignore_patterns("*fold-0*"))
+    monkeypatch.chdir(fresh)
+    write_params(fresh, one)
+    after_training()
+    monkeypatch.chdir(copy)
+    old_clone = digests("data", "models", "metrics")
+    monkeypatch.chdir(fresh)
+    assert digests("data", "models", "metrics") == old_clone
+    assert not any("fold-0" in path for path in old_clone)
+    evaluation = read("metrics/documents/evaluation.json")
+    assert evaluation["oof"]["folds"].keys() == {"1"}
+    assert load_ensemble().folds.keys() == {1}
+    table = pd.read_parquet("data/documents/prepared/pages.parquet")
+    assert read("metrics/documents/calibration.json")["pages"] == (table["fold"] == 1).sum()
+
+
+@pytest.mark.parametrize("folds", [[], [0, 0], ["0"], [True], [-1], 3, [0, 9]])
+def test_folds_that_are_no_folds(in_finished, monkeypatch, tmp_path, folds):
+    monkeypatch.chdir(tmp_path)
+    params = own()
+    params["documents"]["folds"] = folds
+    write_params(tmp_path, params)
+    with pytest.raises(InputError, match=r"documents\.folds: .*; expected a list of folds|fold-0.*no such file"):
+        calibrate.main()
 
 
 @pytest.mark.parametrize(
@@ -247,27 +215,48 @@ def test_test_labels_that_do_not_match(in_finished, rows, message):
 
 
 def test_a_fold_that_is_not_one_of_the_parameters(in_finished):
-    with pytest.raises(InputError, match="no page is in fold 7"):
-        train_fold(7)
+    with pytest.raises(InputError, match="no fold 7: the pages were split into the folds 0, 1"):
+        train.main("7")
 
 
 def test_a_fold_that_learns_nothing_fails_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(Path("own"))
-    write_params(tmp_path, tiny(lr=1e-9, epochs=1))
+    write_params(tmp_path, own(lr=1e-9, epochs=1))
     recipe.main()
     prepare.main()
     with pytest.raises(InputError, match="fold 0 ended at chance"):
-        train_fold(0)
+        train.main("0")
     assert not Path("models/documents/fold-0.safetensors").exists()
     assert not Path("data/documents/out_of_fold").exists()
+
+
+def test_names_are_data_from_the_first_stage_to_the_last(tmp_path, monkeypatch):
+    """IDs and classes that libraries take for missing values, columns, formulas or markup."""
+    monkeypatch.chdir(tmp_path)
+    write_own()
+    names = {"bars": "ID", "columns": "NA", "dots": "$x$\x1b[2J<b>"}
+    meta = pd.read_csv("own/meta.csv").replace(names)
+    meta.to_csv("own/meta.csv", index=False)
+    for page, other in (("page0", "NA"), ("page1", "=1+1"), ("page2", "cafe\u0301")):
+        Path(f"own/test/{page}.png").rename(f"own/test/{other}.png")
+        for table in ("sample_submission.csv", "test_labels.csv"):
+            given = "caf\u00e9" if page == "page2" else other  # composed in the tables, not in the file's name
+            Path(f"own/{table}").write_text(Path(f"own/{table}").read_text().replace(page, given))
+    run_all(own())
+    assert read("metrics/documents/evaluation.json")["test"]["pages"] == 6
+    assert list(read("metrics/documents/evaluation.json")["oof"]["per_class"]) == list(names.values())
+    submission = pd.read_csv("metrics/documents/submission.csv", dtype=str, keep_default_na=False)
+    listed = pd.read_csv("own/sample_submission.csv", dtype=str, keep_default_na=False)
+    assert submission["ID"].tolist() == listed["ID"].tolist()
+    assert "\x1b" not in Path("metrics/documents/suspects.csv").read_text()
 
 
 def test_without_test_pages_all_stages_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(Path("own"), pages_per_kind=12, test_pages=0)
     Path("own/test").rmdir()
-    run_all(tiny())
+    run_all(own())
     assert "test" not in read("metrics/documents/evaluation.json")
     assert pd.read_csv("metrics/documents/submission.csv").empty
 
@@ -286,43 +275,46 @@ def test_without_test_pages_all_stages_run(tmp_path, monkeypatch):
 def test_other_recipes_run_through_every_stage(tmp_path, monkeypatch, changes):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "refuse_chance", lambda *_: None)  # a few steps of a large network learn nothing
-    make_own()
-    params = tiny(**{key: value for key, value in changes.items() if key != "views"}, epochs=4)
+    write_own()
+    params = own(**{key: value for key, value in changes.items() if key != "views"}, epochs=4)
     params["documents"]["views"] = changes["views"]
     run_all(params)
     assert 0 <= read("metrics/documents/evaluation.json")["robust"]["macro_f1"] <= 1
     assert load_ensemble().views[0] == 0
 
 
-def stage_process(folder: Path, kill_at: int | None) -> None:
+def train_until_killed(folder: Path, steps: int | None) -> None:
     os.chdir(folder)
     train.refuse_chance = lambda *_: None  # so short a training ends at chance, which is not what is tested
-    if kill_at is not None:
-        from reprise.documents.network.learner import Learner
+    if steps is not None:
+        kill_after(steps)
+    train.main("1")
 
-        steps = iter(range(10_000))
 
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+def kill_after(steps: int) -> None:
+    """End this process as `kill -9` does, once it has trained for so many steps."""
+    counter = itertools.count()
 
-        setattr(Learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
-    train_fold(1)
+    def count(*_: Any) -> None:
+        if next(counter) == steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Learner.on_train_batch_end = count  # type: ignore[method-assign,assignment]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kill_at", [1, 7, 11])
 def test_a_killed_fold_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeypatch, kill_at):
     monkeypatch.chdir(tmp_path)
-    make_own()
-    write_params(tmp_path, tiny(mixup=0.2, cutmix=1.0, erasing=0.2, ema_decay=0.5, epochs=4))
+    write_own()
+    write_params(tmp_path, own(mixup=0.2, cutmix=1.0, erasing=0.2, ema_decay=0.5, epochs=4))
     recipe.main()
     prepare.main()
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.documents.test_stages"])
 
     def in_process(step: int | None) -> int:
-        process = context.Process(target=stage_process, args=(tmp_path, step))
+        process = context.Process(target=train_until_killed, args=(tmp_path, step))
         process.start()
         process.join()
         return process.exitcode

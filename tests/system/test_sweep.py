@@ -1,5 +1,6 @@
 """A whole sweep of a tiny pipeline, by DVC's own experiments."""
 
+import copy
 import json
 import os
 import signal
@@ -37,16 +38,16 @@ stages:
 """
 PARAMS: dict[str, Any] = {
     "model": {"x": 0.1, "kind": "bad", "epochs": 8, "seconds": 0},
-    "sweep": {
-        "toy": {
-            "stages": ["train"],
-            "metric": "score.json:score.loss",
-            "direction": "minimise",
-            "epochs": "model.epochs",
-            "halvings": 1,
-            "space": {"model.x": {"uniform": [0.0, 1.0]}, "model.kind": {"choice": ["good", "bad"]}},
-        }
-    },
+}
+SWEEPS: dict[str, Any] = {
+    "toy": {
+        "stages": ["train"],
+        "metric": "score.json:score.loss",
+        "direction": "minimise",
+        "epochs": "model.epochs",
+        "halvings": 1,
+        "space": {"model.x": {"uniform": [0.0, 1.0]}, "model.kind": {"choice": ["good", "bad"]}},
+    }
 }
 
 
@@ -67,6 +68,7 @@ def toy(tmp_path):
     (folder / "dvc.yaml").write_text(PIPELINE)
     (folder / ".gitignore").write_text(".logs/\n")
     write_params(folder)
+    write_sweeps(folder, SWEEPS)
     for command in ("git init -q", "dvc init -q", "dvc repro -q", "git add -A", "git commit -qm first"):
         done = call(folder, *command.split())
         assert done.returncode == 0, done.stderr
@@ -76,6 +78,11 @@ def toy(tmp_path):
 def write_params(folder: Path, **changes: float) -> None:
     with (folder / "params.yaml").open("w") as file:
         YAML().dump({**PARAMS, "model": {**PARAMS["model"], **changes}}, file)
+
+
+def write_sweeps(folder: Path, sections: dict[str, Any]) -> None:
+    with (folder / "sweeps.yaml").open("w") as file:
+        YAML().dump(sections, file)
 
 
 def sweep(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
@@ -127,11 +134,10 @@ def test_a_killed_sweep_goes_on(toy):
 
 def test_mistakes_are_named(toy):
     done = call(toy, sys.executable, "-m", "reprise.tools.sweep", "nothing")
-    assert (done.returncode, done.stderr.strip()) == (1, "params.yaml: sweep.nothing: missing")
-    params = YAML(typ="safe").load((toy / "params.yaml").read_text())
-    params["sweep"]["toy"]["space"]["model.x"] = {"uniform": [2, 1]}
-    with (toy / "params.yaml").open("w") as file:
-        YAML().dump(params, file)
+    assert (done.returncode, done.stderr.strip()) == (1, "sweeps.yaml: nothing: missing")
+    sections = copy.deepcopy(SWEEPS)
+    sections["toy"]["space"]["model.x"] = {"uniform": [2, 1]}
+    write_sweeps(toy, sections)
     done = sweep(toy)
     assert done.returncode == 1
     assert "expected [from, to] with from < to" in done.stderr

@@ -1,6 +1,6 @@
 """A folder in which all of the task's stages have run, shared by the tests that read it."""
 
-import os
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> 
 
     folder = tmp_path_factory.mktemp("finished")
     write_params(folder, tiny_params(encoder_folder))
-    before = Path.cwd()
-    os.chdir(folder)
-    run(ALL)
-    os.chdir(before)
+    with contextlib.chdir(folder):
+        run(ALL)
     return folder
 
 

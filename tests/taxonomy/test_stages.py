@@ -1,19 +1,25 @@
 """All stages, one after the other, on a tiny sample: the true configuration, made small."""
 
+import csv
 import multiprocessing
 import os
-import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.core.models import load_model
-from reprise.taxonomy.stages import evaluate, self_train, train
+from reprise.core.models import load_model, save_model
+from reprise.taxonomy import paths, predict
+from reprise.taxonomy.classifier.learner import split_documents
+from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from tests.conftest import tiny_params, write_params
-from tests.stage_files import digests, read
+from tests.stage_files import digests, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
@@ -156,6 +162,32 @@ def test_small_and_flat_taxonomies_without_labels(workspace, change_params, clas
     assert "example_f1" not in evaluation["trained"]
 
 
+@pytest.mark.parametrize("rule", ["refined", "paper"])
+def test_seed_documents_and_keywords_reach_every_stage(workspace, change_params, rule):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": "4\t0\n7\t2,0\n"}
+    files |= {"class_related_keywords": "tax:money that the state takes,levy\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    change_params("taxonomy.core_classes.rule", rule)
+    run(ALL[1:])
+    assert read("metrics/taxonomy/data.json")["seed_documents"] == 2
+    assert read("metrics/taxonomy/data.json")["classes_with_seed_documents"] == 2
+    silver = pd.read_parquet("data/taxonomy/silver/core_classes.parquet")["core_classes"]
+    assert [sorted(silver[row]) for row in (4, 7)] == [["0"], ["0", "2"]]
+    assert np.load("data/taxonomy/silver/posterior.npy")[[4, 7]].tolist() == [[1, 0, 0], [0.5, 0, 0.5]]
+
+
+def test_a_bad_seed_document_stops_prepare_before_it_writes(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n", "class_hierarchy": "", "seed_documents": "4\t0\n99\t0\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    with pytest.raises(InputError, match=r"seed_documents\.txt:2: document '99' is not in the corpus"):
+        prepare.main()
+    assert not Path("data/taxonomy/prepared").exists()
+
+
 def test_a_label_file_for_other_documents_is_named(in_finished, tmp_path, monkeypatch):
     labels = in_finished / "data/taxonomy/sample/test_doc2labels.txt"
     content = labels.read_text()
@@ -165,19 +197,171 @@ def test_a_label_file_for_other_documents_is_named(in_finished, tmp_path, monkey
     labels.write_text(content)
 
 
+Rewrite = Callable[[list[str]], list[str]]
+
+NAMES = {"NA": "NA", "nan": "$a$", "007": "=1+1", "None": "null"}
+
+
+def test_names_that_libraries_would_read_go_through_every_stage(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    classes = "".join(f"{identifier}\t{name}\n" for identifier, name in NAMES.items())
+    documents = [*NAMES, "1e5", "True", "e\u0301"]
+    corpus = "".join(f"{document}\ttea and {document}\n" for document in documents)
+    labels = "".join(f"{document}\t{[*NAMES][row % 4]}\n" for row, document in enumerate(documents))
+    write_corpus(folder, classes=classes, train_corpus=corpus, test_corpus=corpus, test_doc2labels=labels)
+    change_params("taxonomy.data", str(folder))
+    run(ALL[1:])
+    assert read("metrics/taxonomy/evaluation.json")["trained"]["documents"] == 7
+    with Path("metrics/taxonomy/per_class.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["NA", "$a$", "'=1+1", "null"]
+
+
+def test_labels_of_leaves_alone_are_closed_and_counted(in_finished, caplog, change_labels):
+    before = read("metrics/taxonomy/evaluation.json")
+    assert before["ancestors"]["test"]["documents_lacking_ancestors"] == 0
+    hierarchy = read_hierarchy(Path("data/taxonomy/sample"))
+
+    def without_ancestors(identifiers: list[str]) -> list[str]:
+        own = [hierarchy.ids.index(identifier) for identifier in identifiers]
+        above = {parent for index in own for parent in hierarchy.parents[index]}
+        return [hierarchy.ids[index] for index in own if index not in above]
+
+    change_labels(without_ancestors)
+    evaluate.main()
+    after = read("metrics/taxonomy/evaluation.json")
+    assert after["ancestors"]["test"]["closed"]
+    assert after["ancestors"]["test"]["documents_lacking_ancestors"] > 20
+    assert after["trained"] == before["trained"]
+    assert "lack ancestors" in caplog.text
+
+
+@pytest.fixture
+def change_labels(in_finished: Path) -> Iterator[Callable[[Rewrite], None]]:
+    """Rewrites the test labels of the finished folder, and puts them back."""
+    path = in_finished / "data/taxonomy/sample/test_doc2labels.txt"
+    content = path.read_text()
+
+    def change(rewrite: Rewrite) -> None:
+        pairs = [line.split("\t") for line in content.splitlines()]
+        lines = [f"{document}\t{','.join(rewrite(own.split(',') if own else []))}\n" for document, own in pairs]
+        path.write_text("".join(lines))
+
+    yield change
+    path.write_text(content)
+    evaluate.main()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("taxonomy.data", None, r"taxonomy\.data: expected the path of a file or folder, got None"),
+        ("taxonomy.data", 5, r"taxonomy\.data: expected the path of a file or folder, got 5"),
+        ("taxonomy.similarity.templates", ["{label}"], r"similarity\.templates\.0: .*is no field of a template"),
+        ("taxonomy.similarity.templates", [], r"similarity\.templates: .*at least 1"),
+        ("taxonomy.similarity.templates", "{name}", r"similarity\.templates: .*list"),
+        ("taxonomy.similarity.hypothesis", "{name} {parent}", r"similarity\.hypothesis: .*is no field of a template"),
+        ("taxonomy.similarity.batch_size", 0, r"similarity\.batch_size: .*greater than or equal to 1, got 0"),
+        ("taxonomy.similarity.max_tokens", -1, r"similarity\.max_tokens"),
+        ("taxonomy.core_classes.refined.trust_low", 0.9, r"refined: trust_low is 0.9 and trust_high 0.8; expected"),
+        ("taxonomy.core_classes.refined.sharpness", float("inf"), r"refined\.sharpness"),
+        ("taxonomy.core_classes.refined.core_confidence", 2, r"refined\.core_confidence"),
+        ("taxonomy.self_train.confident", 1, r"self_train\.confident"),
+        ("taxonomy.evaluate.labels", "both", r"evaluate\.labels: .*'as_given'"),
+        ("taxonomy.sample.typos", 1.5, r"sample\.typos"),
+        ("taxonomy.prepare.near_empty_words", -1, r"prepare\.near_empty_words"),
+    ],
+)
+def test_parameters_out_of_range_are_one_line(in_finished, encoder_folder, key, value, message):
+    section = key.split(".")[1]
+    stage = {"data": prepare, "evaluate": evaluate, "sample": sample, "prepare": prepare}.get(section)
+    stage = stage or {"similarity": similarity, "core_classes": core_classes, "self_train": self_train}[section]
+    original = Path("params.yaml").read_text()
+    params = tiny_params(encoder_folder)
+    place = params
+    for part in key.split(".")[:-1]:
+        place = place[part]
+    place[key.split(".")[-1]] = value
+    write_params(in_finished, params)
+    try:
+        with pytest.raises(InputError, match=message) as error:
+            stage.main()
+    finally:
+        Path("params.yaml").write_text(original)
+    assert str(error.value).isprintable()
+
+
+def test_a_share_of_validation_that_leaves_nothing_to_train_on():
+    with pytest.raises(InputError, match=r"valid_fraction is 0.999: of 8 labelled documents none is left"):
+        split_documents(np.ones(8, dtype=bool), np.zeros(8, dtype=bool), 0.999, 0)
+
+
+@pytest.mark.slow
+def test_replaced_weights_never_resume_a_killed_run(in_finished, tmp_path, monkeypatch, encoder_folder):
+    tensors, metadata = load_model(Path("models/taxonomy/classifier.safetensors"))
+    params = tiny_params(encoder_folder)
+    params["taxonomy"]["train"] |= {"weights": "start.safetensors"}
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, params)
+    run(BEFORE_TRAINING)
+
+    def killed_run(scale: float) -> Path:
+        changed = {name: tensor * scale if name.endswith("bilinear") else tensor for name, tensor in tensors.items()}
+        save_model(Path("start.safetensors"), changed, metadata)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train, "save_model", kill)
+            with pytest.raises(KeyboardInterrupt):
+                train.main()
+        (folder,) = Path(".checkpoints/taxonomy-train").iterdir()
+        return folder
+
+    first = killed_run(1.0)
+    assert killed_run(1.0) == first
+    assert killed_run(1.1) != first
+
+
+def kill(*arguments: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_damaged_weights_are_refused_before_anything_is_computed(in_finished, tmp_path, monkeypatch, encoder_folder):
+    params = tiny_params(encoder_folder)
+    params["taxonomy"]["train"] |= {"weights": "start.safetensors"}
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, params)
+    Path("start.safetensors").write_bytes(b"no weights")
+    recipe.main()
+    with pytest.raises(InputError, match=r"start\.safetensors"):
+        train.main()  # where even the prepared data is missing
+
+
+def test_four_million_paths_go_through_every_stage(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    classes = ["r", *(f"{letter}{level}" for level in range(22) for letter in "ab")]
+    edges = [("r", "a0"), ("r", "b0")]
+    edges += [(f"{up}{level}", f"{down}{level + 1}") for level in range(21) for up in "ab" for down in "ab"]
+    write_corpus(
+        folder,
+        classes="".join(f"{name}\tkind {name}\n" for name in classes),
+        class_hierarchy="".join(f"{parent}\t{child}\n" for parent, child in edges),
+        train_corpus=TEXTS,
+        test_corpus=TEXTS,
+    )
+    change_params("taxonomy.data", str(folder))
+    started = time.process_time()
+    run(ALL[1:])
+    assert time.process_time() - started < 60
+    records = list(predict.predict([predict.Document("0", "cheese pizza")], paths.SELF_TRAINED, 2, "cpu"))
+    assert len(records[0]["top"]) == 2
+    assert all(len(found["ids"]) <= 23 for found in records[0]["classes"])
+
+
 def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     os.chdir(folder)
     module = {"train": train, "self_train": self_train}[stage]
     if kill_at is not None:
         from reprise.taxonomy.classifier.learner import Learner
 
-        steps = iter(range(10_000))
-
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(Learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
+        kill_at_batch(Learner, kill_at)
     module.main()
 
 

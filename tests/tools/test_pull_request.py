@@ -1,19 +1,24 @@
 """Reports of changes, in a repository of two commits with the files that Reprise's own would have."""
 
+import copy
 import json
+import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from reprise.core.command import typer_app
 from reprise.core.errors import InputError
+from reprise.tools import compare as compare_command
 from reprise.tools import current, pull_request, verify
-from reprise.tools.headlines import HEADLINES, compare, read_headlines
-from reprise.tools.repository import base_of, file_at, look_up
+from reprise.tools.headlines import HEADLINES, compare, interval_of_change, read_headlines
+from reprise.tools.lock import caused_here, writer_of
+from reprise.tools.repository import WORKSPACE, Snapshot, base_of, commit_of, file_at, look_up
 
-HEADLINE = "{task: toy, title: F1, file: metrics/toy.json, key: test.f1, better: %s, tolerance: 0.05}"
+HEADLINE = "{task: toy, title: F1, short: F1, file: metrics/toy.json, key: test.f1, better: %s, tolerance: 0.05}"
 PIPELINE = """
 stages:
   score:
@@ -34,7 +39,7 @@ def run(command, *arguments):
 
 
 def write(value: float, rate: float) -> None:
-    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": value}}))
+    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": value, "f1_ci95": [value - 0.02, value + 0.02]}}))
     Path("params.yaml").write_text(f"rate: {rate}\n")
     Path("src/toy/score.py").write_text(f"# {rate}\n")
     subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
@@ -61,8 +66,8 @@ def test_the_report_says_what_changed_and_which_way(two_commits):
     done = run(pull_request, "main")
     assert done.exit_code == 0
     printed = done.stdout
-    assert r"| toy | F1 (higher is better) | 0.5000 | 0.6000 | +0.1000 | 🟢 better |" in printed
-    assert r"| toy | loss (lower is better) | 0.5000 | 0.6000 | +0.1000 | 🔴 worse |" in printed
+    assert r"| toy | F1 (higher is better) | 0.5000 | 0.6000 | +0.1000 | +0.0717 to +0.1283 | 🟢 better |" in printed
+    assert r"| toy | loss (lower is better) | 0.5000 | 0.6000 | +0.1000 | +0.0717 to +0.1283 | 🔴 worse |" in printed
     assert r"| `score` | code (src/toy), parameters | 1 outputs differ |" in printed
     assert "| `params.yaml` | `rate` | `1` | `2` |" in printed
     assert "| `metrics/toy.json` | `test.f1` | `0.5` | `0.6` |" in printed
@@ -103,7 +108,7 @@ def test_a_stale_lock_is_said_first_and_fails(two_commits):
 def test_an_unknown_base_is_one_line(two_commits):
     done = run(pull_request, "nowhere")
     assert done.exit_code == 1
-    assert done.stderr == "nowhere: no such commit, branch or tag\n"
+    assert done.stderr == "nowhere: no such commit, branch, tag or experiment\n"
     with pytest.raises(InputError, match="nowhere"):
         base_of("nowhere")
 
@@ -148,20 +153,134 @@ def test_a_wrong_list_of_headlines_is_named(tmp_path, monkeypatch, text, message
         read_headlines()
 
 
-def test_verdicts(two_commits):
-    higher, lower = compare("main")
-    assert (higher.verdict, lower.verdict) == ("better", "worse")
+def verdicts(base="main"):
+    return [change.verdict for change in compare(Snapshot(base, commit_of(base)), WORKSPACE)]
+
+
+def test_a_change_beyond_noise_is_better_or_worse(two_commits):
+    assert verdicts() == ["better", "worse"]
+    higher, _ = compare(Snapshot("main", commit_of("main")), WORKSPACE)
     assert higher.difference == pytest.approx(0.1)
+    assert higher.interval == pytest.approx((0.1 - 0.02 * 2**0.5, 0.1 + 0.02 * 2**0.5))
     Path("metrics/toy.json").unlink()
-    assert compare("main")[0].verdict == "gone"
+    assert verdicts() == ["gone", "gone"]
+
+
+def test_a_small_change_is_within_noise(two_commits):
+    write(0.52, 3.0)
+    assert verdicts() == ["within noise"] * 2
+    printed = run(pull_request, "main").stdout
+    assert "| +0.0200 | -0.0083 to +0.0483 | ⚪ within noise |" in printed
+
+
+def test_the_spread_between_seeds_is_noise_as_well(two_commits):
+    headlines = HEADLINES.read_text()
+    HEADLINES.write_text(headlines.replace("tolerance: 0.05", "tolerance: 0.05, seed_sd: 0.03"))
+    assert verdicts() == ["better", "worse"], "1.96 * sqrt(2) * 0.03 = 0.083, and 0.028 of the test items: 0.088"
+    HEADLINES.write_text(headlines.replace("tolerance: 0.05", "tolerance: 0.05, seed_sd: 0.04"))
+    assert verdicts() == ["within noise"] * 2
+
+
+def test_a_stage_that_did_not_run_has_the_same_figures(two_commits):
+    git("commit", "--quiet", "--allow-empty", "-m", "nothing")
+    assert verdicts("HEAD") == ["same"] * 2
+    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": 0.9}}))
+    assert verdicts("HEAD") == ["same"] * 2, "edited by hand: dvc.lock knows nothing of it, and is called stale"
+
+
+def test_what_changed_without_a_cause_was_computed_elsewhere(two_commits):
+    write(0.8, 2.0)
+    assert verdicts("HEAD") == ["computed elsewhere"] * 2
+    printed = run(pull_request, "HEAD").stdout
+    assert printed.index("### Headlines") < printed.index("### Computed elsewhere") < printed.index("| toy | F1")
+    assert "| computed elsewhere |" in printed
+    done = run(compare_command, "HEAD")
+    assert done.stdout.index("computed elsewhere: no parameter") < done.stdout.index("F1")
+
+
+def test_a_cause_upstream_is_a_cause(two_commits):
+    lock: dict[str, Any] = {
+        "make": {"cmd": "m", "params": {"params.yaml": {"x": 1}}, "outs": [{"path": "data", "md5": "a"}]},
+        "score": {"cmd": "s", "deps": [{"path": "data/t.csv", "md5": "b"}], "outs": [{"path": "m.json", "md5": "c"}]},
+    }
+    now = copy.deepcopy(lock)
+    assert not caused_here(lock, now, "score")
+    now["make"]["outs"][0]["md5"] = now["score"]["deps"][0]["md5"] = now["score"]["outs"][0]["md5"] = "z"
+    assert not caused_here(lock, now, "score"), "only what stages wrote differs"
+    now["make"]["params"]["params.yaml"]["x"] = 2
+    assert caused_here(lock, now, "score")
+    now = copy.deepcopy(lock)
+    now["score"]["deps"].append({"path": "src/a", "md5": "y"})
+    assert caused_here(lock, now, "score")
+    assert not caused_here(lock, now, "make")
+    assert writer_of(lock, "data/t.csv") == "make"
+    assert writer_of(lock, "database") is None
+
+
+def test_without_an_interval_nothing_is_judged(two_commits):
+    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": 0.7}}))
+    subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
+    git("commit", "--quiet", "-am", "no interval")
+    Path("src/toy/score.py").write_text("# other\n")
+    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": 0.9}}))
+    subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
+    assert verdicts("HEAD") == ["changed"] * 2
+
+
+def test_the_same_items_are_compared_pairwise(two_commits):
+    """Ten items of 400 more are right and none is wrong: clear where items are paired, too little for intervals."""
+    items = "items: {file: metrics/items.csv, id: id, statistic: mean, columns: [hit]}"
+    HEADLINES.write_text(f"- {(HEADLINE % 'higher').replace('tolerance', f'{items}, tolerance')}\n")
+
+    def write_items(hits, rate):
+        rows = [f"{number:03d},{hit:d}" for number, hit in enumerate(hits)]
+        Path("metrics/items.csv").write_text("\n".join(["id,hit", *rows]))
+        write(sum(hits) / len(hits), rate)
+        git("add", "-A")
+        git("commit", "--quiet", "-m", "items")
+
+    write_items([number % 2 == 0 for number in range(400)], 5.0)
+    write_items([number % 2 == 0 or number % 40 == 1 for number in range(400)], 6.0)
+    assert verdicts("HEAD~1") == ["better"]
+    assert verdicts("main") == ["within noise"], "the base has no items: by the figures' intervals, which are wider"
+    git("checkout", "--quiet", "HEAD~1")
+    write_items([number % 2 == 0 or number % 200 == 1 for number in range(400)], 7.0)
+    assert verdicts("HEAD~1") == ["within noise"], "two items more"
+    Path("metrics/items.csv").write_text("id,hit\n1,1\n")
+    with pytest.raises(InputError, match=r"items\.csv \(workspace\): mean of its rows is 1\.0000, but F1 .* is 0\.505"):
+        judge_against_itself()
+
+
+def judge_against_itself():
+    (headline,) = read_headlines()
+    return interval_of_change(headline, WORKSPACE, WORKSPACE)
+
+
+def test_comparing_two_commits_in_a_terminal(two_commits):
+    done = run(compare_command, "main", "change")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[1].split() == ["toy", "F1", "0.5000", "0.6000", "+0.1000", "+0.0717", "to", "+0.1283", "better"]
+    assert max(map(len, lines)) <= 120
+    assert run(compare_command, "main", "nowhere").stderr == "nowhere: no such commit, branch, tag or experiment\n"
 
 
 def test_stages_whose_data_is_not_here_are_behind_as_well(two_commits):
     with Path("dvc.yaml").open("a") as file:
-        file.write("  make: {cmd: python make.py, params: [rate], outs: [data]}\n")
-        file.write(
-            "  use: {cmd: python use.py, deps: [data], outs: [model]}\n  last: {cmd: python last.py, deps: [model]}\n"
-        )
+        file.write("  make: {cmd: python make.py, params: [other], outs: [data]}\n")
+        file.write("  use: {cmd: python use.py, deps: [data], outs: [model]}\n")
+        file.write("  last: {cmd: python last.py, deps: [model], outs: [end]}\n")
+    for name in ("data", "model", "end"):
+        Path(name).write_text(name)
+    Path("params.yaml").write_text("rate: 2.0\nother: 1\n")
+    subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
+    shutil.rmtree(".dvc/cache")
+    for name in ("data", "model", "end"):
+        Path(name).unlink()
+    assert run(current).exit_code == 0
+    Path("params.yaml").write_text("rate: 2.0\nother: 2\n")
+    assert "is behind: make would" in run(current).stdout, "it may write the same data as before"
+    Path("dvc.yaml").write_text(Path("dvc.yaml").read_text().replace("deps: [data]", "deps: [data, src/toy]"))
     done = run(current)
     assert done.exit_code == 1
     assert done.stdout.startswith("dvc.lock is behind: make, ")

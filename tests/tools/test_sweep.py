@@ -1,10 +1,16 @@
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from reprise.tools.sweep import Dimension, Trial, draw_points, rank, short_names
+from reprise.core.errors import InputError
+from reprise.core.params import load_params, read_yaml
+from reprise.tools import sweep
+from reprise.tools.sweep import Dimension, SweepParams, Trial, check_effective, draw_points, rank, short_names
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -56,3 +62,73 @@ def test_ranks_follow_the_direction():
 def test_names_are_short_where_they_stay_apart():
     assert short_names({"a.lr": 1, "b.dropout": 2}) == {"lr": 1, "dropout": 2}
     assert short_names({"a.lr": 1, "b.lr": 2}) == {"a.lr": 1, "b.lr": 2}
+
+
+PARAMS = """
+train: {lr: null, epochs: 3}
+documents:
+  recipe: quick
+  train: {lr: 1, epochs: 2, dropout: 0, model: x}
+  recipes:
+    quick: {dropout: 0.1}
+    scratch: {lr: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["documents.train.lr", "documents.recipes.quick.dropout", "train.lr", "documents.recipe"]
+)
+def test_parameters_that_trials_read_are_searched(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PARAMS)
+    check_effective(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "documents.recipes.scratch.lr",
+            "documents.recipe is quick, so no trial would read it; choose scratch, or search",
+        ),
+        ("documents.train.dropout", "documents.recipes.quick.dropout overrides it"),
+        ("documents.train.epochs", "train.epochs overrides it"),
+        ("documents.recipes.quick.lr", "documents.recipes.quick.lr: missing"),
+        ("documents.train.nothing", "documents.train.nothing: missing"),
+    ],
+)
+def test_a_search_that_would_change_nothing_is_refused(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PARAMS)
+    with pytest.raises(InputError, match=message):
+        check_effective(name)
+
+
+def test_the_spaces_of_sweeps_yaml_are_effective(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for task in read_yaml(sweep.SWEEPS_FILE):
+        section = load_params(task, SweepParams, sweep.SWEEPS_FILE)
+        for name in (section.epochs, *section.space):
+            check_effective(name)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_not_counted(monkeypatch, capsys, score):
+    """An experiment that is found from before, and one that has just run."""
+    section = SweepParams(
+        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space={"x": {"choice": [1]}}
+    )
+    monkeypatch.setattr(sweep, "read_score", lambda *_: score)
+    assert sweep.run_trials([Trial(0, {"x": 1}, 1, "toy")], section, jobs=1) == {}
+    assert f"toy failed ({{'x': 1}}): its score is {score}" in capsys.readouterr().out
+
+
+def test_a_trial_shows_how_far_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = ["Running stage 'train':", "epoch 1: valid_loss 0.5", "a line of no interest", "\x1b[31mepoch 2"]
+    program = f"print({chr(10).join(lines)!r})"
+    monkeypatch.setattr(sweep, "dvc_command", lambda *_: [sys.executable, "-c", program])
+    assert sweep.run_logged("toy", [], Path(".logs/toy.log")) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.partition(" s: ")[2] for line in shown] == [lines[0], lines[1], "\\x1b[31mepoch 2"]
+    assert Path(".logs/toy.log").read_text().splitlines() == lines

@@ -9,6 +9,12 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from reprise.core.files import atomic_path
+from reprise.core.text import for_terminal
+
+mpl.rcParams["text.parse_math"] = False  # two dollar signs in a name are no formula
+
+LONGEST_SIDE = 100.0  # inches: a picture may have 2**16 pixels a side
+LONGEST_LABEL = 40  # characters
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -16,3 +22,14 @@ def save_figure(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
+
+
+def side(inches: float) -> float:
+    """A figure's side, within what can be drawn."""
+    return min(inches, LONGEST_SIDE)
+
+
+def label(name: object) -> str:
+    """A name as a label: one line, not longer than a picture has room for."""
+    text = for_terminal(name)
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"

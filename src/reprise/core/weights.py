@@ -4,8 +4,9 @@ A training's checkpoint holds more: an optimiser's state, the epoch, NumPy scala
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from safetensors.torch import load_file
 from reprise.core.errors import InputError
 
 logger = logging.getLogger("reprise")
+
+AnyModule = TypeVar("AnyModule", bound=torch.nn.Module)
 
 WRAPPINGS = ("model_state_dict", "state_dict", "model")
 NAMES_SHOWN = 8
@@ -36,18 +39,59 @@ def load_weights(module: torch.nn.Module, path: Path, optional: tuple[str, ...] 
     Raises:
         InputError: unreadable, or names or shapes that differ from the module's; the line lists both ways.
     """
-    state = read_state_dict(path)
-    own = module.state_dict()
+    load_state(module, read_state_dict(path), path, optional)
+
+
+def load_state(
+    module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, optional: tuple[str, ...] = ()
+) -> None:
+    """Load tensors by name into a module, in place, as `load_weights` does.
+
+    Raises:
+        InputError: names or shapes differ from the module's; the line names the file that they came from.
+    """
+    own, state = module.state_dict(), dict(state)
     for name in [name for name in own if name.startswith(optional)] if optional else []:
         if name not in state or state[name].shape != own[name].shape:
             state[name] = own[name]
+    check_state(module, state, path)
+    module.load_state_dict(state)
+
+
+def check_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Compare names and shapes of a file's weights with a module's, which may be on the device `meta`.
+
+    Raises:
+        InputError: they differ; the line lists both ways.
+    """
+    own = module.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
         raise InputError(f"{path}: does not fit the model; missing: {_some(missing)}; extra: {_some(extra)}")
     for name, tensor in state.items():
         if tensor.shape != own[name].shape:
             raise InputError(f"{path}: {name}: shape {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}")
-    module.load_state_dict(state)
+
+
+def rebuild(make: Callable[[], AnyModule], state: Mapping[str, torch.Tensor], path: Path) -> AnyModule:
+    """Build the module that a file describes, and load its weights.
+
+    The module is built without memory first, so that a description of absurd size is refused before it costs any.
+
+    Raises:
+        InputError: the description makes no module, or not one for these weights.
+    """
+    try:
+        with torch.device("meta"):
+            check_state(make(), state, path)
+        module = make()
+        module.load_state_dict(state)
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: its description makes no model: {reason}") from None
+    return module
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:

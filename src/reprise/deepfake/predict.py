@@ -7,11 +7,12 @@ Prints one JSON line a file: score (high for natural speech), probability of a s
 priors), decision at dev's equal-error threshold, and the moments of highest importance. Reads models/deepfake alone (or
 `--models`). Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does
 not grow with the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and
-the exit code is 1.
+the exit code is 1. A damaged file is such a file, but with `--take-damaged`, which judges what can be read of it and
+adds `damage` to the line.
 """
 
 import dataclasses
-import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reprise.core.command import run_command
+from reprise.core.text import json_line
 from reprise.deepfake.paths import DECISION, DETECTOR, MODELS, Mode
 
 if TYPE_CHECKING:
@@ -39,14 +41,21 @@ def main(
     explainer: Annotated[Mode, typer.Option(help="Whose importance.")] = "learnable",
     importance: Annotated[bool, typer.Option("--importance", help="Also print the importance every 20 ms.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also draw each recording there.")] = None,
+    take_damaged: Annotated[
+        bool, typer.Option("--take-damaged", help="Judge what can be read of a damaged file.")
+    ] = False,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds to give a file.")] = 600.0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
 ) -> None:
     """Tell synthesised from natural speech, as one JSON line a recording."""
+    from tqdm import tqdm
+
     failed = False
-    judge = load_judge(models, explainer, accelerator)
-    for record in predict(paths, judge, importance, plot):
+    judge = load_judge(models, explainer, accelerator, take_damaged, time_limit)
+    shown = sys.stderr.isatty() and not sys.stdout.isatty()  # where both are the console, the records are the progress
+    for record in tqdm(predict(paths, judge, importance, plot), total=len(paths), disable=not shown):
         failed |= "error" in record
-        typer.echo(json.dumps(record, allow_nan=False))
+        typer.echo(json_line(record))
     if failed:
         raise typer.Exit(1)
 
@@ -60,15 +69,21 @@ class Judge:
         explainer: on the CPU.
         decision: calibration and threshold.
         device: such as "cpu".
+        take_damaged: whether what can be read of a damaged file is judged.
+        time_limit: seconds to give a file.
     """
 
     detector: "Detector"
     explainer: "Explainer"
     decision: "Decision"
     device: str
+    take_damaged: bool = False
+    time_limit: float = float("inf")
 
 
-def load_judge(models: Path, mode: Mode, accelerator: str) -> Judge:
+def load_judge(
+    models: Path, mode: Mode, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
+) -> Judge:
     """Read the models.
 
     Raises:
@@ -84,7 +99,8 @@ def load_judge(models: Path, mode: Mode, accelerator: str) -> Judge:
     torch.set_num_threads(1)
     device = prediction_devices(accelerator)[0]
     detector, _ = load_detector(models / DETECTOR.name, device)
-    return Judge(detector, load_explainer(mode, models), read_decision(models / DECISION.name), device)
+    decision = read_decision(models / DECISION.name)
+    return Judge(detector, load_explainer(mode, models), decision, device, take_damaged, time_limit)
 
 
 def predict(paths: Sequence[Path], judge: Judge, importance: bool, plot: Path | None) -> Iterator[dict[str, Any]]:
@@ -120,12 +136,14 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
         The record; importance by frame (F,); the samples where they are to be kept, else none.
 
     Raises:
-        InputError: a file that cannot be read, is silent or next to empty.
+        InputError: a file that cannot be read, is damaged, silent or next to empty, or takes too long.
     """
+    import time
+
     import numpy as np
 
     from reprise.core.errors import InputError
-    from reprise.deepfake.data.audio import RATE, SILENCE, read_blocks
+    from reprise.deepfake.data.audio import RATE, SILENCE, AudioFile
     from reprise.deepfake.detector.scoring import score_utterance
     from reprise.deepfake.detector.windows import describe
     from reprise.deepfake.explainer.model import importance_of
@@ -134,8 +152,11 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
     lengths: list[int] = []
     importance: list[np.ndarray] = []
     kept: list[np.ndarray] = []
-    largest = 0.0
-    for block, _, _ in read_blocks(path):
+    largest, started = 0.0, time.monotonic()
+    audio = AudioFile(path)
+    for block in audio.blocks():
+        if time.monotonic() - started > judge.time_limit:
+            raise InputError(f"{path}: not done after {judge.time_limit:g} s; --time-limit gives it more")
         if not len(block) or (lengths and len(block) < LEAST_SECONDS * RATE):
             continue  # too short a rest to say anything by itself
         lengths.append(len(block))
@@ -144,6 +165,8 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
         windows = describe(block, judge.detector, judge.device)
         importance.append(importance_of(judge.explainer, windows, len(block)))
         kept += [block] if keep else []
+    if not judge.take_damaged:
+        audio.refuse_damage()
     seconds = sum(lengths) / RATE
     if seconds < LEAST_SECONDS:
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {LEAST_SECONDS:g} s")
@@ -151,6 +174,8 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
         raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
     score = float(np.average(scores, weights=lengths))
     curve = np.concatenate(importance)
+    if not np.isfinite(score) or not np.isfinite(curve).all():
+        raise InputError(f"{path}: the models give no number for it")
     record = {
         "path": str(path),
         "seconds": round(seconds, 3),
@@ -159,6 +184,7 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
         "decision": judge.decision.label(score),
         "threshold": round(judge.decision.threshold, 6),
         "top_moments": top_moments(curve),
+        **({"damage": audio.damage} if audio.damage else {}),
     }
     return record, curve, np.concatenate(kept) if kept else np.zeros(0, np.float32)
 

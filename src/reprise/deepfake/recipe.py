@@ -10,7 +10,7 @@ TASK = "deepfake"
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class Recipe(TrainParams):
@@ -22,7 +22,7 @@ class Recipe(TrainParams):
     ssl_weights: bool
     ssl_trained: bool
     embedding: Count
-    encoders: Count
+    encoders: Annotated[int, Field(ge=1, le=256)]
     heads: Count
     kernel: Count
     dropout: Fraction

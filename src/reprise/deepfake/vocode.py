@@ -65,13 +65,14 @@ def name_recordings(folder: Path, names: Sequence[str], channels: Sequence[str] 
         InputError: no folder, no recording in it, or two that would be written to one file.
     """
     from reprise.deepfake.data.audio import list_recordings
-    from reprise.deepfake.data.protocols import join_columns, normalise
+    from reprise.deepfake.data.protocols import check_name, normalise
 
     recordings: dict[str, Path] = {}
     taken: dict[str, Path] = {}
     for path in list_recordings(folder):
         utterance = normalise(path.stem)
-        join_columns([speaker_of(path, folder), utterance])
+        check_name(utterance, str(path))
+        check_name(speaker_of(path, folder), str(path))
         for name, channel in itertools.product(("-", *names), ("-", *channels)):
             written = output_name(utterance, name, channel).casefold()
             if written in taken:

@@ -67,7 +67,7 @@ def find_batch_size(dataset: "PageDataset", recipe: Recipe, classes: int, hardwa
     trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=1,
-        precision=recipe.precision,  # type: ignore[arg-type]  # the recipe has checked the name
+        precision=recipe.precision,
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,

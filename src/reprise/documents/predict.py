@@ -2,11 +2,14 @@
 
     python -m reprise.documents.predict page.jpg scans/
 
-Reads models/documents (or `--models`) alone. Each image is a line with its class and all probabilities, in the order in
-which they are named; the images of a folder come by name.
+Reads models/documents (or `--models`) alone. Each image is one line, in the order in which they are named; the images
+of a folder come by name. A line holds the class and all probabilities, or, for an image that cannot be used, its path
+and the error; the exit code is then 1.
 """
 
-import json
+import contextlib
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +18,13 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.text import json_line
 from reprise.documents.paths import MODELS
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from reprise.documents.network.ensemble import Ensemble
 
 MAX_MEGAPIXELS = 200.0
 BLOCK = 256  # pages at once
@@ -27,40 +33,89 @@ BLOCK = 256  # pages at once
 def main(
     path: Annotated[list[Path], typer.Argument(help="An image, or a folder of images.")],
     models: Annotated[Path, typer.Option(help="Folder of the trained folds.")] = MODELS,
+    folds: Annotated[str | None, typer.Option(help="Folds to average, such as 0,2; all by default.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For reading one image; longer ones are given up.")] = 60.0,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
 ) -> None:
     """Classify images of pages, as JSON lines."""
-    for record in predict_images(path, models, accelerator):
-        print(json.dumps(record, ensure_ascii=False, allow_nan=False), flush=True)
+    from tqdm import tqdm
+
+    images, failed = list_images(path), False
+    records = predict_images(images, models, folds, seconds, accelerator)
+    for record in tqdm(records, total=len(images), unit="page", leave=False, disable=not sys.stderr.isatty()):
+        print(json_line(record), flush=True)
+        failed = failed or "error" in record
+    if failed:
+        raise typer.Exit(1)
 
 
-def predict_images(named: list[Path], models: Path, accelerator: str) -> Iterator[dict[str, Any]]:
-    """Predict images block by block, in the order in which they are named."""
+def predict_images(
+    images: list[Path], models: Path, folds: str | None, seconds: float, accelerator: str
+) -> Iterator[dict[str, Any]]:
+    """Predict images block by block, in their order.
+
+    Raises:
+        InputError: no usable model, or an accelerator that this machine lacks.
+    """
+    from reprise.core.devices import prediction_devices
+    from reprise.core.processes import in_turns
+    from reprise.documents.network.ensemble import choose_folds, load_ensemble
+
+    ensemble = choose_folds(load_ensemble(models, prediction_devices(accelerator)[0]), folds)
+    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    for records in in_turns(blocks, lambda block: predict_block(block, ensemble, seconds)):
+        yield from records
+
+
+def predict_block(paths: list[Path], ensemble: "Ensemble", seconds: float) -> list[dict[str, Any]]:
+    """Make the records of some images: a prediction, or an error."""
     import numpy as np
 
-    from reprise.core.devices import prediction_devices
-    from reprise.core.processes import in_turns, rank
-    from reprise.documents.data.images import cache_size, decode
-    from reprise.documents.network.ensemble import load_ensemble
+    from reprise.documents.data.images import Decoded, cache_size, decode
 
-    paths = list_images(named)
-    ensemble = load_ensemble(models, prediction_devices(accelerator)[0])
-    size = cache_size(ensemble.image_size)
+    decoded: dict[int, Decoded] = {}
+    records: list[dict[str, Any]] = [{"path": str(path)} for path in paths]
+    for index, path in enumerate(paths):
+        try:
+            with time_limit(seconds):
+                decoded[index] = decode(path, cache_size(ensemble.image_size), MAX_MEGAPIXELS)
+        except InputError as error:
+            records[index]["error"] = str(error)
+        except TimeoutError:
+            records[index]["error"] = f"{path}: not read within {seconds:g} s"
+    if decoded:
+        rows = ensemble.probabilities(np.stack([page.pixels for page in decoded.values()]))
+        for (index, page), row in zip(decoded.items(), rows, strict=True):
+            records[index] |= describe_prediction(row, ensemble, "constant" in page.handled)
+    return records
 
-    def block_probabilities(block: list[Path]) -> "np.ndarray":
-        return ensemble.probabilities(np.stack([decode(path, size, MAX_MEGAPIXELS).pixels for path in block]))
 
-    blocks = [paths[start : start + BLOCK] for start in range(0, len(paths), BLOCK)]
-    rows = (row for block in in_turns(blocks, block_probabilities) for row in block)
-    for path, row in zip(paths, rows, strict=rank() == 0):  # rows come to the first process alone
-        best = int(row.argmax())
-        yield {
-            "path": str(path),
-            "target": ensemble.classes.targets[best],
-            "class_name": ensemble.classes.names[best],
-            "probability": round(float(row[best]), 6),
-            "probabilities": dict(zip(ensemble.classes.names, np.round(row, 6).tolist(), strict=True)),
-        }
+def describe_prediction(row: "np.ndarray", ensemble: "Ensemble", constant: bool) -> dict[str, Any]:
+    """Name a page's class and probabilities (C,)."""
+    best, names = int(row.argmax()), ensemble.classes.names
+    return {
+        "target": ensemble.classes.targets[best],
+        "class_name": names[best],
+        "probability": round(float(row[best]), 6),
+        "probabilities": dict(zip(names, row.round(6).tolist(), strict=True)),
+        **({"warning": "the page is of one colour all over"} if constant else {}),
+    }
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in a block that takes longer."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # and again: a library may swallow the first
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def list_images(paths: list[Path]) -> list[Path]:
@@ -69,18 +124,9 @@ def list_images(paths: list[Path]) -> list[Path]:
     Raises:
         InputError: a folder without an image.
     """
-    from reprise.documents.data.images import EXTENSIONS
+    from reprise.documents.data.images import image_files
 
-    images: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            images.append(path)
-            continue
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
-        if not found:
-            raise InputError(f"{path}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
-        images += found
-    return images
+    return [image for path in paths for image in (image_files(path) if path.is_dir() else [path])]
 
 
 if __name__ == "__main__":

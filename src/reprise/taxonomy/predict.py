@@ -3,13 +3,15 @@
     python -m reprise.taxonomy.predict --text "the ball head slips with a long lens"
     python -m reprise.taxonomy.predict --file reviews.txt --top-k 3
 
-A file holds one text a line, or `doc id<TAB>text`. Each line of output has the document's id, the predicted classes as
-paths from the top with their probabilities (none for a text that fits no class), and the k most probable leaves. Only
-models/taxonomy is read. Texts may be of any length; the encoder reads their first max_tokens tokens.
+A file holds one text a line, or `doc id<TAB>text`. Each line of it gives one line of output, in its order: the
+document's id, the predicted classes as paths from the top with their probabilities (none for a text that fits no
+class; of a class with many paths the best few), and the k most probable leaves. A line that holds no text gives its id
+and an error, and the exit code is 1. Only models/taxonomy is read. Texts may be of any length; the encoder reads their
+first max_tokens tokens.
 """
 
-import json
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,7 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.text import json_line
 from reprise.taxonomy import paths
 
 if TYPE_CHECKING:
@@ -28,6 +31,15 @@ BLOCK = 1024  # texts at once
 PATHS_SHOWN = 4  # to one class, where it has several
 
 
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A text to classify, or what is wrong with the line that should hold one."""
+
+    id: str
+    text: str
+    error: str | None = None
+
+
 def main(
     text: Annotated[str | None, typer.Option(help="One text.")] = None,
     file: Annotated[Path | None, typer.Option(help="A text a line, or doc id<TAB>text.")] = None,
@@ -37,21 +49,40 @@ def main(
 ) -> None:
     """Classify texts, as JSON lines."""
     if text is not None and file is None:
-        documents = [("0", text)]
+        documents = [argument(text)]
     elif file is not None and text is None:
         documents = read_documents(file)
     else:
         raise InputError("give either --text or --file")
+    failed = False
     for record in predict(documents, model, top_k, accelerator):
-        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        typer.echo(json_line(record))
+        failed = failed or "error" in record
+    if failed:
+        raise typer.Exit(1)
 
 
-def predict(documents: list[tuple[str, str]], model: Path, top_k: int, accelerator: str) -> Iterator[dict[str, Any]]:
-    """Predict for documents (id, text), in their order.
+def argument(text: str) -> Document:
+    """The document that `--text` holds.
+
+    Raises:
+        InputError: no text, or not UTF-8.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):  # Python's stand-ins for bytes that are not UTF-8
+        raise InputError("--text is not UTF-8")
+    if not text.strip():
+        raise InputError("--text is empty; expected a text")
+    return Document("0", text)
+
+
+def predict(documents: Sequence[Document], model: Path, top_k: int, accelerator: str) -> Iterator[dict[str, Any]]:
+    """Predict for documents, in their order; one with an error gives the error.
 
     Raises:
         InputError: no usable model, or an accelerator that this machine lacks.
     """
+    from tqdm import tqdm
+
     from reprise.core.devices import prediction_devices
     from reprise.core.processes import in_turns
     from reprise.taxonomy.classifier.predictor import Predictor
@@ -59,32 +90,55 @@ def predict(documents: list[tuple[str, str]], model: Path, top_k: int, accelerat
 
     predictor = Predictor(model, prediction_devices(accelerator))
 
-    def predict_block(block: list[tuple[str, str]]) -> list[dict[str, Any]]:
-        embeddings = predictor.embed([normalise_text(text) for _, text in block], "text", cache=False)
-        logits = predictor.logits(embeddings)
-        found = zip(block, predictor.probabilities(logits), predictor.sets(embeddings, logits), strict=True)
+    def predict_block(block: Sequence[Document]) -> list[dict[str, Any]]:
+        texts = [normalise_text(document.text) for document in block if document.error is None]
+        found: list[dict[str, Any]] = []
+        if texts:
+            embeddings = predictor.embed(texts, "text", cache=False)
+            logits = predictor.logits(embeddings)
+            rows = zip(predictor.probabilities(logits), predictor.sets(embeddings, logits), strict=True)
+            found = [describe_prediction(row, chosen, predictor.hierarchy, top_k) for row, chosen in rows]
+        described = iter(found)
         return [
-            {"id": identifier, **describe_prediction(row, chosen, predictor.hierarchy, top_k)}
-            for (identifier, _), row, chosen in found
+            {"id": document.id, **(next(described) if document.error is None else {"error": document.error})}
+            for document in block
         ]
 
     blocks = [documents[start : start + BLOCK] for start in range(0, len(documents), BLOCK)]
-    for records in in_turns(blocks, predict_block):
-        yield from records
+    with tqdm(total=len(documents), unit="text", disable=None, leave=False) as progress:
+        for records in in_turns(blocks, predict_block):
+            yield from records
+            progress.update(len(records))
 
 
-def read_documents(path: Path) -> list[tuple[str, str]]:
-    """Read (id, text) pairs; a line without a tab is a text, and its number the id.
+def read_documents(path: Path) -> list[Document]:
+    """Read a document a line; a line without a tab is a text, and its number the id.
 
     Raises:
-        InputError: no such file, not UTF-8, or without a text.
+        InputError: no such file, or without a line.
     """
-    from reprise.taxonomy.data.lines import read_lines
+    from reprise.taxonomy.data.lines import decode_line, raw_lines, read_name
 
-    documents = []
-    for number, line in read_lines(path):
-        identifier, tab, text = line.partition("\t")
-        documents.append((identifier.strip(), text) if tab else (str(number), line))
+    documents: list[Document] = []
+    first_lines: dict[str, int] = {}
+    for number, line in raw_lines(path):
+        identifier, text, error = str(number), "", None
+        try:
+            before, tab, after = decode_line(path, number, line).partition("\t")
+            text = after if tab else before
+            if tab:
+                identifier = read_name(before, f"{path}:{number}") or identifier
+            if not text.strip():
+                error = f"{path}:{number}: no text"
+            elif tab and not before.strip():
+                error = f"{path}:{number}: nothing before the tab; expected a text, or doc id<TAB>text"
+            elif identifier in first_lines:
+                error = f"{path}:{number}: duplicate id {identifier!r}, first on line {first_lines[identifier]}"
+        except InputError as found:
+            error = str(found)
+        documents.append(Document(identifier, text, error))
+        if error is None:
+            first_lines[identifier] = number
     if not documents:
         raise InputError(f"{path}: no texts; expected one a line, or lines of doc id<TAB>text")
     return documents

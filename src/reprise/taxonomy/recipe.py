@@ -14,14 +14,15 @@ class Recipe(TrainParams):
 
     encoder: str
     weights: str
-    max_tokens: Annotated[int, Field(ge=2)]
+    max_tokens: Annotated[int, Field(ge=2, le=1_000_000)]
     trained_layers: Annotated[int, Field(ge=-1)]
     encoder_lr_scale: Annotated[float, Field(gt=0)]
     graph: Literal["GCN", "GraphSAGE", "GAT", "GIN"]
-    graph_layers: Annotated[int, Field(ge=0)]
-    graph_hidden: Annotated[int, Field(ge=1)]
+    graph_layers: Annotated[int, Field(ge=0, le=100)]
+    graph_hidden: Annotated[int, Field(ge=1, le=1_000_000)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     logit_scale: Annotated[float, Field(gt=0)]
     loss: Literal["soft", "bce"]
+    target_power: Annotated[float, Field(gt=0)]
     abstain_odds: Fraction
     valid_fraction: Annotated[float, Field(gt=0, lt=1)]

@@ -13,11 +13,11 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.text import for_markdown
-from reprise.tools.headlines import compare, table_rows
-from reprise.tools.lock import LOCK, changed_paths, stages_of, what_changed, without_timing
-from reprise.tools.repository import base_of, dvc, file_at, git, stale_stages
+from reprise.tools.headlines import Change, apart, compare, table_rows
+from reprise.tools.lock import LOCK, changed_paths, stages_of, what_changed
+from reprise.tools.repository import WORKSPACE, Snapshot, base_of, dvc, git, stale_stages
 
-SIGNS = {"better": "🟢 better", "worse": "🔴 worse", "same": "same", "new": "new", "gone": "gone", "absent": "absent"}
+SIGNS = {"better": "🟢 better", "worse": "🔴 worse", "within noise": "⚪ within noise", "changed": "⚪ changed"}
 
 
 def main(base: Annotated[str, typer.Argument(help="Branch or commit to compare with.")] = "main") -> None:
@@ -38,14 +38,25 @@ def write_report(name: str, base: str, stale: list[str]) -> str:
             f"> [!CAUTION]\n> `dvc.lock` is behind the code: {listed} would run. The figures below are of other code. "
             "Run `make repro` and commit what it changes."
         )
-    header = ["task", "figure", "base", "here", "change", ""]
-    rows = [[*map(for_markdown, row[:-1]), SIGNS[row[-1]]] for row in table_rows(compare(base), write_figure)]
-    parts += ["### Headlines", markdown_table(header, rows)]
+    judged, elsewhere = apart(compare(Snapshot(name, base), WORKSPACE))
+    parts += ["### Headlines", headline_table(judged)]
+    if elsewhere:
+        why = "No parameter, code or data of these figures changed: another processor, or other versions of packages."
+        parts += ["### Computed elsewhere", why, headline_table(elsewhere)]
     parts += ["### Stages", describe_stages(base)]
     parts += ["### Parameters", describe_differences("params", base)]
     every = describe_differences("metrics", base)
     parts += ["### All metrics", "<details><summary>every figure that changed</summary>", every, "</details>"]
     return "\n\n".join(parts)
+
+
+def headline_table(changes: list[Change]) -> str:
+    """Figures with their changes, the intervals of these, and what became of each."""
+    header = ["task", "figure", "base", "here", "change", "95 % interval of it", ""]
+    verdicts = [SIGNS.get(change.verdict, change.verdict) for change in changes]
+    rows = table_rows(changes, write_figure)
+    cells = [[*map(for_markdown, row), verdict] for row, verdict in zip(rows, verdicts, strict=True)]
+    return markdown_table(header, cells)
 
 
 def write_figure(value: float | None) -> str:
@@ -93,12 +104,12 @@ def write_value(values: dict[str, Any], side: str) -> str:
 
 def describe_stages(base: str) -> str:
     """Which stages were computed anew since the base, and because of what."""
-    before, now = stages_of(file_at(base, LOCK)), stages_of(LOCK.read_text(encoding="utf-8"))
+    before, now = stages_of(Snapshot("base", base).read(LOCK)), stages_of(WORKSPACE.read(LOCK))
     rows = [[name, "new", ""] for name in now if name not in before]
     rows += [[name, "removed", ""] for name in before if name not in now]
     for name in now:
         if name in before and (causes := what_changed(before[name], now[name])):
-            results = without_timing(changed_paths(before[name], now[name], "outs"))
+            results = changed_paths(before[name], now[name], "outs")
             rows.append([name, causes, f"{len(results)} outputs differ" if results else "the same outputs"])
     if not rows:
         return "No stage was computed anew."

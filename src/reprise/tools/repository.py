@@ -1,5 +1,7 @@
 """Git and DVC as subprocesses: files at a revision, the commit to compare with, stages that are out of date."""
 
+import dataclasses
+import functools
 import json
 import os
 import re
@@ -33,13 +35,8 @@ def dvc_command(*arguments: str) -> list[str]:
 
 def dvc_environment() -> dict[str, str]:
     """Environment for `dvc_command`: stages start this environment's `python`, and the site cache is private."""
-    use_private_site_cache()
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-
-
-def use_private_site_cache() -> None:
-    """Keep DVC's site cache in the repository, unless the environment says where it is."""
-    os.environ.setdefault("DVC_SITE_CACHE_DIR", str(SITE_CACHE.absolute()))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {"DVC_SITE_CACHE_DIR": str(SITE_CACHE.absolute()), **os.environ, "PATH": path}
 
 
 def dvc(*arguments: str) -> str:
@@ -67,22 +64,57 @@ def dvc_in_sight(*arguments: str) -> bool:
     return subprocess.run(dvc_command(*arguments), env=dvc_environment(), check=False).returncode == 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The repository's tracked files at a commit, or as they lie in a folder.
+
+    Attributes:
+        name: what people call it.
+        commit: None for the folder.
+        root: the folder.
+    """
+
+    name: str
+    commit: str | None = None
+    root: Path = Path()
+
+    def read(self, path: Path) -> str | None:
+        """A file's text; None where there is no such file."""
+        if self.commit is not None:
+            return _file_at_commit(self.commit, path)
+        file = self.root / path
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+WORKSPACE = Snapshot("workspace")
+
+
 def file_at(revision: str, path: Path) -> str | None:
     """A tracked file's text at a revision; None where it has no such file."""
     done = subprocess.run(["git", "show", f"{revision}:{path}"], capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else None
 
 
+_file_at_commit = functools.lru_cache(maxsize=512)(file_at)  # many experiments share a baseline
+
+
 def commit_of(revision: str) -> str:
-    """The commit that a revision names.
+    """The commit that a revision, or the name of a DVC experiment, means.
 
     Raises:
-        InputError: there is no such revision.
+        InputError: there is neither.
     """
-    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False).strip()
-    if not commit:
-        raise InputError(f"{for_terminal(revision)}: no such commit, branch or tag")
-    return commit
+    names = [revision, *(name for name in experiment_references() if name.endswith(f"/{revision}"))]
+    for name in names:
+        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        if commit := git(*arguments, check=False).strip():
+            return commit
+    raise InputError(f"{for_terminal(revision)}: no such commit, branch, tag or experiment")
+
+
+def experiment_references() -> list[str]:
+    """Git's references of DVC's experiments: refs/exps/<two digits>/<the rest of the baseline>/<name>."""
+    return git("for-each-ref", "--format=%(refname)", "refs/exps", check=False).split()
 
 
 def base_of(revision: str) -> str:

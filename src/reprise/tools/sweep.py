@@ -3,7 +3,7 @@
     reprise sweep documents
     reprise sweep documents --trials 40 --jobs 2 --apply
 
-The section `sweep.<task>` of params.yaml holds the space. scipy's scrambled Sobol sequence (Owen, 1998) draws its
+The section `<task>` of sweeps.yaml holds the space. scipy's scrambled Sobol sequence (Owen, 1998) draws its
 points, since it covers a space more evenly than random points. All points are tried with few epochs, the better half
 with twice as many, and so on up to the recipe's own (successive halving: Jamieson and Talwalkar, AISTATS 2016). Every
 trial is a DVC experiment with a name: `dvc exp show`, `apply` and `branch` work on it. To resume a sweep that was
@@ -30,8 +30,9 @@ from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.params import Params, load_params, load_value
 from reprise.core.text import for_csv, for_terminal
-from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, git, look_up
+from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, experiment_references, git, look_up
 
+SWEEPS_FILE = Path("sweeps.yaml")
 LOGS = Path(".logs")
 PROGRESS = re.compile(r"epoch|^Running stage|^Stage ", re.IGNORECASE)  # lines of a trial's log that say how far it is
 LINES_SHOWN = 12  # of a failed trial's log
@@ -70,7 +71,7 @@ class Dimension(Params):
 
 
 class SweepParams(Params):
-    """The section sweep.<task>."""
+    """A section of sweeps.yaml."""
 
     stages: list[str]  # what a trial runs, with what comes before
     metric: str  # file:key of the score
@@ -98,7 +99,7 @@ class Trial:
 
 
 def main(
-    task: Annotated[str, typer.Argument(help="A key of the section `sweep` of params.yaml.")],
+    task: Annotated[str, typer.Argument(help="A section of sweeps.yaml.")],
     trials: Annotated[int, typer.Option(min=1, help="Points of the space.")] = 20,
     jobs: Annotated[int, typer.Option(min=1, help="Trials to run side by side.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the points.")] = 0,
@@ -115,12 +116,12 @@ def main(
 
 def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> bool:
     """Run all rungs, report, and apply the best trial where asked; returns whether every trial succeeded."""
-    section = load_params(f"sweep.{task}", SweepParams)
+    section = load_params(task, SweepParams, SWEEPS_FILE)
     for name in (section.epochs, *section.space):
         check_effective(name)
     full = load_value(section.epochs)
     if not isinstance(full, int):
-        raise InputError(f"params.yaml: {section.epochs}: {full!r}; sweep.{task}.epochs names a whole number")
+        raise InputError(f"params.yaml: {section.epochs}: {full!r}; {SWEEPS_FILE}: {task}.epochs names a whole number")
     key = fingerprint(section, seed)
     points = draw_points(section.space, trials, seed)
     scores: dict[str, float] = {}
@@ -134,7 +135,7 @@ def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> bool:
         tried += batch
         ranked = rank([trial for trial in batch if trial.name in scores], scores, section.direction)
         if not ranked:
-            raise InputError(f"sweep.{task}: every trial of {epochs} epochs failed")
+            raise InputError(f"{SWEEPS_FILE}: {task}: every trial of {epochs} epochs failed")
         alive = sorted(trial.number for trial in ranked[: math.ceil(len(batch) / 2)])
     typer.echo(f"\n{report(task, section, tried, scores)}\n")
     best = rank([trial for trial in tried if trial.epochs == full and trial.name in scores], scores, section.direction)
@@ -277,16 +278,16 @@ def read_score(name: str, metric: str) -> float | None:
         InputError: the experiment lacks the file or the key.
     """
     file, _, key = metric.partition(":")
-    found = [ref for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").split() if ref.endswith(f"/{name}")]
+    found = [reference for reference in experiment_references() if reference.endswith(f"/{name}")]
     if not found:
         return None
     try:
         content = git("show", f"{found[0]}:{file}")
     except InputError:
-        raise InputError(f"{name}: no {file} in it: is it an output of the stages under sweep.<task>.stages?") from None
+        raise InputError(f"{name}: no {file} in it: is it an output of the stages that sweeps.yaml names?") from None
     value = look_up(content, key)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{name}: {file}: {key}: {value!r}, not a number; sweep.<task>.metric is file:key")
+        raise InputError(f"{name}: {file}: {key}: {value!r}, not a number; `metric` in sweeps.yaml is file:key")
     return float(value)
 
 

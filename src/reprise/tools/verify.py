@@ -3,7 +3,7 @@
     reprise verify          # in a fresh clone of HEAD: nothing comes from a cache
     reprise verify --here   # the workspace as it is, after `make repro`
 
-On the kind of processor on which the commit was made, every output except timings has the same bytes. On another kind,
+On the kind of processor on which the commit was made, every output in dvc.lock has the same bytes. On another kind,
 sums may be rounded differently: the figures of headlines.yaml have to agree within their tolerances. The exit code is
 1 if one does not.
 """
@@ -20,8 +20,8 @@ from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, compare
-from reprise.tools.lock import LOCK, Record, stages_of, without_timing
-from reprise.tools.repository import file_at, git
+from reprise.tools.lock import LOCK, Record, stages_of
+from reprise.tools.repository import Snapshot, commit_of, git
 
 
 def main(
@@ -45,15 +45,14 @@ def main(
 
 def report(root: Path) -> bool:
     """Print how the results under `root` compare with those of HEAD; returns whether all figures agree."""
-    committed, computed = (
-        stages_of(text) for text in (file_at("HEAD", LOCK), (root / LOCK).read_text(encoding="utf-8"))
-    )
+    head_commit, here = Snapshot("HEAD", commit_of("HEAD")), Snapshot("here", root=root)
+    committed, computed = (stages_of(side.read(LOCK)) for side in (head_commit, here))
     typer.echo(f"{'stage':<32}outputs of the same bytes")
     for name, record in committed.items():
         same, outputs = same_outputs(record, computed.get(name, {}))
         typer.echo(f"{for_terminal(name):<32}{same} of {outputs}")
     typer.echo(f"\n{'task':<12}{'figure':<34}{'committed':>10}{'here':>10}{'allowed':>9}")
-    changes = compare("HEAD", root)
+    changes = compare(head_commit, here)
     for change in changes:
         head = change.headline
         figures = "".join(
@@ -75,10 +74,9 @@ def agrees(change: Change) -> bool:
 
 
 def same_outputs(committed: Record, computed: Record) -> tuple[int, int]:
-    """How many of a stage's outputs, timings apart, have the same checksum; and how many there are."""
+    """How many of a stage's outputs have the same checksum; and how many there are."""
     sums = [{entry["path"]: entry["md5"] for entry in record.get("outs") or []} for record in (committed, computed)]
-    paths = without_timing(sums[0])
-    return sum(sums[0][path] == sums[1].get(path) for path in paths), len(paths)
+    return sum(sums[1].get(path) == checksum for path, checksum in sums[0].items()), len(sums[0])
 
 
 if __name__ == "__main__":

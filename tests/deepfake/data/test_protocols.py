@@ -1,7 +1,18 @@
+import contextlib
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
-from reprise.deepfake.data.protocols import read_protocol
+from reprise.deepfake.data.protocols import (
+    join_columns,
+    read_protocol,
+    read_protocols,
+    shared_speakers,
+    split_columns,
+)
 
 LAYOUTS = {
     "ASVspoof 2019": ("LA_0079 LA_T_1 - - bonafide\nLA_0080 LA_T_2 - A01 spoof\n", "LA_0080", "A01"),
@@ -54,6 +65,63 @@ def test_bad_protocols(tmp_path, text, message):
     (tmp_path / "p.txt").write_text(text)
     with pytest.raises(InputError, match=message):
         read_protocol(tmp_path / "p.txt", "train")
+
+
+def test_names_with_spaces_stand_between_tabs_and_are_written_so(tmp_path):
+    columns = [["speaker one", "call 1", "-", "-", "bonafide"], ["NA", "a", "-", "A01", "spoof"]]
+    text = "\n".join(join_columns(line) for line in columns)
+    assert text == "speaker one\tcall 1\t-\t-\tbonafide\nNA a - A01 spoof"
+    (tmp_path / "p.txt").write_text(text)
+    natural, spoof = read_protocol(tmp_path / "p.txt", "train")
+    assert (natural.speaker, natural.utterance) == ("speaker one", "call 1")
+    assert (spoof.speaker, spoof.utterance) == ("NA", "a")
+
+
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=5, max_size=5))
+def test_every_line_that_is_written_is_read(columns):
+    try:
+        line = join_columns(columns)
+    except InputError:
+        assert any(not column.isprintable() or column != column.strip() for column in columns)
+    else:
+        assert split_columns(line) == columns
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_protocol_or_one_line(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        assert len(read_protocol(path, "train")) > 1
+
+
+def test_names_that_look_the_same_are_the_same(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    (tmp_path / "p.txt").write_text(f"s {composed} - - bonafide\ns {decomposed} - A01 spoof\n")
+    with pytest.raises(InputError, match=r"p\.txt:2: duplicate utterance 'é', first on .*p\.txt:1$"):
+        read_protocol(tmp_path / "p.txt", "train")
+
+
+def test_characters_that_cannot_be_seen_are_no_names_and_shift_no_line(tmp_path):
+    (tmp_path / "p.txt").write_text("s a\x0bb - - bonafide\n\ns c\u200b - A01 spoof\n")
+    with pytest.raises(InputError, match=r"p\.txt:1: 6 columns"):
+        read_protocol(tmp_path / "p.txt", "train")
+    (tmp_path / "p.txt").write_text("s a - - bonafide\n\ns c\u200b - A01 spoof\n")
+    with pytest.raises(InputError, match=r"p\.txt:3: 'c\\u200b' cannot be a name"):
+        read_protocol(tmp_path / "p.txt", "train")
+
+
+def test_an_utterance_in_two_splits_is_refused_and_a_synthetic_voice_counted(tmp_path):
+    paths = {split: tmp_path / f"{split}.txt" for split in ("train", "dev")}
+    paths["train"].write_text("s1 a - - bonafide\nTTS b - A01 spoof\n")
+    paths["dev"].write_text("s2 c - - bonafide\nTTS d - A01 spoof\n")
+    assert shared_speakers(read_protocols(paths)) == ["TTS"]
+    paths["dev"].write_text("s1 c - - bonafide\nTTS d - A01 spoof\n")
+    with pytest.raises(InputError, match=r"dev\.txt:1: speaker 's1' is in train too"):
+        shared_speakers(read_protocols(paths))
+    paths["dev"].write_text("s2 c - - bonafide\nTTS a - A01 spoof\n")
+    with pytest.raises(InputError, match=r"dev\.txt:2: utterance 'a' is in train too \(.*train\.txt:1\)"):
+        read_protocols(paths)
 
 
 def test_protocols_that_are_not_there_or_not_text(tmp_path):

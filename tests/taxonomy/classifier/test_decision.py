@@ -1,4 +1,5 @@
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -47,6 +48,30 @@ def test_no_candidate_is_expected_to_do_better(seed):
             assert expected_f1(paths, scores[row], hierarchy) <= own + 1e-5
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_cut_of_the_best_path_is_found(seed):
+    hierarchy = tree(3, 3) if seed % 2 else random_hierarchy(seed, 16)
+    masses = np.random.default_rng(seed).dirichlet(np.full(len(hierarchy.leaves), 0.5), size=20).astype(np.float32)
+    sets = best_expected_sets(masses, hierarchy)
+    for row in range(20):
+        path = hierarchy.closure[hierarchy.leaves[masses[row].argmax()]]
+        for level in range(1, hierarchy.levels.max()):
+            cut = path & (hierarchy.levels <= level)
+            assert expected_f1(cut, masses[row], hierarchy) <= expected_f1(sets[row], masses[row], hierarchy) + 1e-5
+
+
+def test_a_thousand_levels_take_no_time():
+    count = 2000  # a chain of classes, each with a leaf beside the next
+    edges = tuple((number, number + 1) for number in range(count // 2 - 1))
+    edges += tuple((number, count // 2 + number) for number in range(count // 2))
+    ids = tuple(str(number) for number in range(count))
+    hierarchy = Hierarchy(ids, ids, ((),) * count, edges)
+    scores = np.random.default_rng(0).dirichlet(np.full(len(hierarchy.leaves), 0.4), size=20).astype(np.float32)
+    started = time.process_time()
+    assert best_expected_sets(scores, hierarchy).any(axis=1).all()
+    assert time.process_time() - started < 10
+
+
 def test_against_all_sets_of_a_small_hierarchy():
     generator = np.random.default_rng(0)
     for masses in generator.dirichlet(np.full(4, 0.3), size=20).astype(np.float32):
@@ -87,5 +112,6 @@ def test_none_can_be_switched_off_and_needs_unrelated_classes():
     assert none_threshold(scores, SHOP, 1.0) < -1e30
     chain = Hierarchy(("0", "1"), ("a", "b"), ((), ()), ((0, 1),))
     assert none_threshold(scores[:, :1], chain, 0.7) < -1e30
+    assert none_threshold(np.full((50, 4), 0.3) + 1e-12 * scores, SHOP, 0.5) < -1e30  # no spread, no density
     scores[:10] = np.nan
     assert np.isfinite(none_threshold(scores, SHOP, 0.5))

@@ -1,7 +1,15 @@
+import numpy as np
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.taxonomy.data.corpus import read_corpus
+from reprise.core.files import read_parquet, write_parquet
+from reprise.taxonomy.data.corpus import (
+    read_core_classes,
+    read_corpus,
+    read_texts,
+    write_core_classes,
+)
+from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import corpus_statistics
 
@@ -39,6 +47,7 @@ def test_empty_texts_are_kept_on_request(tmp_path):
         (b"1\ta\n2\tb\n1\tc\n", r"file\.txt:3: duplicate document id '1', first on line 1"),
         (b"1\ta\n2\t  \n", r"file\.txt:2: document '2' has no text; .*empty_text: keep"),
         (b"1\ta\n2\t\xff\n", r"file\.txt:2: byte 3 of the line is not UTF-8 \(0xff\)"),
+        ("é\ta\n\ne\u0301\tb\n".encode(), r"file\.txt:3: duplicate document id 'é', first on line 1"),
     ],
 )
 def test_bad_corpora_are_named(tmp_path, content, message):
@@ -50,3 +59,18 @@ def test_bad_corpora_are_named(tmp_path, content, message):
 def test_a_missing_corpus_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.txt: no such file"):
         read_corpus(tmp_path / "none.txt", "refuse")
+
+
+NAMES_THAT_LIBRARIES_READ = ["NA", "nan", "None", "null", "007", "1e5", "True", "", " ", "=1+1", "#N/A"]
+
+
+def test_names_stay_what_they_are(tmp_path):
+    names = [name for name in NAMES_THAT_LIBRARIES_READ if name.strip()]
+    table = read_corpus(write(tmp_path, "".join(f"{name}\t{name}\n" for name in names).encode()), "refuse")
+    write_parquet(tmp_path / "corpus.parquet", table)
+    assert read_parquet(tmp_path / "corpus.parquet")["doc_id"].tolist() == names
+    assert read_texts(tmp_path / "corpus.parquet") == names
+    hierarchy = Hierarchy(tuple(names), tuple(names), ((),) * len(names), ())
+    core = np.eye(len(names), dtype=bool)
+    write_core_classes(tmp_path / "core.parquet", table["doc_id"], core, hierarchy)
+    assert np.array_equal(read_core_classes(tmp_path / "core.parquet", hierarchy), core)

@@ -65,7 +65,11 @@ def test_the_default_encoder_comes_from_its_package(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "tokens", "message"),
     [
-        ("no/such-encoder", 16, r"encoder 'no/such-encoder': neither a folder nor a model that the hub gives"),
+        (
+            "no/such-encoder",
+            16,
+            r"encoder 'no/such-encoder': neither a folder with a whole model nor one",
+        ),
         (None, 65, r"max_tokens is 65, it has positions for 64"),
     ],
 )

@@ -47,6 +47,6 @@ def test_a_model_without_an_entailment_label_is_named(nli_folder, tmp_path):
 
 
 def test_a_model_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(InputError, match="neither a folder nor a model that the hub gives") as error:
+    with pytest.raises(InputError, match="neither a folder with a whole model nor one that the hub gives") as error:
         open_cross_encoder(str(tmp_path / "none"), 32, "cpu")
     assert "\n" not in str(error.value)

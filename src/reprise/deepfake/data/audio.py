@@ -1,7 +1,11 @@
 """Recordings as samples at one rate, whatever file they come in."""
 
+import contextlib
 import dataclasses
 import io
+import mmap
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +15,20 @@ import soxr
 
 from reprise.core.errors import InputError
 from reprise.core.files import atomic_path
+from reprise.deepfake.data.containers import ContainerError, Content, PiecewiseFile, Stream, find_streams
 from reprise.deepfake.data.protocols import normalise
 
 RATE = 16_000  # samples a second, of everything after this module
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 SILENCE = 1e-4  # a recording whose largest sample is smaller holds nothing
 CLIPPED_LEVEL, CLIPPED_SHARE = 0.999, 1e-3  # of full scale; of the samples, to be called clipped
-BLOCK_SECONDS = 30  # read at once, so that memory does not grow with the length
+BLOCK_SECONDS = 30  # given out at once, so that memory does not grow with the length
+FRAMES_AT_ONCE = 4096  # decoded at once; what precedes an error in them is lost
+RATES = (1_000, 768_000)  # of a file, samples a second
+MOST_CHANNELS = 64
+LARGEST_PIPE = 2**30  # bytes that are taken from a pipe, which has to fit into memory
+TOLERANCE = 0.05  # seconds that may lack: some headers count in blocks
+ENDLESS = 2**60  # frames that libsndfile names where it does not know
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +54,9 @@ def read_audio(path: Path, min_seconds: float, max_seconds: float) -> Recording:
     Raises:
         InputError: missing, empty, not audio, damaged, silent, not numbers, or of a length outside the limits.
     """
-    found = list(read_blocks(path, max_seconds))
-    samples = np.concatenate([block for block, _, _ in found]) if found else np.zeros(0, np.float32)
+    audio = AudioFile(path, max_seconds)
+    samples = np.concatenate([np.zeros(0, np.float32), *audio.blocks()])
+    audio.refuse_damage()
     seconds = len(samples) / RATE
     if seconds < min_seconds:
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {min_seconds:g} s")
@@ -52,36 +64,197 @@ def read_audio(path: Path, min_seconds: float, max_seconds: float) -> Recording:
     if largest < SILENCE:
         raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
     clipped = float((np.abs(samples) >= CLIPPED_LEVEL).mean()) > CLIPPED_SHARE
-    return Recording(samples, *found[0][1:], clipped)
+    return Recording(samples, audio.rate, audio.channels, clipped)
 
 
-def read_blocks(path: Path, max_seconds: float = float("inf")) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Read a recording in blocks of (N,) float32 at RATE, mono, with the file's rate and number of channels.
+class AudioFile:
+    """An audio file that is read to its real end, stream after stream.
+
+    Args:
+        path: WAV, FLAC, Ogg Vorbis, Opus or MP3; a pipe too.
+        max_seconds: of sound, at most.
+
+    Attributes:
+        rate: of the first stream.
+        channels: of the first stream.
+        damage: once all blocks have been read, what is wrong with the file; None: it is whole.
+    """
+
+    def __init__(self, path: Path, max_seconds: float = float("inf")) -> None:
+        self.path, self.max_seconds = path, max_seconds
+        self.rate = self.channels = 0
+        self.damage: str | None = None
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Read blocks (N,) float32 at RATE, mono, of BLOCK_SECONDS; the last one is shorter.
+
+        Raises:
+            InputError: missing, empty, not audio, longer than the limit, or with samples that are no numbers.
+        """
+        waiting: list[np.ndarray] = []
+        for part in self._parts():
+            waiting.append(part)
+            while sum(map(len, waiting)) >= BLOCK_SECONDS * RATE:
+                joined = np.concatenate(waiting)
+                yield joined[: BLOCK_SECONDS * RATE]
+                waiting = [joined[BLOCK_SECONDS * RATE :]]
+        if rest := sum(map(len, waiting)):
+            yield np.concatenate(waiting)[:rest]
+
+    def refuse_damage(self) -> None:
+        """To be called after the blocks.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if self.damage is not None:
+            raise InputError(f"{self.path}: {self.damage}")
+
+    def _parts(self) -> Iterator[np.ndarray]:
+        with open_content(self.path) as content:
+            try:
+                streams = find_streams(content)
+            except ContainerError as error:
+                raise InputError(f"{self.path}: {error}") from None
+            read, promised, reason = 0.0, 0.0, None
+            for stream in streams:
+                decoder = Decoder(self.path, content, stream, self.max_seconds - read)
+                yield from decoder.parts()
+                if not self.rate:
+                    self.rate, self.channels = decoder.rate, decoder.channels
+                read += decoder.seconds
+                promised += decoder.seconds if stream.promised is None else stream.promised
+                reason = reason or decoder.damage
+            if reason is not None:
+                wanted = f"{promised:.2f} s promised" if promised > read else "more"
+                self.damage = f"damaged audio: {reason}; {read:.2f} s can be read of {wanted}"
+
+
+class open_content:  # noqa: N801 -- used as a function is
+    """Open a file as bytes that are sliced and searched, without reading it into memory.
 
     Raises:
-        InputError: missing, empty, not audio, damaged, longer than the limit, or with samples that are no numbers.
+        InputError: missing, a folder, empty, or not to be read.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: empty file")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.map: mmap.mmap | None = None
+
+    def __enter__(self) -> Content:
+        try:
+            mode = self.path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise InputError(f"{self.path}: a folder; expected a recording")
+            with self.path.open("rb") as file:
+                if not stat.S_ISREG(mode):
+                    content = file.read(LARGEST_PIPE + 1)
+                    if len(content) > LARGEST_PIPE:
+                        raise InputError(f"{self.path}: more than {LARGEST_PIPE} bytes from a pipe; give a file")
+                    if content:
+                        return content
+                elif self.path.stat().st_size:
+                    self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    return self.map  # type: ignore[return-value]
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: no such file") from None
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{self.path}: empty file")
+
+    def __exit__(self, *_: object) -> None:
+        if self.map is not None:
+            self.map.close()
+
+
+class _Unsought(soundfile.SoundFile):
+    """A file that is read straight through.
+
+    Soundfile seeks after every read of a file that can be sought, which fails where the length is unknown.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Keep what C code writes to standard error from the console: mpg123 tells there of every frame that is damaged."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, channels, frames = file.samplerate, file.channels, file.frames
-            if frames / rate > max_seconds:
-                raise InputError(f"{path}: {frames / rate:.0f} s; expected at most {max_seconds:g} s")
-            resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32") if rate != RATE else None
-            seen = 0
-            for block in file.blocks(BLOCK_SECONDS * rate, dtype="float32", always_2d=True):
-                seen += len(block)
-                mono = block.mean(axis=1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class Decoder:
+    """Decodes one stream.
+
+    Args:
+        path: for errors.
+        content: the file.
+        stream: of it.
+        max_seconds: at most.
+
+    Attributes:
+        rate: samples a second.
+        channels: number of them.
+        seconds: decoded so far.
+        damage: after the last part, what is wrong with the stream; None: nothing.
+    """
+
+    def __init__(self, path: Path, content: Content, stream: Stream, max_seconds: float) -> None:
+        self.path, self.stream, self.max_seconds = path, stream, max_seconds
+        self.seconds = 0.0
+        self.damage = stream.damage
+        try:
+            with silenced():
+                self.file = _Unsought(PiecewiseFile(content, stream.pieces))
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: not audio that can be read, or damaged: {error.error_string}") from None
+        self.rate, self.channels = self.file.samplerate, self.file.channels
+        if not RATES[0] <= self.rate <= RATES[1] or not 1 <= self.channels <= MOST_CHANNELS:
+            raise InputError(f"{path}: {self.rate} samples a second in {self.channels} channels; not a recording")
+        if stream.promised is not None and stream.damage is None:
+            self._limit(stream.promised)
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """Decode parts (N,) float32 at RATE, mono, to the stream's real end."""
+        resample = soxr.ResampleStream(self.rate, RATE, 1, dtype="float32") if self.rate != RATE else None
+        decoded = 0
+        with self.file:
+            while len(block := self._read()):
+                decoded += len(block)
+                self.seconds = decoded / self.rate
+                self._limit(self.seconds)
+                with np.errstate(all="ignore"):  # what is not finite is refused below
+                    mono = block.mean(axis=1)
                 if not np.isfinite(mono).all():
-                    raise InputError(f"{path}: samples that are not finite numbers")
-                yield (resample.resample_chunk(mono, last=seen >= frames) if resample else mono), rate, channels
-            if seen < frames:
-                raise InputError(f"{path}: damaged audio: {seen} of {frames} frames can be read")
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not audio that can be read, or damaged: {error.error_string}") from None
+                    raise InputError(f"{self.path}: samples that are not finite numbers")
+                yield resample.resample_chunk(mono) if resample else mono
+        if resample and decoded:
+            yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
+        expected = self.stream.promised or 0.0
+        if self.file.frames < ENDLESS:
+            expected = max(expected, self.file.frames / self.rate)
+        if self.seconds < expected - TOLERANCE:
+            self.damage = self.damage or "it ends early"
+
+    def _read(self) -> np.ndarray:
+        try:
+            with silenced() if self.file.format == "MP3" else contextlib.nullcontext():
+                return self.file.read(FRAMES_AT_ONCE, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            self.damage = self.damage or error.error_string.removeprefix("Error : ").strip().rstrip(".")
+            return np.zeros((0, self.channels), np.float32)
+
+    def _limit(self, seconds: float) -> None:
+        if seconds > self.max_seconds:
+            raise InputError(f"{self.path}: {seconds:.0f} s; expected at most {self.max_seconds:g} s")
 
 
 def list_recordings(folder: Path) -> list[Path]:

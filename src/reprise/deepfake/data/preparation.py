@@ -2,14 +2,18 @@
 
 import dataclasses
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from reprise.core.errors import InputError
+from reprise.core.files import hash_bytes
+from reprise.core.text import for_terminal
 from reprise.deepfake.data.audio import RATE, AudioFolder, Recording, read_audio
 from reprise.deepfake.data.corpus import Corpus, read_corpus, starts_of, to_integers, write_corpus
 from reprise.deepfake.data.protocols import KEYS, UNKNOWN, Trial
@@ -31,7 +35,53 @@ class Limits:
     max_seconds: float
 
 
-def prepare_split(split: str, trials: Sequence[Trial], folder: AudioFolder, limits: Limits, target: Path) -> Corpus:
+class Doubles:
+    """Finds recordings that come twice: a detector may not be judged by what it learned from.
+
+    Attributes:
+        repeated: by split, how many recordings have the samples and the label of an earlier one.
+    """
+
+    def __init__(self) -> None:
+        self.repeated: Counter[str] = Counter()
+        self._files: dict[Path, Trial] = {}
+        self._samples: dict[str, tuple[str, Trial]] = {}
+
+    def add_file(self, trial: Trial, file: Path) -> None:
+        """Note which file a trial is.
+
+        Raises:
+            InputError: another trial is the same file.
+        """
+        first = self._files.setdefault(file.resolve(), trial)
+        if first is not trial:
+            raise InputError(f"{trial.where}: {file} is the recording of {first.where} too ({first.utterance!r})")
+
+    def add_samples(self, split: str, trial: Trial, samples: np.ndarray) -> None:
+        """Note what a trial sounds like.
+
+        Args:
+            split: of the trial.
+            trial: the protocol's line.
+            samples: (N,) int16.
+
+        Raises:
+            InputError: the same samples are in another split, or have the other label.
+        """
+        home, first = self._samples.setdefault(hash_bytes(samples.tobytes()), (split, trial))
+        if first is trial:
+            return
+        if home != split or first.spoof != trial.spoof:
+            raise InputError(
+                f"{trial.where}: {trial.utterance!r} holds the samples of {first.utterance!r}, "
+                f"{KEYS[first.spoof]} in {home} ({first.where})"
+            )
+        self.repeated[split] += 1
+
+
+def prepare_split(
+    split: str, trials: Sequence[Trial], folder: AudioFolder, limits: Limits, doubles: Doubles, target: Path
+) -> Corpus:
     """Read a split's recordings and write them as a corpus. Memory does not grow with their number.
 
     Args:
@@ -39,6 +89,7 @@ def prepare_split(split: str, trials: Sequence[Trial], folder: AudioFolder, limi
         trials: the protocol's lines.
         folder: of recordings.
         limits: of their length.
+        doubles: knows the recordings of other splits.
         target: an existing folder to write to.
 
     Raises:
@@ -48,16 +99,19 @@ def prepare_split(split: str, trials: Sequence[Trial], folder: AudioFolder, limi
     rows: list[dict[str, Any]] = []
     courses: list[np.ndarray] = []
     with tempfile.TemporaryFile(dir=target) as raw:  # the samples of all: how many there are is known at the end
-        for trial in trials:
+        for trial in tqdm(trials, split, disable=None):
             try:
                 file = folder.find(trial.utterance, trial.where)
+                doubles.add_file(trial, file)
                 recording = read_audio(file, limits.min_seconds, limits.max_seconds)
+                samples = to_integers(recording.samples)
+                doubles.add_samples(split, trial, samples)
             except InputError as error:
                 errors.append(str(error))
                 continue
             rows.append(table_row(trial, split, file, recording))
             courses.append(loudness_course(recording.samples))
-            to_integers(recording.samples).tofile(raw)
+            samples.tofile(raw)
         if errors:
             more = f" (and {len(errors) - ERRORS_SHOWN} more recordings)" if len(errors) > ERRORS_SHOWN else ""
             raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
@@ -74,7 +128,7 @@ def table_row(trial: Trial, split: str, file: Path, recording: Recording) -> dic
     """One row of the manifest, but for its place and its twin."""
     return {
         "utterance": trial.utterance,
-        "path": str(file),
+        "path": for_terminal(file),  # to be read by people; a folder's name need not be Unicode
         "speaker": trial.speaker,
         "attack": trial.attack,
         "key": KEYS[trial.spoof],

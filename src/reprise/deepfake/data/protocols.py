@@ -142,6 +142,8 @@ def parse_line(where: str, line: str, split: str) -> Trial | None:
             raise InputError(f"{where}: split {columns[layout.split]!r}; expected {', '.join(SPLITS)}")
         if columns[layout.split] != split:
             return None
+    for column in columns:
+        check_name(column, where)
     spoof = key == "spoof"
     attack = UNKNOWN if layout.attack is None else columns[layout.attack]
     return Trial(
@@ -163,12 +165,21 @@ def join_columns(columns: Sequence[str]) -> str:
     """Write a line that `split_columns` reads: with tabs where a column holds a space.
 
     Raises:
-        InputError: a column is empty, holds a tab or a line break, or is not Unicode.
+        InputError: as `check_name` says.
     """
     for column in columns:
-        if not column.strip() or any(character in column for character in "\t\r\n") or not column.isprintable():
-            raise InputError(f"{column!r}: a name that a line of columns cannot hold; rename it")
+        check_name(column, "a line of columns")
     return ("\t" if any(" " in column for column in columns) else " ").join(columns)
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse a name that no line of columns can hold.
+
+    Raises:
+        InputError: it is empty, begins or ends with a space, or has characters that cannot be seen or are no Unicode.
+    """
+    if name != name.strip() or not name or not name.isprintable():
+        raise InputError(f"{where}: {name!r} cannot be a name: characters that cannot be seen, or a space at its ends")
 
 
 def shared_speakers(trials: Mapping[str, Sequence[Trial]]) -> list[str]:

@@ -94,26 +94,27 @@ class SelfSupervisedFrontEnd(nn.Module):
         weights: load them; else random ones.
         trained: whether it learns.
         dim: D.
-        config: the model's shape, where it is not that of `name`.
+        config: the model's shape; None: that of `name`.
 
     Raises:
         InputError: it cannot be loaded.
     """
 
-    def __init__(self, name: str, weights: bool, trained: bool, dim: int, config: dict[str, Any]) -> None:
+    def __init__(self, name: str, weights: bool, trained: bool, dim: int, config: dict[str, Any] | None) -> None:
         super().__init__()
         from transformers import AutoConfig, AutoModel
 
         try:
             if weights:
                 self.encoder = AutoModel.from_pretrained(name)
-            elif config:
+            elif config is not None:
                 self.encoder = AutoModel.from_config(AutoConfig.for_model(**config))
             else:
                 self.encoder = AutoModel.from_config(AutoConfig.from_pretrained(name))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # transformers and the hub's client have errors of many kinds for a wrong shape
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"ssl_model {name!r} cannot be loaded: {reason}") from None
+            what = f"ssl_model {name!r}" if config is None or weights else "ssl_config"
+            raise InputError(f"{what} cannot be loaded: {reason}") from error
         self.trained = trained
         self.encoder.requires_grad_(trained)
         self.projection = nn.Linear(self.encoder.config.hidden_size, dim)
@@ -283,10 +284,13 @@ class Detector(nn.Module):
     def __init__(self, recipe: Recipe, ssl_config: dict[str, Any] | None = None) -> None:
         super().__init__()
         dim = recipe.embedding
-        weights, config = recipe.ssl_weights and ssl_config is None, ssl_config or recipe.ssl_config
+        weights = recipe.ssl_weights and ssl_config is None
+        config = ssl_config if ssl_config is not None else recipe.ssl_config or None
         self.front_end: CepstralFrontEnd | SelfSupervisedFrontEnd | WhisperFrontEnd
         if recipe.front_end == "whisper":
-            self.front_end = WhisperFrontEnd(recipe.ssl_model, weights, recipe.ssl_trained, dim, recipe.dropout, config)
+            self.front_end = WhisperFrontEnd(
+                recipe.ssl_model, weights, recipe.ssl_trained, dim, recipe.dropout, config or {}
+            )
         elif recipe.front_end == "ssl":
             self.front_end = SelfSupervisedFrontEnd(recipe.ssl_model, weights, recipe.ssl_trained, dim, config)
         else:

@@ -1,26 +1,37 @@
 """Detectors as files that say what they are."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
-from reprise.core.params import parse_params
+from reprise.core.params import Params, parse_params
+from reprise.core.weights import rebuild
 from reprise.deepfake.detector.model import CepstralFrontEnd, Detector
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 
-KIND = "deepfake-detector"
+LARGEST_NUMBER = 2**24  # in a description of an encoder
+MOST_LAYERS = 256
 
 
-def save_detector(path: Path, detector: Detector, recipe: Recipe, facts: dict[str, Any]) -> None:
-    """Write a detector with its recipe, and further facts."""
+class DetectorDescription(Params):
+    """What a detector's file says of it."""
+
+    task: Literal["deepfake-detector"]
+    recipe: Recipe
+    ssl_config: dict[str, Any] | None  # of the self-supervised encoder, so that the hub is not asked
+    best_epoch: int
+
+
+def save_detector(path: Path, detector: Detector, recipe: Recipe, best_epoch: int) -> None:
+    """Write a detector with its description."""
     front_end = detector.front_end
     config = None if isinstance(front_end, CepstralFrontEnd) else front_end.encoder.config.to_dict()
-    metadata = {"task": KIND, "recipe": recipe.model_dump(mode="json"), "ssl_config": config, **facts}
-    save_model(path, detector.state_dict(), metadata)
+    description = DetectorDescription(task="deepfake-detector", recipe=recipe, ssl_config=config, best_epoch=best_epoch)
+    save_model(path, detector.state_dict(), description.model_dump(mode="json"))
 
 
 def load_detector(path: Path = DETECTOR, device: str = "cpu") -> tuple[Detector, Recipe]:
@@ -32,9 +43,24 @@ def load_detector(path: Path = DETECTOR, device: str = "cpu") -> tuple[Detector,
     if not path.exists():
         raise InputError(f"{path}: no such file; train the detector first: dvc repro deepfake-detector")
     tensors, metadata = load_model(path)
-    if metadata.get("task") != KIND:
-        raise InputError(f"{path}: a model of {metadata.get('task')!r}, not a detector")
-    recipe = parse_params(metadata["recipe"], Recipe, f"{path}: recipe")
-    detector = Detector(recipe, metadata["ssl_config"])
-    detector.load_state_dict(tensors)
-    return detector.to(torch.device(device)).eval().requires_grad_(False), recipe
+    told = parse_params(metadata, DetectorDescription, str(path))
+    if (told.recipe.front_end in ("ssl", "whisper")) != (told.ssl_config is not None):
+        raise InputError(f"{path}: front_end {told.recipe.front_end} with ssl_config {told.ssl_config!r}")
+    _refuse_absurd(told.ssl_config, path)
+    detector = rebuild(lambda: Detector(told.recipe, told.ssl_config), tensors, path)
+    return detector.to(torch.device(device)).eval().requires_grad_(False), told.recipe
+
+
+def _refuse_absurd(value: Any, path: Path) -> None:
+    """Refuse numbers in an encoder's description for which even a model without memory takes forever to build."""
+    if isinstance(value, dict):
+        for name in ("num_hidden_layers", "encoder_layers"):
+            layers = value.get(name, 0)
+            if not isinstance(layers, int) or layers > MOST_LAYERS:
+                raise InputError(f"{path}: ssl_config.{name}: {layers!r}; expected at most {MOST_LAYERS}")
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value[:LARGEST_NUMBER]:
+            _refuse_absurd(each, path)
+    if isinstance(value, int) and value > LARGEST_NUMBER:
+        raise InputError(f"{path}: ssl_config: {value}; expected at most {LARGEST_NUMBER}")

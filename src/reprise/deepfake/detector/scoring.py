@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.frames import CHUNK_SECONDS, chunks, hear
@@ -38,4 +39,5 @@ def score_utterance(samples: np.ndarray, detector: Detector, device: str = "cpu"
 
 def score_corpus(corpus: Corpus, detector: Detector, device: str, listen: Hear = hear) -> np.ndarray:
     """Scores (N,) of all utterances of a corpus."""
-    return np.array([score_utterance(corpus.waveform(row), detector, device, listen) for row in range(len(corpus))])
+    rows = tqdm(range(len(corpus)), "scoring", disable=None)
+    return np.array([score_utterance(corpus.waveform(row), detector, device, listen) for row in rows])

@@ -10,7 +10,7 @@ minimised.
 import dataclasses
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -21,13 +21,13 @@ from torch.nn import functional as F
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file
 from reprise.core.models import load_model, save_model
-from reprise.core.params import parse_params
+from reprise.core.params import Params, parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
+from reprise.core.weights import rebuild
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.paths import DETECTOR, MODELS, Mode, explainer_path
 
-KIND = "deepfake-explainer"
 FRAME = int(0.02 * RATE)  # samples to which importance is given in the end
 QUERY = 32  # dimensions of q
 NATURAL, SPOOF = 0, 1  # rows of the prototypes
@@ -38,10 +38,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 class ExplainerParams(TrainParams):
     """`deepfake.explainer`: how explainers are made and trained; params.yaml explains the keys."""
 
-    hidden: Annotated[int, Field(ge=1)]
+    hidden: Annotated[int, Field(ge=1, le=65_536)]
     dropout: Fraction
     temperature: Annotated[float, Field(gt=0)]
-    smoothing: NotNegative
+    smoothing: Annotated[float, Field(ge=0, le=1000)]
     ema_rate: Annotated[float, Field(gt=0, le=1)]
     lambda_bonafide_reg: NotNegative
     lambda_temporal_smooth: NotNegative
@@ -210,10 +210,28 @@ def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, params
     return loss + params.lambda_sparsity * (mean * labels).sum() / labels.sum().clamp(min=1)
 
 
-def save_explainer(mode: Mode, explainer: Explainer, params: ExplainerParams, facts: dict[str, Any]) -> None:
-    """Write an explainer with its parameters, the hash of the detector that it is for, and further facts."""
-    metadata = {"task": KIND, "mode": mode, "params": params.model_dump(mode="json"), "detector": hash_file(DETECTOR)}
-    save_model(explainer_path(mode), explainer.state_dict(), metadata | {"inputs": len(explainer.mean)} | facts)
+class ExplainerDescription(Params):
+    """What an explainer's file says of it."""
+
+    task: Literal["deepfake-explainer"]
+    mode: Mode
+    params: ExplainerParams
+    inputs: Annotated[int, Field(ge=1, le=2**24)]
+    detector: str  # SHA-256 of the file of the one that it explains
+    best_epoch: int
+
+
+def save_explainer(mode: Mode, explainer: Explainer, params: ExplainerParams, best_epoch: int) -> None:
+    """Write an explainer with its description."""
+    description = ExplainerDescription(
+        task="deepfake-explainer",
+        mode=mode,
+        params=params,
+        inputs=len(explainer.mean),
+        detector=hash_file(DETECTOR),
+        best_epoch=best_epoch,
+    )
+    save_model(explainer_path(mode), explainer.state_dict(), description.model_dump(mode="json"))
 
 
 def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:
@@ -224,13 +242,10 @@ def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:
     """
     path = explainer_path(mode, models)
     tensors, metadata = load_model(path)
-    if metadata.get("task") != KIND:
-        raise InputError(f"{path}: a model of {metadata.get('task')!r}, not an explainer")
-    if metadata["detector"] != hash_file(models / DETECTOR.name):
+    told = parse_params(metadata, ExplainerDescription, str(path))
+    if told.detector != hash_file(models / DETECTOR.name):
         raise InputError(f"{path}: made for another detector; run `dvc repro deepfake-explainer@{mode}`")
-    params = parse_params(metadata["params"], ExplainerParams, f"{path}: params")
-    explainer = Explainer(metadata["inputs"], params, metadata["mode"])
-    explainer.load_state_dict(tensors)
+    explainer = rebuild(lambda: Explainer(told.inputs, told.params, told.mode), tensors, path)
     return explainer.eval().requires_grad_(False)
 
 

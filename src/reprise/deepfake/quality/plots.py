@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from reprise.core.figures import save_figure
+from reprise.core.text import for_terminal
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.quality.metrics import equal_error_rate, error_curve
 
@@ -59,7 +60,7 @@ def draw_explanation(
     seconds = len(samples) / RATE
     wave, spectrum, curves = panels
     wave.plot(np.arange(len(samples)) / RATE, samples, color=BLUE, linewidth=0.4)
-    wave.set_title(title, fontsize=8)
+    wave.set_title(for_terminal(title), fontsize=8, parse_math=False)  # names are no formulas
     wave.set_yticks([])
     padded = np.pad(samples, (0, max(0, 512 - len(samples))))
     spectrum.specgram(padded + 1e-6, NFFT=512, Fs=RATE, noverlap=352, cmap="magma", vmin=-120)
@@ -96,7 +97,7 @@ def plot_explanations(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         panels[2].set_xlabel("seconds", fontsize=7)
         if index % columns == 0:
             panels[2].set_ylabel("importance", fontsize=7)
-        if index == 0:
+        if index == 0 and row["importance"]:
             panels[2].legend(fontsize=6, loc="upper right", frameon=False)
     save_figure(figure, path)
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from reprise.core.files import write_text
 from reprise.deepfake.data.corpus import Corpus
+from reprise.deepfake.data.protocols import join_columns
 from reprise.deepfake.detector.decision import Decision
 from reprise.deepfake.quality.metrics import (
     actual_cost,
@@ -70,9 +71,12 @@ def _against(
 
 
 def write_scores(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
-    """Write a score file in ASVspoof's form: `utterance attack key score`, high for natural speech."""
+    """Write a score file in ASVspoof's form: `utterance attack key score`, high for natural speech.
+
+    A line has tabs for spaces where a name holds a space.
+    """
     columns = (corpus.table[name] for name in ("utterance", "attack", "key"))
-    lines = [f"{name} {attack} {key} {score:.6f}" for name, attack, key, score in zip(*columns, scores, strict=True)]
+    lines = [join_columns([*names, f"{score:.6f}"]) for *names, score in zip(*columns, scores, strict=True)]
     write_text(path, "\n".join(lines) + "\n")
 
 

@@ -13,7 +13,7 @@ import logging
 import torch
 
 from reprise.core.models import hash_tensors
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
@@ -34,7 +34,7 @@ DEV_BATCH = 64  # utterances that are scored one after the other in a validation
 
 def main() -> None:
     recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
-    seed = derive_seed(load_value("seed"), "deepfake-detector")
+    seed = derive_seed(load_seed(), "deepfake-detector")
     use_deterministic_kernels(hardware.training_threads)
     train, dev = read_corpus(PREPARED / "train"), read_corpus(PREPARED / "dev")
     with timed(TIMING / "detector.json") as figures:
@@ -62,7 +62,7 @@ def main() -> None:
         result = fit(learner, rows, dev_rows, run)
         if not goes_on_alone():
             return
-        save_detector(DETECTOR, learner.detector.cpu(), recipe, {"best_epoch": result.best_epoch})
+        save_detector(DETECTOR, learner.detector.cpu(), recipe, result.best_epoch)
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()
     logger.info(

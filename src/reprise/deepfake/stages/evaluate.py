@@ -17,7 +17,7 @@ from pydantic import Field
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import write_json
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
@@ -49,7 +49,7 @@ Scores = dict[str, dict[str, np.ndarray]]  # by split and system
 
 
 def main() -> None:
-    hardware, seed = load_params("hardware", Hardware), derive_seed(load_value("seed"), "deepfake-evaluate")
+    hardware, seed = load_params("hardware", Hardware), derive_seed(load_seed(), "deepfake-evaluate")
     params = load_params("deepfake.evaluate", EvaluateParams)
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import write_json
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
@@ -44,7 +44,7 @@ class ExplainParams(Params):
 
 def main() -> None:
     params, hardware = load_params("deepfake.explain", ExplainParams), load_params("hardware", Hardware)
-    seed = derive_seed(load_value("seed"), "deepfake-explain")
+    seed = derive_seed(load_seed(), "deepfake-explain")
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]
     with timed(TIMING / "explain.json"):

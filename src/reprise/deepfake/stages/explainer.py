@@ -13,7 +13,7 @@ import logging
 import torch
 
 from reprise.core.errors import InputError
-from reprise.core.params import Hardware, LogParams, load_params, load_value
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
 from reprise.core.processes import goes_on_alone
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
@@ -34,7 +34,7 @@ def main(name: str) -> None:
     if not DETECTOR.exists():
         raise InputError(f"{DETECTOR}: no such file; train the detector first: dvc repro deepfake-detector")
     params, hardware = load_params("deepfake.explainer", ExplainerParams), load_params("hardware", Hardware)
-    seed = derive_seed(load_value("seed"), "deepfake-explainer", mode)
+    seed = derive_seed(load_seed(), "deepfake-explainer", mode)
     use_deterministic_kernels(hardware.training_threads)
     train, dev = read_windows(WINDOWS / "train"), read_windows(WINDOWS / "dev")
     with timed(TIMING / f"explainer-{mode}.json") as figures:
@@ -57,7 +57,7 @@ def main(name: str) -> None:
             return
         best = result.best
         refuse_collapse(mode, best)
-        save_explainer(mode, learner.explainer.cpu(), params, {"best_epoch": result.best_epoch})
+        save_explainer(mode, learner.explainer.cpu(), params, result.best_epoch)
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()
     logger.info(

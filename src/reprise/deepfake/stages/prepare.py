@@ -15,17 +15,17 @@ import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reprise.core.files import write_json
-from reprise.core.params import Params, load_params, load_value
+from reprise.core.params import Params, load_params, load_path, load_seed
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import AudioFolder
 from reprise.deepfake.data.corpus import write_corpus
 from reprise.deepfake.data.folders import whole_folder
 from reprise.deepfake.data.partial import make_partial_spoofs
-from reprise.deepfake.data.preparation import Limits, count_utterances, prepare_split
+from reprise.deepfake.data.preparation import Doubles, Limits, count_utterances, prepare_split
 from reprise.deepfake.data.protocols import SPLITS, read_protocols, shared_speakers
 from reprise.deepfake.paths import METRICS, PARTIAL, PREPARED, TIMING
 
@@ -40,6 +40,13 @@ class PrepareParams(Params):
     partial_count: Annotated[int, Field(ge=0)]
     partial_seconds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
+    @model_validator(mode="after")
+    def _check(self) -> "PrepareParams":
+        for shortest, longest in ((self.min_seconds, self.max_seconds), self.partial_seconds):
+            if shortest > longest:
+                raise ValueError(f"{shortest:g} ... {longest:g} s; expected the shortest first")
+        return self
+
 
 class Protocols(Params):
     """`deepfake.protocols`: a file for each split; merged layouts may name one file three times."""
@@ -50,18 +57,18 @@ class Protocols(Params):
 
 
 def main() -> None:
-    params, seed = load_params("deepfake.prepare", PrepareParams), load_value("seed")
+    params, seed = load_params("deepfake.prepare", PrepareParams), load_seed()
     protocols = load_params("deepfake.protocols", Protocols)
-    folder = AudioFolder(Path(load_value("deepfake.data")))
+    folder = AudioFolder(load_path("deepfake.data"))
     with timed(TIMING / "prepare.json") as figures, contextlib.ExitStack() as written:
         trials = read_protocols({split: Path(getattr(protocols, split)) for split in SPLITS})
         counts: dict[str, Any] = {}
         shared = shared_speakers(trials)
+        limits, doubles = Limits(params.min_seconds, params.max_seconds), Doubles()
         for split in SPLITS:
             target = written.enter_context(whole_folder(PREPARED / split))
-            limits = Limits(params.min_seconds, params.max_seconds)
-            corpus = prepare_split(split, trials[split], folder, limits, target)
-            counts[split] = count_utterances(corpus.table)
+            corpus = prepare_split(split, trials[split], folder, limits, doubles, target)
+            counts[split] = count_utterances(corpus.table) | {"repeated": doubles.repeated[split]}
         partial_seed = derive_seed(seed, "deepfake-partial")
         partial = make_partial_spoofs(corpus, params.partial_count, params.partial_seconds, partial_seed)
         write_corpus(written.enter_context(whole_folder(PARTIAL)), partial.table, partial.audio)
@@ -82,5 +89,7 @@ def log_counts(counts: dict[str, Any]) -> None:
         )
         if part["clipped"]:
             logger.warning("%s: %d recordings are clipped", split, part["clipped"])
+        if part["repeated"]:
+            logger.warning("%s: %d recordings repeat the samples of another one", split, part["repeated"])
     if not counts["partial_spoofs"]:
         logger.warning("no spoof of the eval split has a natural twin: localisation will not be measured")

@@ -8,18 +8,19 @@ eval split has attacks that the others lack. Writes data/deepfake/sample: flac/,
 
 import itertools
 import logging
-import shutil
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reprise.core.files import write_text
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.seed import derive_seed
 from reprise.deepfake.data.audio import write_flac
-from reprise.deepfake.data.protocols import SPLITS
+from reprise.deepfake.data.folders import whole_folder
+from reprise.deepfake.data.protocols import KEYS, SPLITS
 from reprise.deepfake.paths import SAMPLE
 from reprise.deepfake.sample.voice import draw_speaker, draw_utterance
 
@@ -46,23 +47,28 @@ class SampleParams(Params):
     utterances_per_speaker: Annotated[int, Field(ge=1)]
     seconds: tuple[Annotated[float, Field(ge=0.5)], Annotated[float, Field(ge=0.5)]]
 
+    @model_validator(mode="after")
+    def _check(self) -> "SampleParams":
+        if self.seconds[0] > self.seconds[1]:
+            raise ValueError(f"seconds: {self.seconds[0]:g} ... {self.seconds[1]:g}; expected the shortest first")
+        return self
+
 
 def main() -> None:
-    params, seed = load_params("deepfake.sample", SampleParams), load_value("seed")
+    params, seed = load_params("deepfake.sample", SampleParams), load_seed()
     hardware = load_params("hardware", Hardware)
-    shutil.rmtree(SAMPLE, ignore_errors=True)
-    (SAMPLE / "flac").mkdir(parents=True)
     counts = {"train": params.train_utterances, "dev": params.dev_utterances, "eval": params.eval_utterances}
-    with ProcessPoolExecutor(hardware.threads) as pool:
+    with whole_folder(SAMPLE) as folder, ProcessPoolExecutor(hardware.threads) as pool:
+        (folder / "flac").mkdir()
         for number, split in enumerate(SPLITS):
             rows = range(counts[split])
-            same = [itertools.repeat(each) for each in (split, number, params, seed)]
+            same = [itertools.repeat(each) for each in (folder, split, number, params, seed)]
             lines = [line for part in pool.map(write_utterance, rows, *same, chunksize=4) for line in part]
-            write_text(SAMPLE / f"{split}.txt", "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n")
+            write_text(folder / f"{split}.txt", "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n")
     logger.info("%s utterances, each with its copy-synthesis", sum(counts.values()))
 
 
-def write_utterance(row: int, split: str, number: int, params: SampleParams, seed: int) -> list[str]:
+def write_utterance(row: int, folder: Path, split: str, number: int, params: SampleParams, seed: int) -> list[str]:
     """Write an utterance and its copy-synthesis; returns their protocol lines."""
     import torch
 
@@ -76,15 +82,10 @@ def write_utterance(row: int, split: str, number: int, params: SampleParams, see
     samples = draw_utterance(speaker, float(generator.uniform(*params.seconds)), generator)
     attacks = list(ATTACKS) if split == "eval" else list(KNOWN)
     chosen = [attacks[(row + shift) % len(attacks)] for shift in ((0, 3) if split == "eval" else (0,))]
-    lines = [write_recording(name, "-", "bonafide", samples, (seed, split, row))]
-    for attack in chosen:
-        spoof = synthesise(ATTACKS[attack], samples, generator)
-        lines.append(write_recording(name, attack, "spoof", spoof, (seed, split, row)))
+    lines = []
+    for attack in ("-", *chosen):
+        made = samples if attack == "-" else synthesise(ATTACKS[attack], samples, generator)
+        utterance = f"R{derive_seed(seed, split, row, attack):08x}"  # a name that says nothing
+        write_flac(folder / "flac" / f"{utterance}.flac", made)
+        lines.append(f"{name} {utterance} - {attack} {KEYS[attack != '-']}")
     return lines
-
-
-def write_recording(speaker: str, attack: str, key: str, samples: np.ndarray, where: tuple[int, str, int]) -> str:
-    """Write a recording under a name that says nothing; returns its protocol line."""
-    utterance = f"R{derive_seed(*where, attack):08x}"
-    write_flac(SAMPLE / "flac" / f"{utterance}.flac", samples)
-    return f"{speaker} {utterance} - {attack} {key}"

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
 from reprise.core.devices import torch_devices
 from reprise.core.params import Hardware, load_params
@@ -52,11 +53,17 @@ def main() -> None:
         for name in (*LABELLED, "eval", "partial"):
             corpus = read_corpus(PARTIAL if name == "partial" else PREPARED / name)
             columns = ["utterance", "spoof"] if name in LABELLED else ["utterance"]
-            utterances = corpus.table[columns].assign(count=[len(moment_centres(int(n))) for n in corpus.samples])
-            write_windows(WINDOWS / name, utterances, shape, describe_all(waveforms(corpus)))
+            utterances = corpus.table[columns].assign(count=moments(corpus))
+            described = tqdm(describe_all(waveforms(corpus)), name, total=len(corpus), disable=None)
+            write_windows(WINDOWS / name, utterances, shape, described)
             seconds += float(corpus.samples.sum()) / RATE
         figures["audio_seconds"] = round(seconds, 1)
     logger.info("%.0f s of speech described", seconds)
+
+
+def moments(corpus: Corpus) -> np.ndarray:
+    """Number of moments of each utterance, (N,)."""
+    return np.array([len(moment_centres(int(samples))) for samples in corpus.samples], np.int64)
 
 
 def waveforms(corpus: Corpus) -> Iterator[np.ndarray]:

@@ -2,16 +2,21 @@
 
 import functools
 import itertools
+import logging
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
 from reprise.documents.data.folds import perceptual_hash
 from reprise.documents.data.images import decode
+
+logger = logging.getLogger("reprise")
 
 ERRORS_SHOWN = 5
 
@@ -41,19 +46,30 @@ def decode_all(
     Raises:
         InputError: unreadable images; the line names the first few and says how many there are.
     """
-    hashes, handled, errors = np.zeros((len(paths), 32), np.uint8), Counter[str](), []
+    hashes, handled, errors, constant = np.zeros((len(paths), 32), np.uint8), Counter[str](), [], []
     target = Target(str(array.filename), array.offset, array.shape)
-    with ProcessPoolExecutor(processes) as pool:
-        arguments = (paths, itertools.count(), itertools.repeat(target), itertools.repeat(max_megapixels))
-        for row, result in enumerate(pool.map(decode_one, *arguments, chunksize=16)):
-            if isinstance(result, str):
-                errors.append(result)
-                continue
-            hashes[row] = result[0]
-            handled.update(result[1])
+    try:
+        with ProcessPoolExecutor(processes) as pool:
+            arguments = (paths, itertools.count(), itertools.repeat(target), itertools.repeat(max_megapixels))
+            for row, result in enumerate(pool.map(decode_one, *arguments, chunksize=16)):
+                if isinstance(result, str):
+                    errors.append(result)
+                    continue
+                hashes[row] = result[0]
+                handled.update(result[1])
+                if "constant" in result[1]:
+                    constant.append(paths[row])
+    except BrokenProcessPool:
+        raise InputError(
+            "a process that decoded images was ended, most likely for its memory: lower documents.prepare."
+            "max_megapixels or hardware.threads"
+        ) from None
     if errors:
         more = f" (and {len(errors) - ERRORS_SHOWN} more images)" if len(errors) > ERRORS_SHOWN else ""
         raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
+    if constant:
+        shown = ", ".join(for_terminal(path) for path in constant[:ERRORS_SHOWN])
+        logger.warning("%d images are of one colour all over: %s", len(constant), shown)
     return hashes, dict(sorted(handled.items()))
 
 

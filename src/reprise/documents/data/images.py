@@ -1,18 +1,41 @@
 """Finding and decoding images, whatever a person's folder holds."""
 
 import dataclasses
+import unicodedata
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from reprise.core.errors import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
-ORIENTATION = 0x0112  # a tag of EXIF
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")  # no others: EPS, for one, would be handed to Ghostscript
 CACHE_FACTOR = 1.125  # stored pages are so much larger than what a network sees, for crops and rotations to be sharp
+MAX_FILE_BYTES = 2**30
+MAX_SCANS = 100  # of a progressive JPEG, each of which goes over the whole page; encoders write about ten
+DEPTHS = {8: "eight", 10: "ten", 12: "twelve", 14: "fourteen", 16: "sixteen"}  # bits that cameras and scanners fill
+STORED = {2: "sixteen_bit", 4: "thirty_two_bit"}  # bytes of an integer pixel
+
+ORIENTATION, SMALLEST, LARGEST, SAMPLE_FORMAT, PHOTOMETRIC = 274, 340, 341, 339, 262  # tags of EXIF and TIFF
+UNSIGNED, WHITE_IS_ZERO = 1, 0
+TURNS = {  # orientation -> how the stored picture is put upright; anything else is no orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Image.MAX_IMAGE_PIXELS = None  # `decode` has its own limit, with a line that says what to do
+
+
+def normalise(name: str) -> str:
+    """Compose a name (NFC): a Mac stores é as two characters in file names, and most tables hold one."""
+    return unicodedata.normalize("NFC", name)
 
 
 class ImageFolder:
@@ -29,15 +52,12 @@ class ImageFolder:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of images")
         self.folder = folder
-        self.files: set[str] = set()
-        self.without_extension: dict[str, list[str]] = {}
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in EXTENSIONS and path.is_file():
-                name = path.relative_to(folder).as_posix()
-                self.files.add(name)
-                self.without_extension.setdefault(name.removesuffix(path.suffix), []).append(name)
-        if not self.files:
-            raise InputError(f"{folder}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
+        self.files = [path.relative_to(folder).as_posix() for path in image_files(folder)]
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for name in self.files:
+            self._by_name.setdefault(normalise(name), []).append(name)
+            self._by_stem.setdefault(normalise(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
 
     def find(self, identifier: str, where: str) -> str:
         """Name, relative to the folder, of an id's image.
@@ -48,14 +68,26 @@ class ImageFolder:
         path = PurePosixPath(identifier)
         if path.is_absolute() or ".." in path.parts or "\\" in identifier:
             raise InputError(f"{where}: ID {identifier!r} points outside {self.folder}")
-        if identifier in self.files:
-            return identifier
-        found = self.without_extension.get(identifier, [])
+        name = normalise(identifier)
+        found = self._by_name.get(name) or self._by_stem.get(name, [])
         if len(found) > 1:
-            raise InputError(f"{where}: ID {identifier!r} could be any of {', '.join(found)}; add the extension")
+            hint = "add the extension" if name not in self._by_name else "rename one"
+            raise InputError(f"{where}: ID {identifier!r} could be any of {', '.join(map(repr, found))}; {hint}")
         if not found:
             raise InputError(f"{where}: ID {identifier!r} has no image in {self.folder}")
         return found[0]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """List the images under a folder by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    if not found:
+        raise InputError(f"{folder}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +96,9 @@ class Decoded:
 
     Attributes:
         pixels: (size, size, 3) uint8.
-        handled: any of cmyk, sixteen_bit, transparent, animated, exif_rotated.
+        handled: any of animated, cmyk, constant, damaged_exif, exif_rotated, float, own_range (scaled by its own least
+            and largest pixel), sixteen_bit, thirty_two_bit, ten_bit_range and the like (the bits that its pixels
+            fill), transparent.
     """
 
     pixels: np.ndarray
@@ -75,49 +109,166 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
     """Read an image whole, upright as its EXIF says, in RGB, squeezed to a square.
 
     Raises:
-        InputError: unreadable, truncated, or larger than `max_megapixels`.
+        InputError: unreadable, damaged, or too large: in pixels (`max_megapixels`), bytes or scans.
     """
     try:
-        with Image.open(path) as image:
-            megapixels = image.width * image.height / 1e6
-            if megapixels > max_megapixels:
-                raise InputError(
-                    f"{path}: {image.width} x {image.height} pixels, more than max_megapixels {max_megapixels:g}"
-                )
-            handled = []
-            if getattr(image, "n_frames", 1) > 1:
-                handled.append("animated")
-                image.seek(0)
-            turned = image.getexif().get(ORIENTATION, 1) != 1
+        _refuse_large_file(path, max_megapixels)
+        with Image.open(path, formats=FORMATS) as image:
+            _refuse_large_image(path, image.width, image.height, max_megapixels)
+            handled = ["animated"] if _has_second_frame(image) else []
+            wide_colour = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+            orientation, damaged = _read_orientation(image)
             image.draft("RGB", (size, size))  # JPEG: decodes at a half, a quarter or an eighth where that is enough
             image.load()
-            if turned:
-                handled.append("exif_rotated")
-            page, kind = to_rgb(ImageOps.exif_transpose(image) if turned else image)
+            page, kinds = to_rgb(image)
+            if wide_colour and page.mode == image.mode == "RGB":
+                page, kinds = stretch_colour(page)
+            handled += [*damaged, *kinds]
             square = page.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-            return Decoded(np.asarray(square), (*handled, *kind))
+            if orientation in TURNS:
+                square = square.transpose(TURNS[orientation])
+                handled.append("exif_rotated")
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     except UnidentifiedImageError:
-        reason = "empty file" if path.stat().st_size == 0 else "not an image that can be read"
+        reason = "empty file" if path.stat().st_size == 0 else f"not an image that can be read ({', '.join(FORMATS)})"
         raise InputError(f"{path}: {reason}") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files
-        raise InputError(f"{path}: damaged image: {error}") from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{path}: {'no such file' if error.errno == 2 else error.strerror}") from None
+    except MemoryError:
+        raise InputError(f"{path}: too large for the memory that is free") from None
+    except TimeoutError:
+        raise
+    except Exception as error:  # what Pillow raises for damaged files: OSError, SyntaxError, struct.error, KeyError ...
+        raise InputError(f"{path}: damaged image: {str(error) or type(error).__name__}") from None
+    pixels = np.asarray(square)
+    if (pixels == pixels[0, 0]).all():
+        handled.append("constant")
+    return Decoded(pixels, tuple(handled))
+
+
+def _refuse_large_file(path: Path, max_megapixels: float) -> None:
+    """Check what can be checked before Pillow allocates memory: bytes, scans of a JPEG, pixels of a WebP."""
+    length = path.stat().st_size
+    if length > MAX_FILE_BYTES:
+        raise InputError(f"{path}: {length} bytes, more than {MAX_FILE_BYTES}")
+    with path.open("rb") as file:
+        start = file.read(32)
+        scans = (start + file.read()).count(b"\xff\xda") if start.startswith(b"\xff\xd8") else 0
+    if scans > MAX_SCANS:  # a marker can be told from compressed data, where a zero follows each FF
+        raise InputError(f"{path}: a JPEG of {scans} scans, more than {MAX_SCANS}")
+    if start[:4] == b"RIFF" and start[12:16] == b"VP8X":  # Pillow takes the whole canvas's memory as it opens the file
+        width, height = (1 + int.from_bytes(start[place : place + 3], "little") for place in (24, 27))
+        _refuse_large_image(path, width, height, max_megapixels)
+
+
+def _refuse_large_image(path: Path, width: int, height: int, max_megapixels: float) -> None:
+    if width * height / 1e6 > max_megapixels:
+        raise InputError(f"{path}: {width} x {height} pixels, more than max_megapixels {max_megapixels:g}")
+
+
+def _has_second_frame(image: Image.Image) -> bool:
+    """Look for a second frame; counting all frames of a TIFF would read it to its end."""
+    try:
+        if image.format != "TIFF":
+            return bool(getattr(image, "is_animated", False))
+        image.seek(1)
+    except Exception:  # the end of the file, or damage where nothing is read
+        return False
+    finally:
+        image.seek(0)
+    return True
+
+
+def _read_orientation(image: Image.Image) -> tuple[int | None, tuple[str, ...]]:
+    """Read EXIF's orientation, and whether EXIF is damaged: that never stops a page."""
+    try:
+        orientation = image.getexif().get(ORIENTATION)
+    except Exception:  # whatever a parser of damaged bytes raises
+        return None, ("damaged_exif",)
+    return (orientation if isinstance(orientation, int) else None), ()
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Convert to RGB: transparent pixels onto white, 16 bits to the upper 8."""
+    """Convert to RGB: transparent pixels onto white, wide pixels to 8 bits.
+
+    Returns:
+        The image, and what was unusual about it.
+
+    Raises:
+        InputError: a pixel is NaN or infinite.
+    """
     if image.mode == "CMYK":
         return image.convert("RGB"), ("cmyk",)
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        scale = 257.0 if image.mode.startswith("I") else max(1.0, values.max() / 255.0)
-        return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8)).convert("RGB"), ("sixteen_bit",)
+        values, kinds = to_uint8(np.asarray(image), getattr(image, "tag_v2", {}))
+        return Image.fromarray(values).convert("RGB"), kinds
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layers = image.convert("RGBA")
         white = Image.new("RGBA", layers.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layers).convert("RGB"), ("transparent",)
     return image.convert("RGB"), ()
+
+
+def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Scale wide pixels to 0 ... 255 by the range that they were written with.
+
+    That is the range of TIFF's tags where there are any; for floats 0 ... 1, -1 ... 1 or 0 ... 255, whichever is the
+    first to hold all; for integers that of the smallest usual depth that holds all; else the pixels' own range.
+
+    Args:
+        values: (H, W) of an integer or a float type.
+        tags: of a TIFF, by number.
+
+    Returns:
+        (H, W) uint8, and the kind of the pixels.
+
+    Raises:
+        InputError: a pixel is NaN or infinite.
+    """
+    if tags and values.dtype == np.int32 and tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == UNSIGNED:
+        values = values.view(np.uint32)  # Pillow has no unsigned 32 bits
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise InputError("has pixels that are NaN or infinite")
+    usual = {(0.0, 1.0): "", (-1.0, 1.0): "", (0.0, 255.0): ""}
+    kind = "float"
+    if values.dtype.kind in "iu":
+        usual = {(0.0, 2.0**depth - 1): f"{name}_bit_range" for depth, name in DEPTHS.items()}
+        kind = STORED[values.dtype.itemsize]
+    stored = _tagged_range(tags)
+    ranges = [*([] if stored is None else [stored]), *usual]
+    black, white = next((each for each in ranges if each[0] <= low and high <= each[1]), (low, high))
+    note = usual.get((black, white), "") if (black, white) in ranges else "own_range"
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        black, white = white, black
+    scaled = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), 256):  # in strips: floats of a large page would take several times its memory
+        strip = values[row : row + 256].astype(np.float32)
+        strip -= np.float32(black)
+        strip *= np.float32(255 / ((white - black) or 1))
+        scaled[row : row + 256] = strip.clip(0, 255, out=strip).round(out=strip)
+    return scaled, (kind, note) if note and note != f"{kind}_range" else (kind,)
+
+
+def stretch_colour(page: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Stretch RGB of which Pillow kept the upper 8 of 16 bits, where the file fills fewer."""
+    brightest = int(np.max(page.getextrema()))
+    for depth, name in DEPTHS.items():
+        limit = 2 ** (depth - 8) - 1
+        if 0 < brightest <= limit < 255:
+            stretched = page.point([min(255, round(value * 255 / limit)) for value in range(256)] * 3)
+            return stretched, ("sixteen_bit", f"{name}_bit_range")
+    return page, ("sixteen_bit",)
+
+
+def _tagged_range(tags: Any) -> tuple[float, float] | None:
+    """The least and largest value that a TIFF's tags promise, where they make sense."""
+    try:
+        low, high = (float(np.ravel(tags[tag])[0]) for tag in (SMALLEST, LARGEST))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    return (low, high) if low < high else None
 
 
 def cache_size(image_size: int) -> int:

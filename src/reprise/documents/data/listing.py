@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reprise.core.errors import InputError
 from reprise.documents.data.images import ImageFolder
 from reprise.documents.data.tables import Classes, read_labels, read_table, refuse_repeated
 
@@ -34,9 +35,17 @@ def list_test(folder: Path, id_column: str) -> tuple[pd.DataFrame, int]:
     images = ImageFolder(folder / "test")
     if not listing.exists():
         names = sorted(images.files)
+        for name in names:
+            if not is_text(name):
+                raise InputError(f"{folder / 'test'}: {name!r}: the file's name is not UTF-8; rename it")
         return pd.DataFrame({"id": names, "file": names}), len(names)
     table = read_table(listing, (id_column,))
     refuse_repeated(listing, table, id_column)
     test = pd.DataFrame({"id": table[id_column]})
     test["file"] = [images.find(name, f"{listing}:{line}") for line, name in test["id"].items()]
     return test.reset_index(drop=True), len(images.files)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; Python stands in for other bytes with surrogates, which no file can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from reprise.documents.data.tables import Classes
+from reprise.core.text import for_csv, for_terminal
+from reprise.documents.data.tables import Classes, some
 
 logger = logging.getLogger("reprise")
 
@@ -31,8 +32,9 @@ def describe(train: pd.DataFrame, classes: Classes) -> dict[str, Any]:
 def list_duplicates(train: pd.DataFrame, classes: Classes) -> pd.DataFrame:
     """List the pages that have a near-duplicate, group by group."""
     repeated = train[train["group"].duplicated(keep=False)].sort_values(["group", "id"])
-    names = [classes.names[target] for target in repeated["target"]]
-    return pd.DataFrame({"group": repeated["group"].factorize()[0], "ID": repeated["id"], "class_name": names})
+    names = [for_csv(classes.names[target]) for target in repeated["target"]]
+    ids = repeated["id"].map(for_csv)
+    return pd.DataFrame({"group": repeated["group"].factorize()[0], "ID": ids, "class_name": names})
 
 
 def log_statistics(statistics: dict[str, Any]) -> None:
@@ -40,7 +42,7 @@ def log_statistics(statistics: dict[str, Any]) -> None:
     train, test = statistics["train"], statistics["test"]
     logger.info("%d training pages of %d classes, %d test pages", train["pages"], len(train["classes"]), test["pages"])
     if unlabelled := [name for name, count in train["classes"].items() if count == 0]:
-        logger.warning("classes of meta.csv without a page: %s", ", ".join(unlabelled))
+        logger.warning("classes of meta.csv without a page: %s", for_terminal(some(unlabelled)))
     duplicates = train["near_duplicates"]
     if duplicates["pages"]:
         logger.info("near-duplicates: %d pages in %d groups", duplicates["pages"], duplicates["groups"])

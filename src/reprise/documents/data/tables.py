@@ -1,11 +1,18 @@
 """The CSV files of a documents folder, checked row by row."""
 
+import csv
 import dataclasses
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from reprise.core.errors import InputError
+from reprise.documents.data.images import normalise
+
+NUMBER = re.compile(r"[0-9]{1,18}")
+FOLD = re.compile(r"[0-9]{1,4}")
+CHOICES_SHOWN = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,68 +30,96 @@ class Classes:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def index(self, target: str, where: str) -> int:
-        """Position of a target.
-
-        Raises:
-            InputError: meta.csv lacks it; the line starts with `where`.
-        """
-        if target not in self.targets:
-            raise InputError(f"{where}: class {target!r} is not in meta.csv, which has {', '.join(self.targets)}")
-        return self.targets.index(target)
-
 
 def read_table(path: Path, columns: "tuple[str, ...]") -> pd.DataFrame:
-    """Read a CSV file as text, with its line numbers as the index.
+    """Read columns of a CSV file as text: `NA` and `1e3` are what they are.
+
+    Returns:
+        The columns, and `fold` where there is one; indexed by the line on which a row starts.
 
     Raises:
         InputError: missing, not UTF-8, not CSV, without one of the columns, or with a value of them empty.
     """
+    expected = f"expected a CSV file with columns {', '.join(columns)}"
+    rows: dict[int, list[str]] = {}
+    line = 1
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            header = [normalise(name.strip()) for name in next(reader, [])]
+            places = find_columns(path, header, columns)
+            line = reader.line_num + 1
+            for row in reader:
+                if len(row) > len(header):
+                    raise InputError(f"{path}:{line}: {len(row)} values, more than the {len(header)} columns of line 1")
+                if row:
+                    rows[line] = [row[place].strip() if place < len(row) else "" for place in places.values()]
+                line = reader.line_num + 1
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a CSV file with columns {', '.join(columns)}") from None
+        raise InputError(f"{path}: no such file; {expected}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; {expected}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: not CSV: {' '.join(str(error).split())}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much at the start for the index
-        raise InputError(f"{path}:2: more values than the {len(table.columns)} columns of line 1")
-    table.index += 2  # line 1 has the names of the columns
+    except csv.Error as error:
+        raise InputError(f"{path}:{line}: not CSV: {error}") from None
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(places), dtype=object)
     for column in columns:
-        if column not in table:
-            raise InputError(f"{path}: no column {column!r}; there are {', '.join(table.columns)}")
-        table[column] = table[column].fillna("").str.strip()  # rows may be short
         if (empty := table.index[table[column] == ""]).size:
             raise InputError(f"{path}:{empty[0]}: {column} is empty")
     return table
 
 
+def find_columns(path: Path, header: list[str], columns: "tuple[str, ...]") -> dict[str, int]:
+    """Places of the columns, and of `fold` where there is one.
+
+    Raises:
+        InputError: a column is missing, or there twice.
+    """
+    places = {}
+    for column in dict.fromkeys((*columns, "fold")):
+        if (count := header.count(normalise(column))) > 1:
+            raise InputError(f"{path}:1: column {column!r} is there {count} times")
+        if count:
+            places[column] = header.index(normalise(column))
+        elif column in columns:
+            raise InputError(f"{path}: no column {column!r}; there are {some(header)}")
+    return places
+
+
+def some(names: "list[str] | tuple[str, ...]") -> str:
+    more = f" and {len(names) - CHOICES_SHOWN} more" if len(names) > CHOICES_SHOWN else ""
+    return (", ".join(names[:CHOICES_SHOWN]) or "none") + more
+
+
 def refuse_repeated(path: Path, table: pd.DataFrame, column: str) -> None:
-    """Refuse two rows with one value.
+    """Refuse two rows with one value, however its accents are composed.
 
     Raises:
         InputError: names both lines.
     """
-    if (again := table.index[table[column].duplicated()]).size:
-        value = table.loc[again[0], column]
-        first = table.index[table[column] == value][0]
-        raise InputError(f"{path}:{again[0]}: {column} {value!r} stands in line {first} already")
+    values = table[column].map(normalise)
+    if (again := table.index[values.duplicated()]).size:
+        first = table.index[values == values[again[0]]][0]
+        raise InputError(f"{path}:{again[0]}: {column} {table.loc[again[0], column]!r} is already on line {first}")
 
 
 def read_classes(path: Path, target_column: str) -> Classes:
     """Read meta.csv: classes in the order of their targets where those are numbers, else in the file's.
 
     Raises:
-        InputError: a column missing, a target twice, fewer than two classes.
+        InputError: a column missing, a target or a class name twice, fewer than two classes.
     """
     table = read_table(path, (target_column, "class_name"))
     refuse_repeated(path, table, target_column)
+    refuse_repeated(path, table, "class_name")
     if len(table) < 2:
         raise InputError(f"{path}: {len(table)} classes; expected at least 2")
-    if table[target_column].str.fullmatch(r"\d+").all():
-        table = table.loc[table[target_column].astype(int).sort_values().index]
-    return Classes(tuple(table[target_column]), tuple(table["class_name"]))
+    pairs = list(zip(table[target_column], table["class_name"], strict=True))
+    if all(NUMBER.fullmatch(target) for target, _ in pairs):
+        pairs.sort(key=lambda pair: int(pair[0]))
+    targets, names = zip(*pairs, strict=True)
+    return Classes(targets, names)
 
 
 def read_labels(path: Path, id_column: str, target_column: str, classes: Classes) -> pd.DataFrame:
@@ -100,11 +135,15 @@ def read_labels(path: Path, id_column: str, target_column: str, classes: Classes
     if table.empty:
         raise InputError(f"{path}: no rows; expected one a page")
     refuse_repeated(path, table, id_column)
+    places = {normalise(target): index for index, target in enumerate(classes.targets)}
+    for line, target in table[target_column].items():
+        if normalise(target) not in places:
+            raise InputError(f"{path}:{line}: class {target!r} is not in meta.csv, which has {some(classes.targets)}")
     labels = pd.DataFrame({"id": table[id_column]})
-    labels["target"] = [classes.index(target, f"{path}:{line}") for line, target in table[target_column].items()]
+    labels["target"] = [places[normalise(target)] for target in table[target_column]]
     if "fold" in table:
         for line, fold in table["fold"].items():
-            if not fold.strip().isdecimal():
+            if not FOLD.fullmatch(fold):
                 raise InputError(f"{path}:{line}: fold {fold!r}; expected a whole number from 0")
         labels["fold"] = table["fold"].astype(int)
     return labels

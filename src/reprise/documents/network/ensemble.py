@@ -1,21 +1,23 @@
 """The trained folds as one predictor: what `models/documents` holds, and how it predicts."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file
 from reprise.core.models import load_model, read_checked_json, save_model
-from reprise.core.params import parse_params
-from reprise.documents.data.tables import Classes
-from reprise.documents.network.model import Classifier, count_outputs, create
-from reprise.documents.network.pages import INFERENCE_BATCH, upright
+from reprise.core.params import Params, parse_params
+from reprise.documents.data.tables import Classes, some
+from reprise.documents.network.fusion import fold_batch_norms
+from reprise.documents.network.model import Classifier, count_outputs, create, outline
+from reprise.documents.network.pages import CPU_BATCH, INFERENCE_BATCH, upright
 from reprise.documents.network.views import VIEWS, average_views, turn
 from reprise.documents.paths import ENSEMBLE, MODELS, fold_path
 from reprise.documents.recipe import Recipe
@@ -26,7 +28,7 @@ class FoldModel:
     """One fold's classifier, in evaluation mode.
 
     Attributes:
-        classifier: (B, 3, S, S) in [0, 1] -> (B, K).
+        classifier: (B, 3, S, S) in [0, 1] -> (B, K), as `for_inference` makes it.
         recipe: how it was made.
         classes: the C classes.
     """
@@ -40,45 +42,95 @@ class FoldModel:
         """Logits (V, N, K) of views of stored pages (N, S', S', 3) uint8."""
         device = next(self.classifier.parameters()).device
         batches = []
-        for start in range(0, len(pages), INFERENCE_BATCH):
-            batch = torch.from_numpy(np.ascontiguousarray(pages[start : start + INFERENCE_BATCH])).to(device)
+        size = CPU_BATCH if device.type == "cpu" else INFERENCE_BATCH
+        for start in range(0, len(pages), size):
+            batch = torch.from_numpy(np.ascontiguousarray(pages[start : start + size])).to(device)
             images = upright(batch, self.recipe.image_size)
             batches.append(torch.stack([self.classifier(turn(images, view)).float().cpu() for view in views]))
-        return torch.cat(batches, 1)
+        logits = torch.cat(batches, 1)
+        if not logits.isfinite().all():
+            raise InputError("a network's output is NaN or infinite: its weights or its precision are no good")
+        return logits
 
 
-def save_fold(path: Path, network: nn.Module, recipe: Recipe, classes: Classes, facts: dict[str, Any]) -> None:
-    """Write a fold's weights with all that it takes to use them, and further facts."""
-    metadata = {
-        "task": "documents",
-        "recipe": recipe.model_dump(mode="json"),
-        "targets": classes.targets,
-        "classes": classes.names,
-        **facts,
-    }
-    save_model(path, network.state_dict(), metadata)
+def for_inference(network: nn.Module, recipe: Recipe) -> Classifier:
+    """Make the classifier that predicts of a recipe's network, which stays as it is: the same function, faster."""
+    weight = next(network.parameters())
+    example = torch.rand(2, 3, recipe.image_size, recipe.image_size, generator=torch.Generator().manual_seed(0))
+    folded = fold_batch_norms(network, example.to(weight.device))
+    return Classifier(folded, recipe.channels_last, recipe.standardise).to(weight.device).eval()
+
+
+class FoldDescription(Params):
+    """What stands beside a fold's weights."""
+
+    task: Literal["documents"]
+    recipe: Recipe
+    targets: Annotated[tuple[str, ...], Field(min_length=2)]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    fold: int
+    best_epoch: int
+
+    @model_validator(mode="after")
+    def _pair(self) -> "FoldDescription":
+        if not len(self.targets) == len(self.classes) == len(set(self.classes)) == len(set(self.targets)):
+            raise ValueError("expected as many different classes as targets")
+        return self
+
+
+def save_fold(path: Path, network: nn.Module, recipe: Recipe, classes: Classes, facts: dict[str, int]) -> None:
+    """Write a fold's weights with all that it takes to use them; `facts`: fold and best_epoch."""
+    description = FoldDescription(
+        task="documents", recipe=recipe, targets=classes.targets, classes=classes.names, **facts
+    )
+    save_model(path, network.state_dict(), description.model_dump(mode="json"))
 
 
 def load_fold(path: Path, device: str = "cpu") -> FoldModel:
     """Read a fold's classifier.
 
     Raises:
-        InputError: the file is missing, damaged or not a fold of this task.
+        InputError: the file is missing, damaged or not a fold of this task, or its weights are not those of the network
+            that it describes.
     """
     tensors, metadata = load_model(path)
-    if metadata.get("task") != "documents":
-        raise InputError(f"{path}: a model of the task {metadata.get('task')!r}, not documents")
-    recipe = parse_params(metadata["recipe"], Recipe, f"{path}: recipe")
-    classes = Classes(tuple(metadata["targets"]), tuple(metadata["classes"]))
-    network = create(recipe, count_outputs(recipe, len(classes)), recipe.pooling)
-    network.load_state_dict(tensors)
-    classifier = Classifier(network, recipe.channels_last, recipe.standardise)
-    return FoldModel(classifier.to(device).eval(), recipe, classes)
+    description = parse_params(metadata, FoldDescription, str(path))
+    recipe, classes = description.recipe, Classes(description.targets, description.classes)
+    outputs = count_outputs(recipe, len(classes))
+    try:
+        refuse_other_weights(tensors, outline(recipe, outputs, recipe.pooling))  # before memory is taken
+        network = create(recipe, outputs, recipe.pooling)
+        network.load_state_dict(tensors)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except Exception as error:  # AssertionError, TypeError, RuntimeError, ...: timm has no one kind for it
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: describes a network that timm cannot build: {reason}") from None
+    return FoldModel(for_inference(network.to(device), recipe), recipe, classes)
+
+
+def refuse_other_weights(tensors: Mapping[str, Tensor], network: nn.Module) -> None:
+    """Compare names and shapes.
+
+    Raises:
+        InputError: they differ from the network's.
+    """
+    own = network.state_dict()
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    if missing or extra:
+        raise InputError(f"does not hold the network's weights; missing: {some(missing)}; extra: {some(extra)}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise InputError(f"{name}: shape {tuple(tensors[name].shape)}, the network has {tuple(tensor.shape)}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """Several folds, whose calibrated probabilities are averaged.
+    """Several folds, whose logits are averaged view by view before the temperature and the softmax.
+
+    Averaged probabilities would be too unsure, and the more so the less the folds agree: a mean of calibrated forecasts
+    is under-confident whatever they are (Ranjan and Gneiting, JRSS B 2010, theorem 1). Averaged logits keep the
+    confidence that the folds share, so that the temperature found for one fold serves for all.
 
     Attributes:
         folds: the models, by fold.
@@ -99,13 +151,23 @@ class Ensemble:
         return next(iter(self.folds.values())).recipe.image_size
 
     def probabilities(self, pages: np.ndarray) -> np.ndarray:
-        """Class probabilities (N, C) of stored pages (N, S', S', 3) uint8: the mean over folds and views."""
-        return np.mean([self.fold_probabilities(fold, pages) for fold in self.folds], axis=0)
+        """Class probabilities (N, C) of stored pages (N, S', S', 3) uint8, by all folds and views."""
+        logits = np.mean([model.logits(pages, self.views).double().numpy() for model in self.folds.values()], axis=0)
+        return average_views(logits, len(self.classes), self.temperature)
 
     def fold_probabilities(self, fold: int, pages: np.ndarray) -> np.ndarray:
-        """Class probabilities (N, C) of one fold: the mean over views."""
-        logits = self.folds[fold].logits(pages, self.views).double()
-        return average_views(logits, len(self.classes), self.temperature).numpy()
+        """Class probabilities (N, C) by one fold and all views."""
+        logits = self.folds[fold].logits(pages, self.views).double().numpy()
+        return average_views(logits, len(self.classes), self.temperature)
+
+
+class EnsembleDescription(Params):
+    """ensemble.json."""
+
+    folds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    weights: dict[str, str]  # fold -> SHA-256 of its file
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)]
+    views: Literal["none", "flips", "turns", "turns_and_flips"]
 
 
 def load_ensemble(folder: Path = MODELS, device: str = "cpu") -> Ensemble:
@@ -114,13 +176,36 @@ def load_ensemble(folder: Path = MODELS, device: str = "cpu") -> Ensemble:
     Raises:
         InputError: a file is missing or damaged, or the folds do not share classes and image size.
     """
-    description = read_checked_json(folder / ENSEMBLE)
-    for fold in description["folds"]:
-        path = fold_path(fold, folder)
-        if path.is_file() and hash_file(path) != description["weights"][str(fold)]:
-            raise InputError(f"{path}: not the weights that were calibrated; run `dvc repro`")
-    folds = {fold: load_fold(fold_path(fold, folder), device) for fold in description["folds"]}
+    path = folder / ENSEMBLE
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
+    description = parse_params(read_checked_json(path), EnsembleDescription, str(path))
+    folds = {}
+    for fold in description.folds:
+        weights = fold_path(fold, folder)
+        folds[fold] = load_fold(weights, device)
+        if hash_file(weights) != description.weights.get(str(fold)):
+            raise InputError(f"{weights}: not the weights that were calibrated; run `dvc repro`")
     kinds = {(model.classes, model.recipe.image_size) for model in folds.values()}
     if len(kinds) != 1:
         raise InputError(f"{folder}: the folds differ in classes or image size; run `dvc repro`")
-    return Ensemble(folds, description["temperature"], VIEWS[description["views"]])
+    return Ensemble(folds, description.temperature, VIEWS[description.views])
+
+
+def choose_folds(ensemble: Ensemble, chosen: str | None) -> Ensemble:
+    """Keep some folds of an ensemble.
+
+    Args:
+        ensemble: all of them.
+        chosen: their numbers, such as "0,2"; None: all.
+
+    Raises:
+        InputError: a fold that it does not have.
+    """
+    if chosen is None:
+        return ensemble
+    there = {str(fold): fold for fold in ensemble.folds}
+    wanted = [part.strip() for part in chosen.split(",")]
+    if unknown := [part for part in wanted if part not in there]:
+        raise InputError(f"no fold {unknown[0]!r}; the models have {', '.join(there)}")
+    return dataclasses.replace(ensemble, folds={there[part]: ensemble.folds[there[part]] for part in wanted})

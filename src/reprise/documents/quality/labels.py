@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.errors import InputError
+from reprise.documents.data.images import normalise
 from reprise.documents.data.tables import Classes, read_labels
 from reprise.documents.quality.calibration import calibration_error
 from reprise.documents.quality.scores import scores
@@ -31,14 +32,15 @@ def score_test_pages(
     path = folder / TEST_LABELS
     if not path.exists():
         return None
-    labels = read_labels(path, *columns, classes).set_index("id")["target"]
-    table = pd.read_csv(predictions, dtype=str, keep_default_na=False)
-    ids = table.iloc[:, 0]
-    if unknown := sorted(set(labels.index) - set(ids)):
+    labels = read_labels(path, *columns, classes)
+    by_id = dict(zip(labels["id"].map(normalise), labels["target"], strict=True))
+    table = pd.read_csv(predictions, dtype=str, keep_default_na=False, index_col=False)
+    ids = [normalise(identifier) for identifier in table.iloc[:, 0]]  # by place: a class may have the column's name
+    if unknown := sorted(by_id.keys() - set(ids)):
         raise InputError(f"{path}: label for {unknown[0]!r}, which is not a test page")
-    if missing := sorted(set(ids) - set(labels.index)):
+    if missing := sorted(set(ids) - by_id.keys()):
         raise InputError(f"{path}: {len(missing)} test pages have no label, such as {missing[0]!r}")
-    targets, probabilities = labels.loc[ids].to_numpy(), table.iloc[:, 1:].to_numpy(dtype=np.float64)
+    targets, probabilities = np.array([by_id[each] for each in ids]), table.iloc[:, 1:].to_numpy(dtype=np.float64)
     return {
         **scores(probabilities.argmax(1), targets, classes),
         "ece": calibration_error(probabilities, targets),

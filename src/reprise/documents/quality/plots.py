@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from reprise.core.figures import save_figure
+from reprise.core.figures import label, save_figure, side
 
 BLUE, RED = "#7aa6d1", "#c44e52"
 
@@ -36,11 +36,11 @@ def plot_reliability(path: Path, curves: "dict[str, tuple[np.ndarray, np.ndarray
 def plot_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
     """Draw a confusion matrix (C, C): rows are labels, scaled to 1; counts are written in."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = 0.36 * len(names) + 2
-    figure, axes = plt.subplots(figsize=(side, side))
+    figure, axes = plt.subplots(figsize=(side(0.36 * len(names) + 2),) * 2)
+    labels = [label(name) for name in names]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(names)), labels, fontsize=8)
     if len(names) <= 40:
         for row, column in zip(*np.nonzero(matrix), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
@@ -64,7 +64,7 @@ def plot_corruptions(path: Path, robust: dict[str, Any], clean: float) -> None:
 
 
 def plot_contact_sheet(path: Path, pages: np.ndarray, captions: Sequence[str], title: str) -> None:
-    """Draw small pictures of pages (N, S, S, 3) uint8 with a caption under each."""
+    """Draw small pictures of pages (N, S, S, 3) uint8 with a caption, of several lines, under each."""
     columns = 6
     rows = max(1, -(-len(pages) // columns))
     figure, panels = plt.subplots(rows, columns, figsize=(2.0 * columns, 2.45 * rows), squeeze=False)

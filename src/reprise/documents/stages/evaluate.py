@@ -7,7 +7,6 @@ which no other stage reads. Writes metrics/documents/evaluation.json, suspects.c
 """
 
 import logging
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,10 +16,12 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 
 from reprise.core.devices import torch_devices
+from reprise.core.figures import label
 from reprise.core.files import read_npy, read_parquet, write_json, write_text
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
+from reprise.core.text import for_csv
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
 from reprise.documents.network.out_of_fold import OutOfFold, read_out_of_fold
@@ -43,9 +44,9 @@ class EvaluateParams(Params):
 
 
 def main() -> None:
-    params, seed = load_params("documents.evaluate", EvaluateParams), load_value("seed")
+    params, seed = load_params("documents.evaluate", EvaluateParams), load_seed()
     columns = load_value("documents.prepare.id_column"), load_value("documents.prepare.target_column")
-    hardware, data = load_params("hardware", Hardware), Path(load_value("documents.data"))
+    hardware, data = load_params("hardware", Hardware), load_path("documents.data")
     evaluation_seed = derive_seed(seed, "documents-evaluate")
     use_deterministic_kernels(hardware.threads)
     with timed(TIMING / "evaluate.json"):
@@ -54,18 +55,21 @@ def main() -> None:
         classes = ensemble.classes
         out_of_fold = read_out_of_fold(list(ensemble.folds))
         rows = out_of_fold.rows_in(table)  # (N,)
-        scored = table.assign(row=range(len(table))).iloc[np.sort(rows)]
+        order = np.argsort(rows)
+        scored = table.assign(row=range(len(table))).iloc[rows[order]]
         predicted, targets, folds = out_of_fold.logits.argmax(1), out_of_fold.targets, out_of_fold.folds
         evaluation = {
             "oof": {**scores(predicted, targets, classes), "folds": scores_by_fold(predicted, targets, folds)},
-            "robust": measure_robustness(ensemble, pages, scored, params.pages_per_corruption, evaluation_seed),
+            "robust": measure_robustness(
+                ensemble, pages, scored, out_of_fold.damaged[:, order], params.pages_per_corruption, evaluation_seed
+            ),
         }
         if test := score_test_pages(data, METRICS / "probabilities.csv", classes, columns):
             evaluation["test"] = test
         write_json(METRICS / "evaluation.json", evaluation)
         write_confusion(predicted, targets, classes)
         suspects = list_suspects(out_of_fold, table.iloc[rows], classes)
-        write_text(METRICS / "suspects.csv", suspects.to_csv(index=False))
+        write_text(METRICS / "suspects.csv", suspects.map(for_csv).to_csv(index=False))
         plot_corruptions(METRICS / "robustness.png", evaluation["robust"], evaluation["oof"]["macro_f1"])
         show_suspects(suspects, pages[rows[suspects.index[: params.suspects_shown]]])
     log_evaluation(evaluation, len(suspects))
@@ -112,7 +116,7 @@ def list_suspects(out_of_fold: OutOfFold, table: pd.DataFrame, classes: Classes)
 def show_suspects(suspects: pd.DataFrame, pages: np.ndarray) -> None:
     """Draw the pages (n, S, S, 3) of the first n suspects on a contact sheet."""
     captions = [
-        f"{row.file}\nlabel: {row.label}\nmodel: {row.predicted} {row.probability:.2f}"
+        f"{label(row.file)}\nlabel: {label(row.label)}\nmodel: {label(row.predicted)} {row.probability:.2f}"
         for row in suspects.head(len(pages)).itertuples()
     ]
     title = f"{len(pages)} of {len(suspects)} labels that the models contradict"

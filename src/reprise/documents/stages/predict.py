@@ -61,5 +61,5 @@ def to_tables(
     targets = [classes.targets[index] for index in probabilities.argmax(1)]
     submission = pd.DataFrame({columns[0]: ids, columns[1]: targets})
     every = pd.DataFrame(probabilities, columns=list(classes.names))
-    every.insert(0, columns[0], ids)
+    every.insert(0, columns[0], ids, allow_duplicates=True)  # a class may be called ID
     return submission, every

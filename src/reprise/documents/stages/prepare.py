@@ -8,7 +8,6 @@ the former; metrics/documents/data.json, class_distribution.png and near_duplica
 read. Memory does not grow with the number of pages: the arrays are written through the disk.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 from pydantic import Field
 
 from reprise.core.files import new_npy, write_json, write_parquet, write_text
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_path, load_seed
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
@@ -33,16 +32,16 @@ from reprise.documents.recipe import TASK, Recipe
 class PrepareParams(Params):
     """`documents.prepare`: how the folder is read."""
 
-    id_column: str
-    target_column: str
+    id_column: Annotated[str, Field(min_length=1)]
+    target_column: Annotated[str, Field(min_length=1)]
     folds: Annotated[int, Field(ge=2)]
     duplicate_bits: Annotated[int, Field(ge=0, le=256)]
     max_megapixels: Annotated[float, Field(gt=0)]
 
 
 def main() -> None:
-    params, seed = load_params("documents.prepare", PrepareParams), load_value("seed")
-    folder = Path(load_value("documents.data"))
+    params, seed = load_params("documents.prepare", PrepareParams), load_seed()
+    folder = load_path("documents.data")
     threads = load_params("hardware", Hardware).threads
     size = cache_size(read_recipe(TASK, Recipe).image_size)
     with timed(TIMING / "prepare.json") as figures:
@@ -60,25 +59,26 @@ def main() -> None:
             test_hashes, test_handled = decode_all(test_paths, test_array, params.max_megapixels, threads)
             train["group"] = near_duplicate_groups(hashes, params.duplicate_bits)
             train["fold"] = choose_folds(train, params.folds, classes, derive_seed(seed, "documents-folds"))
+            leaked = near_duplicate_pairs(test_hashes, hashes, params.duplicate_bits)[0]
+            statistics = {
+                "train": {**describe(train, classes), "handled": handled, "unlisted_images": train_images - len(train)},
+                "test": {
+                    "pages": len(test),
+                    "handled": test_handled,
+                    "unlisted_images": test_images - len(test),
+                    "near_duplicates_of_training_pages": len(np.unique(leaked)),
+                },
+            }
+            # Imported once it is needed. Drawn first: if it fails, nothing has been written.
+            from reprise.documents.class_distribution import plot_class_distribution
+
+            plot_class_distribution(METRICS / "class_distribution.png", train, classes.names)
         write_parquet(PREPARED / PAGES, train)
         write_parquet(PREPARED_TEST / PAGES, test)
         write_json(PREPARED / CLASSES, {"targets": classes.targets, "names": classes.names})
-        leaked = near_duplicate_pairs(test_hashes, hashes, params.duplicate_bits)[0]
+        write_json(METRICS / "data.json", statistics)
+        write_text(METRICS / "near_duplicates.csv", list_duplicates(train, classes).to_csv(index=False))
         figures["pages"] = len(train) + len(test)
-    statistics = {
-        "train": {**describe(train, classes), "handled": handled, "unlisted_images": train_images - len(train)},
-        "test": {
-            "pages": len(test),
-            "handled": test_handled,
-            "unlisted_images": test_images - len(test),
-            "near_duplicates_of_training_pages": len(np.unique(leaked)),
-        },
-    }
-    write_json(METRICS / "data.json", statistics)
-    write_text(METRICS / "near_duplicates.csv", list_duplicates(train, classes).to_csv(index=False))
-    from reprise.documents.data.class_distribution import plot_class_distribution  # matplotlib, once it is needed
-
-    plot_class_distribution(METRICS / "class_distribution.png", train, classes.names)
     log_statistics(statistics)
 
 

@@ -21,13 +21,12 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from pydantic import Field
 
 from reprise.core.files import write_text
-from reprise.core.params import Hardware, Params, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.seed import derive_seed
+from reprise.documents.paths import SAMPLE
 from reprise.documents.sample.pages import KINDS, draw_page
 
 logger = logging.getLogger("reprise")
-
-OUTPUT = Path("data/documents/sample")
 
 
 class SampleParams(Params):
@@ -42,28 +41,27 @@ class SampleParams(Params):
 
 
 def main() -> None:
-    """Run the stage."""
-    params, seed = load_params("documents.sample", SampleParams), load_value("seed")
+    params, seed = load_params("documents.sample", SampleParams), load_seed()
     hardware = load_params("hardware", Hardware)
-    shutil.rmtree(OUTPUT, ignore_errors=True)
+    shutil.rmtree(SAMPLE, ignore_errors=True)
     kinds = list(KINDS)
     with ProcessPoolExecutor(hardware.threads) as pool:
         for part, pages in (("train", params.train_pages), ("test", params.test_pages)):
-            (OUTPUT / part).mkdir(parents=True)
+            (SAMPLE / part).mkdir(parents=True)
             targets = draw_targets(pages, params.unevenness, derive_seed(seed, "documents-sample", part))
             names = page_names(part, pages, seed)
-            paths, chosen = [OUTPUT / part / name for name in names], [kinds[target] for target in targets]
+            paths, chosen = [SAMPLE / part / name for name in names], [kinds[target] for target in targets]
             same = [itertools.repeat(each) for each in (part, params, seed)]
             for _ in pool.map(write_page, paths, chosen, *same, chunksize=16):
                 pass  # so that an error in a process is raised here
             labels = pd.DataFrame({"ID": names, "target": targets}).sort_values("ID", ignore_index=True)
             if part == "train":
                 labels, right = mislabel(labels, params.mislabelled, derive_seed(seed, "documents-sample", "mislabel"))
-                write_text(OUTPUT / "mislabelled.csv", right.to_csv(index=False))
-            write_text(OUTPUT / ("train.csv" if part == "train" else "test_labels.csv"), labels.to_csv(index=False))
+                write_text(SAMPLE / "mislabelled.csv", right.to_csv(index=False))
+            write_text(SAMPLE / ("train.csv" if part == "train" else "test_labels.csv"), labels.to_csv(index=False))
     meta = pd.DataFrame({"target": range(len(kinds)), "class_name": kinds})
-    write_text(OUTPUT / "meta.csv", meta.to_csv(index=False))
-    write_text(OUTPUT / "sample_submission.csv", labels.assign(target=0).to_csv(index=False))
+    write_text(SAMPLE / "meta.csv", meta.to_csv(index=False))
+    write_text(SAMPLE / "sample_submission.csv", labels.assign(target=0).to_csv(index=False))
     logger.info("%d training and %d test pages of %d kinds", params.train_pages, params.test_pages, len(kinds))
 
 

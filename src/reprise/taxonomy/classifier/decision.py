@@ -16,6 +16,7 @@ from reprise.taxonomy.data.hierarchy import Hierarchy
 
 MOST_PATHS = 4
 BLOCK = 4096  # documents at once
+ROUNDING = 1e-6  # of an expected F1: differences up to it decide nothing
 NULL_QUANTILE = 0.25  # of the null scores, below which the share of documents about none is measured
 GRID = 60  # scores at which densities are compared
 DENSITY_DOCUMENTS = 4000  # are enough to estimate a density
@@ -49,28 +50,50 @@ def best_expected_sets(scores: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
     lengths = paths.sum(axis=1).astype(np.float32)  # (E,)
     masses = scores / np.maximum(scores.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     order = np.argsort(-masses, axis=1, kind="stable")[:, :MOST_PATHS]
-    best_sets, best_value = np.zeros((len(scores), len(hierarchy)), dtype=bool), np.full(len(scores), -1.0)
-    for sets in candidate_sets(order, hierarchy):
-        overlaps = sets.astype(np.float32) @ paths.T.astype(np.float32)  # (n, E)
-        sizes = sets.sum(axis=1, dtype=np.float32)[:, None]
+    best_sets, best_value = best_cut_paths(masses, order[:, 0], paths, lengths, hierarchy)
+    reached = np.zeros_like(best_sets)
+    for place in range(order.shape[1]):
+        reached = reached | paths[order[:, place]]
+        overlaps = reached.astype(np.float32) @ paths.T.astype(np.float32)  # (n, E)
+        sizes = reached.sum(axis=1, dtype=np.float32)[:, None]
         value = (masses * 2 * overlaps / (sizes + lengths)).sum(axis=1)
-        better = value > best_value + 1e-6  # so that rounding does not choose
-        best_sets[better], best_value[better] = sets[better], value[better]
+        better = value > best_value + ROUNDING
+        best_sets[better], best_value[better] = reached[better], value[better]
     return best_sets
 
 
-def candidate_sets(order: np.ndarray, hierarchy: Hierarchy) -> list[np.ndarray]:
-    """Candidates (n, C) from the best leaves (n, k), as indices of leaves: smaller sets first."""
-    paths = hierarchy.closure[hierarchy.leaves]
-    best_leaf = hierarchy.leaves[order[:, 0]]
-    # The best path cut at a level: its classes on that level and above.
-    cuts = range(1, int(hierarchy.levels.max()))
-    candidates = [hierarchy.closure[best_leaf] & (hierarchy.levels <= level) for level in cuts]
-    reached = np.zeros_like(paths[order[:, 0]])
-    for place in range(order.shape[1]):
-        reached = reached | paths[order[:, place]]
-        candidates.append(reached)
-    return candidates
+def best_cut_paths(
+    masses: np.ndarray, best: np.ndarray, paths: np.ndarray, lengths: np.ndarray, hierarchy: Hierarchy
+) -> tuple[np.ndarray, np.ndarray]:
+    """The path to each document's best leaf, cut short at the level of the highest expected example-F1.
+
+    All cuts of one leaf's path are compared at once, since a hierarchy may have as many levels as classes.
+
+    Args:
+        masses: (n, E), rows sum to 1.
+        best: (n,) each document's best leaf, as an index of leaves.
+        paths: (E, C) bool, the leaves and their ancestors.
+        lengths: (E,) classes of each path.
+        hierarchy: C classes.
+
+    Returns:
+        The sets (n, C) bool, and their expected example-F1 (n,); empty sets of value -1 where no path is cut.
+    """
+    sets, values = np.zeros((len(masses), paths.shape[1]), dtype=bool), np.full(len(masses), -1.0)
+    levels = np.arange(1, int(hierarchy.levels.max()))  # (K,)
+    for leaf in np.unique(best) if len(levels) else []:
+        rows = np.flatnonzero(best == leaf)
+        on_path = np.flatnonzero(paths[leaf])
+        on_path = on_path[np.argsort(hierarchy.levels[on_path], kind="stable")]  # (P,), from the top
+        sizes = np.searchsorted(hierarchy.levels[on_path], levels, side="right")  # (K,) classes of each cut
+        overlaps = paths[:, on_path].cumsum(axis=1, dtype=np.float32)[:, sizes - 1]  # (E, K)
+        f1 = 2 * overlaps / (sizes.astype(np.float32) + lengths[:, None])  # (E, K)
+        expected = masses[rows] @ f1  # (rows, K)
+        # Of cuts that are equal but for rounding, the highest, which is the smallest set.
+        cut = (expected >= expected.max(axis=1, keepdims=True) - ROUNDING).argmax(axis=1)
+        sets[rows] = paths[leaf] & (hierarchy.levels <= levels[cut][:, None])
+        values[rows] = expected[np.arange(len(rows)), cut]
+    return sets, values
 
 
 def none_threshold(scores: np.ndarray, hierarchy: Hierarchy, odds: float) -> float:
@@ -100,7 +123,7 @@ def none_threshold(scores: np.ndarray, hierarchy: Hierarchy, odds: float) -> flo
         return never
     found, null = _best_and_null(scores, related)
     share = min(1.0, float(np.mean(found < np.quantile(null, NULL_QUANTILE))) / NULL_QUANTILE)
-    if found.std() == 0 or null.std() == 0 or share == 0:
+    if min(np.ptp(found), np.ptp(null)) < 1e-9 or share == 0:  # no density of values that are all the same
         return never
     grid = np.linspace(min(found.min(), null.min()), found.max(), GRID)
     step = max(1, len(found) // DENSITY_DOCUMENTS)

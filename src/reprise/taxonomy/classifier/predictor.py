@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from reprise.core.errors import InputError
 from reprise.core.files import read_json, read_npy
 from reprise.core.models import load_model
-from reprise.core.params import parse_params
+from reprise.core.params import Params, parse_params
 from reprise.taxonomy.classifier.decision import none_threshold, predict_sets
 from reprise.taxonomy.classifier.model import (
     Network,
@@ -41,22 +42,41 @@ class Predictor:
 
     def __init__(self, path: Path, devices: Sequence[str]) -> None:
         tensors, metadata = load_model(path)
-        if not {"recipe", "hierarchy", "evidence_threshold", "encoder", "encoder_fingerprint"} <= metadata.keys():
-            raise InputError(f"{path}: not a taxonomy classifier: its metadata holds {', '.join(metadata)}")
-        self.recipe = parse_params(metadata["recipe"], Recipe, f"{path}: recipe")
-        self.hierarchy = Hierarchy.from_dict(metadata["hierarchy"])
-        self.evidence_threshold = float(metadata["evidence_threshold"])
-        self.devices, self.encoder_files = list(devices), metadata["encoder"]
-        self.fingerprint = metadata["encoder_fingerprint"]
+        described = describe_model(path, metadata)
+        self.recipe, self.evidence_threshold = described.recipe, described.evidence_threshold
+        self.hierarchy = Hierarchy.from_dict(described.hierarchy, f"{path}: description: hierarchy")
+        self.devices, self.encoder_files = list(devices), described.encoder
+        self.fingerprint = described.encoder_fingerprint
         self.encoder_folder = path.parent / "encoder"
         check_encoder(self.encoder_folder, self.encoder_files)
-        trained_encoder = any(name.startswith("encoder.") for name in tensors)
-        classifier = make_classifier(
-            self.recipe, self.hierarchy, tensors["classifier.class_embeddings"], tensors["classifier.document_mean"]
-        )
-        self.network = Network(classifier, self.encoder if trained_encoder else None)
+        self.network = self._build_network(path, tensors)
         self.network.load_state_dict(tensors)
         self.network.eval()
+
+    def _build_network(self, path: Path, tensors: dict[str, Tensor]) -> Network:
+        """Build the network that the tensors fit; their sizes are compared before memory is taken for it."""
+        classes, mean = (tensors.get(f"classifier.{name}") for name in ("class_embeddings", "document_mean"))
+        if classes is None or classes.ndim != 2 or len(classes) != len(self.hierarchy):
+            raise InputError(f"{path}: expected classifier.class_embeddings with a row for each class")
+        if mean is None or mean.ndim != 1:
+            raise InputError(f"{path}: expected a vector classifier.document_mean")
+        encoder = self.encoder if any(name.startswith("encoder.") for name in tensors) else None
+        with torch.device("meta"):
+            planned = Network(make_classifier(self.recipe, self.hierarchy, classes, mean), encoder)
+        expected = planned.state_dict()
+        for name in sorted(expected.keys() ^ tensors.keys()):
+            raise InputError(f"{path}: {name!r} is {'missing' if name in expected else 'no tensor of this model'}")
+        for name, tensor in expected.items():
+            found = tensors[name]
+            if found.shape != tensor.shape or found.is_floating_point() != tensor.is_floating_point():
+                got = f"{tuple(found.shape)} {found.dtype}"
+                raise InputError(
+                    f"{path}: {name!r} is {got}; its description needs {tuple(tensor.shape)} {tensor.dtype}"
+                )
+        network = Network(make_classifier(self.recipe, self.hierarchy, classes, mean), encoder)
+        if not torch.equal(network.classifier.edge_index.cpu(), tensors["classifier.edge_index"]):
+            raise InputError(f"{path}: its edges are not those of its hierarchy")
+        return network
 
     @cached_property
     def encoder(self) -> "SentenceTransformer":
@@ -73,12 +93,27 @@ class Predictor:
             cache: whether to read and write the cache of embeddings.
         """
         if at_hand is not None and self.network.encoder is None and made_by(self.fingerprint, at_hand):
-            return np.array(read_npy(at_hand))
+            embeddings = np.array(read_npy(at_hand))
+            if len(embeddings) != len(texts):
+                raise InputError(f"{at_hand}: {len(embeddings)} rows for {len(texts)} {label} texts; run `dvc repro`")
+            return embeddings
         return embed(self.encoder, texts, self.recipe.batch_size, self.devices, label, cache)
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
-        """Logits (N, C) float32 of document embeddings (N, D)."""
-        return document_logits(self.network.classifier, torch.from_numpy(embeddings))
+        """Logits (N, C) float32 of document embeddings (N, D).
+
+        Raises:
+            InputError: embeddings of another length, or logits that overflow.
+        """
+        expected = self.network.classifier.document_mean.shape[0]
+        if embeddings.shape[1] != expected:
+            raise InputError(
+                f"{self.encoder_folder}: embeddings of {embeddings.shape[1]}, the classifier takes {expected}"
+            )
+        logits = document_logits(self.network.classifier, torch.from_numpy(embeddings))
+        if not np.isfinite(logits).all():
+            raise InputError("the classifier's logits are not finite: its weights are damaged")
+        return logits
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Probabilities (N, C) that agree with the hierarchy."""
@@ -95,7 +130,7 @@ class Predictor:
         return evidence_scores(self.network, embeddings, logits, self.hierarchy).max(axis=1)
 
     def threshold_for(self, texts: Sequence[str], embeddings: np.ndarray) -> float:
-        """Evidence threshold of the network as it stands, from the training documents."""
+        """Evidence threshold of the network with its present weights, from the training documents."""
         if self.network.encoder is not None:
             embeddings = self.embed(texts, "train")
         return training_threshold(self.network, embeddings, self.recipe, self.hierarchy)
@@ -105,6 +140,27 @@ class Predictor:
         return model_metadata(self.recipe, self.hierarchy, threshold, self.encoder_files, self.fingerprint)
 
 
+class _Description(Params):
+    """What is saved beside the weights."""
+
+    recipe: Recipe
+    hierarchy: dict[str, Any]
+    evidence_threshold: float
+    encoder: Annotated[dict[str, str], Field(min_length=1)]
+    encoder_fingerprint: str
+
+
+def describe_model(path: Path, metadata: dict[str, Any]) -> _Description:
+    """Check the metadata of a model, which may come from a stranger.
+
+    Raises:
+        InputError: a key is missing, unknown or mistyped.
+    """
+    if missing := _Description.model_fields.keys() - metadata.keys():
+        raise InputError(f"{path}: not a taxonomy classifier: its metadata lacks {', '.join(sorted(missing))}")
+    return parse_params(metadata, _Description, f"{path}: description")
+
+
 def check_encoder(folder: Path, checksums: dict[str, str]) -> None:
     """Refuse an encoder that is not the one a classifier was saved with.
 
@@ -112,10 +168,13 @@ def check_encoder(folder: Path, checksums: dict[str, str]) -> None:
         InputError: a file is missing, or its content differs.
     """
     found = encoder_checksums(folder)
-    for name, checksum in checksums.items():
+    for name in checksums:
         if name not in found:
             raise InputError(f"{folder / name}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
-        if found[name] != checksum:
+    for name, checksum in found.items():
+        if name not in checksums:
+            raise InputError(f"{folder / name}: not a file of the encoder that the classifier was saved with")
+        if checksums[name] != checksum:
             raise InputError(
                 f"{folder / name}: its checksum is not the one in the classifier: damaged, or of another model"
             )
@@ -124,22 +183,23 @@ def check_encoder(folder: Path, checksums: dict[str, str]) -> None:
 def model_metadata(
     recipe: Recipe, hierarchy: Hierarchy, threshold: float, encoder_files: dict[str, str], fingerprint: str
 ) -> dict[str, Any]:
-    """What makes saved weights usable.
+    """Describe saved weights, so that they can be used again.
 
     Args:
-        recipe: how they were made.
+        recipe: how they were trained.
         hierarchy: the classes.
-        threshold: evidence under which a text is about none of them.
+        threshold: evidence below which a text is about none of them.
         encoder_files: checksums of the encoder in the same folder.
         fingerprint: of the encoder before training, as `encoder.model_fingerprint` gives it.
     """
-    return {
-        "encoder": encoder_files,
-        "encoder_fingerprint": fingerprint,
-        "recipe": recipe.model_dump(mode="json"),
-        "hierarchy": hierarchy.to_dict(),
-        "evidence_threshold": threshold,
-    }
+    description = _Description(
+        recipe=recipe,
+        hierarchy=hierarchy.to_dict(),
+        evidence_threshold=threshold,
+        encoder=encoder_files,
+        encoder_fingerprint=fingerprint,
+    )
+    return description.model_dump(mode="json")
 
 
 def make_classifier(
@@ -160,7 +220,7 @@ def make_classifier(
 
 def made_by(fingerprint: str, embeddings: Path) -> bool:
     """Whether the encoder with this fingerprint made the embeddings in a file of the similarity stage."""
-    return bool(read_json(embeddings.parent / "encoder.json")["fingerprint"] == fingerprint)
+    return bool(read_json(embeddings.parent / "encoder.json") == {"fingerprint": fingerprint})
 
 
 def evidence_scores(network: Network, embeddings: np.ndarray, logits: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from reprise.core.errors import InputError
 from reprise.core.files import read_parquet, write_parquet
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.data.lines import read_pairs
+from reprise.taxonomy.data.lines import read_pairs, shorten
 
 
 def read_corpus(path: Path, empty_text: Literal["refuse", "keep"]) -> pd.DataFrame:
@@ -27,10 +27,11 @@ def read_corpus(path: Path, empty_text: Literal["refuse", "keep"]) -> pd.DataFra
     for number, document, text in read_pairs(path, "doc id<TAB>text"):
         if document in first_lines:
             first = first_lines[document]
-            raise InputError(f"{path}:{number}: duplicate document id {document!r}, first on line {first}")
+            raise InputError(f"{path}:{number}: duplicate document id {shorten(document)!r}, first on line {first}")
         if not text and empty_text == "refuse":
+            shown = shorten(document)
             raise InputError(
-                f"{path}:{number}: document {document!r} has no text; taxonomy.prepare.empty_text: keep takes it"
+                f"{path}:{number}: document {shown!r} has no text; taxonomy.prepare.empty_text: keep takes it"
             )
         first_lines[document] = number
         texts.append(text)

@@ -3,17 +3,22 @@
 import dataclasses
 import heapq
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, StrictInt
 
 from reprise.core.errors import InputError
 from reprise.core.files import read_json
-from reprise.taxonomy.data.lines import read_lines, read_pairs, shorten
+from reprise.core.params import Params, parse_params
+from reprise.core.text import for_terminal
+from reprise.taxonomy.data.lines import MOST_CHARACTERS, read_lines, read_name, read_pairs, shorten
 
 CYCLE_SHOWN = 8  # classes of a cycle that an error names
 COLON = re.compile(r"\s*:")
@@ -54,6 +59,15 @@ class Hierarchy:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What a class is called in tables and pictures: its name, with its id where others have the same name."""
+        count = Counter(self.names)
+        return tuple(
+            name if count[name] == 1 else f"{name} ({identifier})"
+            for name, identifier in zip(self.names, self.ids, strict=True)
+        )
 
     @cached_property
     def parents(self) -> tuple[tuple[int, ...], ...]:
@@ -134,6 +148,12 @@ class Hierarchy:
                 closed[:, parent] |= closed[:, index]
         return closed
 
+    def drop_ancestors(self, sets: np.ndarray) -> np.ndarray:
+        """Keep of each row of an (N, C) bool matrix the classes that have no descendant in the row."""
+        above = self.closure & ~np.eye(len(self), dtype=bool)  # [c, a]: a is an ancestor of c
+        covered: np.ndarray = sets.astype(np.float32) @ above.astype(np.float32) > 0
+        return sets & ~covered
+
     def best_of_descendants(self, scores: np.ndarray) -> np.ndarray:
         """Raise each class's score to that of the best of its descendants: (N, C), NaN only where all are NaN."""
         best = np.array(scores, dtype=np.float32)
@@ -153,20 +173,62 @@ class Hierarchy:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Hierarchy":
-        """Inverse of `to_dict`."""
-        classes = values["classes"]
-        return cls(
-            ids=tuple(entry["id"] for entry in classes),
-            names=tuple(entry["name"] for entry in classes),
-            keywords=tuple(tuple(entry["keywords"]) for entry in classes),
-            edges=tuple((parent, child) for parent, child in values["edges"]),
+    def from_dict(cls, values: Any, where: str) -> "Hierarchy":
+        """Inverse of `to_dict`, for files that may come from strangers; `where` starts the line of an error.
+
+        Raises:
+            InputError: not what `to_dict` makes, a duplicate id, an edge to no class or to itself, or a cycle.
+        """
+        described = parse_params(values, _HierarchyDescription, where)
+        hierarchy = cls(
+            ids=tuple(entry.id for entry in described.classes),
+            names=tuple(entry.name for entry in described.classes),
+            keywords=tuple(tuple(entry.keywords) for entry in described.classes),
+            edges=tuple(described.edges),
         )
+        if len(set(hierarchy.ids)) < len(hierarchy):
+            raise InputError(f"{where}: two classes have one id")
+        if not all(0 <= end < len(hierarchy) for edge in hierarchy.edges for end in edge):
+            raise InputError(f"{where}: an edge to a class that is not there")
+        if len(set(hierarchy.edges)) < len(hierarchy.edges) or any(
+            parent == child for parent, child in hierarchy.edges
+        ):
+            raise InputError(f"{where}: an edge that is there twice, or from a class to itself")
+        hierarchy.refuse_cycles(where)
+        return hierarchy
+
+    def refuse_cycles(self, where: str) -> None:
+        """Check that no class is its own ancestor; `where` starts the line of an error.
+
+        Raises:
+            InputError: the edges form a cycle.
+        """
+        try:
+            _ = self.order
+        except CycleError as error:
+            cycle = [f"{self.ids[index]} ({self.names[index]})" for index in error.args[1]]
+            shown = " -> ".join([*cycle[:CYCLE_SHOWN], *(["…"] if len(cycle) > CYCLE_SHOWN else [])])
+            raise InputError(f"{where}: the edges form a cycle: {for_terminal(shown)}") from None
+
+
+class _ClassDescription(Params):
+    id: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
+    name: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
+    keywords: list[str]
+
+
+class _HierarchyDescription(Params):
+    classes: Annotated[list[_ClassDescription], Field(min_length=1)]
+    edges: list[tuple[StrictInt, StrictInt]]
 
 
 def load_hierarchy(path: Path) -> Hierarchy:
-    """Read the JSON of `Hierarchy.to_dict`, as `taxonomy-prepare` writes it."""
-    return Hierarchy.from_dict(read_json(path))
+    """Read the JSON of `Hierarchy.to_dict`, as `taxonomy-prepare` writes it.
+
+    Raises:
+        InputError: the file is missing, or holds something else.
+    """
+    return Hierarchy.from_dict(read_json(path), str(path))
 
 
 def read_hierarchy(folder: Path) -> Hierarchy:
@@ -184,12 +246,7 @@ def read_hierarchy(folder: Path) -> Hierarchy:
     keywords = _read_keywords(folder / "class_related_keywords.txt", list(raw_names.values()))
     names = tuple(as_words(name) for name in raw_names.values())
     hierarchy = Hierarchy(ids, names, keywords, tuple(edges))
-    try:
-        _ = hierarchy.order
-    except CycleError as error:
-        cycle = [f"{ids[index]} ({names[index]})" for index in error.args[1]]
-        shown = " -> ".join([*cycle[:CYCLE_SHOWN], *(["…"] if len(cycle) > CYCLE_SHOWN else [])])
-        raise InputError(f"{folder / 'class_hierarchy.txt'}: the edges form a cycle: {shown}") from None
+    hierarchy.refuse_cycles(str(folder / "class_hierarchy.txt"))
     return hierarchy
 
 
@@ -202,13 +259,20 @@ def _read_classes(path: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     lines: dict[str, int] = {}
     name_lines: dict[str, int] = {}
-    for number, identifier, name in read_pairs(path, "id<TAB>name"):
+    for number, identifier, value in read_pairs(path, "id<TAB>name"):
+        name, shown = read_name(value, f"{path}:{number}"), shorten(identifier)
         if identifier in names:
-            raise InputError(f"{path}:{number}: duplicate class id {identifier!r}, first on line {lines[identifier]}")
+            raise InputError(f"{path}:{number}: duplicate class id {shown!r}, first on line {lines[identifier]}")
+        if "," in identifier:
+            raise InputError(
+                f"{path}:{number}: class id {shown!r} holds a comma, which parts the ids in files of labels"
+            )
         if not name:
-            raise InputError(f"{path}:{number}: class {identifier!r} has an empty name; expected id<TAB>name")
+            raise InputError(f"{path}:{number}: class {shown!r} has an empty name; expected id<TAB>name")
         if name in name_lines:
-            raise InputError(f"{path}:{number}: duplicate class name {name!r}, first on line {name_lines[name]}")
+            raise InputError(
+                f"{path}:{number}: duplicate class name {shorten(name)!r}, first on line {name_lines[name]}"
+            )
         names[identifier], lines[identifier], name_lines[name] = name, number, number
     if not names:
         raise InputError(f"{path}: no classes; expected lines of id<TAB>name")
@@ -219,12 +283,13 @@ def _read_edges(path: Path, indices: dict[str, int]) -> list[tuple[int, int]]:
     if not path.exists():
         return []
     edges: dict[tuple[int, int], None] = {}
-    for number, parent, child in read_pairs(path, "parent id<TAB>child id"):
+    for number, parent, value in read_pairs(path, "parent id<TAB>child id"):
+        child = read_name(value, f"{path}:{number}")
         for identifier in (parent, child):
             if identifier not in indices:
-                raise InputError(f"{path}:{number}: class id {identifier!r} is not in classes.txt")
+                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in classes.txt")
         if parent == child:
-            raise InputError(f"{path}:{number}: class {parent!r} is its own parent")
+            raise InputError(f"{path}:{number}: class {shorten(parent)!r} is its own parent")
         edges[indices[parent], indices[child]] = None
     return list(edges)
 
@@ -237,16 +302,20 @@ def _read_keywords(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], .
     keywords: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
     for number, line in read_lines(path):
-        text = line.strip()
+        text = unicodedata.normalize("NFC", line.strip())
         if ":" not in text:
             raise InputError(f"{path}:{number}: no colon; expected name:keyword,keyword")
         # By length, not by colon: a line may hold a million colons, but names have few lengths.
         heads = (text[:length] for length in lengths if COLON.match(text, length))
         name = next((head for head in heads if head in known), None)
         if name is None:
-            raise InputError(f"{path}:{number}: {shorten(text.split(':')[0].strip())!r} is not a name in classes.txt")
+            raise InputError(
+                f"{path}:{number}: {shorten(text.partition(':')[0].strip())!r} is not a name in classes.txt"
+            )
         if name in keywords:
-            raise InputError(f"{path}:{number}: second line of keywords for {name!r}, first on line {lines[name]}")
+            raise InputError(
+                f"{path}:{number}: second line of keywords for {shorten(name)!r}, first on line {lines[name]}"
+            )
         words = text[len(name) :].lstrip().removeprefix(":").split(",")
         keywords[name], lines[name] = tuple(as_words(word.strip()) for word in words if word.strip()), number
     return tuple(keywords.get(name, ()) for name in names)

@@ -8,13 +8,21 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.figures import save_figure
+from reprise.core.text import for_terminal
+from reprise.taxonomy.data.lines import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CLASSES = 30
+LABEL_SHOWN = 40  # characters
 WORST_NAMED = 5
 COLOURS = ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: distinct with any colour vision
+
+
+def _shown(label: str) -> str:
+    """A class's label as part of a picture: one short line."""
+    return shorten(for_terminal(label), LABEL_SHOWN)
 
 
 def _figure(width: float, height: float) -> "Figure":
@@ -62,8 +70,10 @@ def confusion_matrix(pairs: pd.DataFrame, path: Path) -> None:
                     colour = "white" if shares[row, column] > 0.5 else "black"
                     text = f"{shares[row, column]:.2f}"
                     axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
+    shown = [_shown(name) for name in names]
+    # Without parse_math, two dollar signs in a name would make a formula.
+    axes.set_xticks(range(len(names)), shown, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(names)), shown, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("Top-level classes, self-trained classifier\n(test documents with one true and one predicted)")
@@ -85,7 +95,8 @@ def f1_by_silver(table: pd.DataFrame, path: Path) -> None:
         for number, (_, row) in enumerate(worst.iterrows()):
             side, align = ((7, -3), "left") if number % 2 else ((-7, -3), "right")  # so that neighbours do not overlap
             place = (row["silver_documents"], row["f1"])
-            axes.annotate(row["name"], place, xytext=side, textcoords="offset points", fontsize=8, ha=align)
+            text = axes.annotate(_shown(row["name"]), place, xytext=side, textcoords="offset points", ha=align)
+            text.set(fontsize=8, parse_math=False)
         axes.legend(frameon=False)
     axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))

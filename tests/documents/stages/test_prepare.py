@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,69 +8,12 @@ import pytest
 from PIL import Image
 
 from reprise.core.errors import InputError
-from reprise.documents import recipe
 from reprise.documents.data.images import decode
 from reprise.documents.data.tables import read_classes, read_labels
-from reprise.documents.sample import pages as sample_pages
-from reprise.documents.sample.pages import KINDS
-from reprise.documents.stages import prepare, sample
+from reprise.documents.stages import prepare, recipe
 from tests.documents.helpers import draw_page, write_folder
 
-SAMPLE = Path("data/documents/sample")
 OWN = Path("own")
-
-
-def digest(folder):
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def test_the_sample_is_a_folder_that_prepare_takes_and_the_seed_decides_it(workspace, change_params):
-    sample.main()
-    first = digest(SAMPLE)
-    recipe.main()
-    prepare.main()
-    data = json.loads(Path("metrics/documents/data.json").read_text())
-    assert data["train"]["pages"] == 85
-    assert list(data["train"]["classes"]) == list(KINDS)
-    assert min(data["train"]["classes"].values()) >= 2
-    assert data["test"]["pages"] == 10
-    sample.main()
-    assert digest(SAMPLE) == first
-    change_params("seed", 1)
-    sample.main()
-    assert digest(SAMPLE).keys() != first.keys()
-
-
-def test_wrong_labels_of_the_sample_are_written_down(workspace, change_params):
-    change_params("documents.sample.mislabelled", 0)
-    sample.main()
-    right = pd.read_csv(SAMPLE / "train.csv")
-    change_params("documents.sample.mislabelled", 0.1)
-    sample.main()
-    labels, wrong = pd.read_csv(SAMPLE / "train.csv"), pd.read_csv(SAMPLE / "mislabelled.csv")
-    changed = right[right["target"] != labels["target"]]
-    assert changed.to_numpy().tolist() == wrong.to_numpy().tolist()
-    assert len(wrong) == 8  # of 85
-
-
-def test_test_pages_are_damaged_and_training_pages_are_not(workspace):
-    sample.main()
-
-    def rough(part):
-        """Mean difference of neighbouring pixels in the margin: noise."""
-        pages = [np.asarray(Image.open(path).convert("L"), dtype=float) for path in sorted((SAMPLE / part).iterdir())]
-        return np.mean([np.abs(np.diff(page[:12])).mean() for page in pages])
-
-    assert rough("test") > 1.5 * rough("train")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_pages_of_a_kind_vary_and_have_ink(kind):
-    pages = [sample_pages.draw_page(kind, np.random.default_rng(number)) for number in range(3)]
-    drawn = [np.asarray(page.resize((64, 64)), dtype=float) for page in pages]
-    assert all(page.std() > 8 for page in drawn)
-    assert np.abs(drawn[0] - drawn[1]).mean() > 2
-    assert np.abs(drawn[1] - drawn[2]).mean() > 2
 
 
 @pytest.fixture
@@ -77,7 +21,6 @@ def own(workspace, change_params):
     """A person's folder, with three kinds of pages and two folds."""
     write_folder(OWN)
     change_params("documents.data", str(OWN))
-    change_params("documents.folds", [0, 1])
     recipe.main()
     return OWN
 
@@ -186,7 +129,7 @@ BAD = {
     ),
     "one image under two ids": (
         lambda own: change_table(own / "train.csv", lambda t: t.replace("bars3", "bars2.png")),
-        r"train\.csv:5: file 'bars2\.png' stands in line 4 already",
+        r"train\.csv:5: file 'bars2\.png' is already on line 4",
     ),
     "an unknown class": (
         lambda own: change_table(own / "train.csv", lambda t: t.replace("2", "9")),
@@ -198,7 +141,7 @@ BAD = {
     ),
     "many damaged images": (
         lambda own: [damage_file(own, f"train/dots{number}.png", b"x") for number in range(8)],
-        r"dots4\.png: not an image that can be read \(and 3 more images\)$",
+        r"dots4\.png: not an image that can be read \(.*\) \(and 3 more images\)$",
     ),
     "a damaged test image": (
         lambda own: damage_file(own, "test/page1.png", (own / "test/page0.png").read_bytes()[:100]),
@@ -207,6 +150,14 @@ BAD = {
     "an empty test folder": (
         lambda own: [path.unlink() for path in (own / "test").iterdir()],
         r"^own/test: no image in it; known extensions are",
+    ),
+    "a test file whose name is not text": (
+        lambda own: (own / "test/page0.png").rename(own / "test" / os.fsdecode(b"\xff.png")),
+        r"own/test: '\\udcff\.png': the file's name is not UTF-8; rename it",
+    ),
+    "two targets with one name": (
+        lambda own: change_table(own / "meta.csv", lambda t: t.replace("dots", "bars")),
+        r"^own/meta\.csv:4: class_name 'bars' is already on line 2$",
     ),
     "a test page that is not there": (
         lambda own: (own / "sample_submission.csv").write_text("ID,target\npage9,0\n"),
@@ -218,7 +169,7 @@ BAD = {
     ),
     "a fold column that does not match": (
         lambda own: change_table(own / "train.csv", lambda t: t.assign(fold=[n % 3 for n in range(len(t))])),
-        r"column fold has \[0, 1, 2\]; documents\.folds says \[0, 1\]",
+        r"column fold has \[0, 1, 2\]; documents\.prepare\.folds: 2 expects \[0, 1\]",
     ),
     "no train folder": (
         lambda own: (own / "train").rename(own / "pages"),
@@ -238,13 +189,69 @@ def test_bad_folders_are_one_line_and_leave_nothing_half_written(own, case):
     assert written == []
 
 
-def test_folds_that_are_no_folds(own, change_params):
-    change_params("documents.folds", [1, 2])
-    with pytest.raises(InputError, match=r"documents\.folds: \[1, 2\]; expected \[0, 1, \.\.\.\]"):
-        prepare.main()
-
-
 def test_absurdly_large_images_name_the_limit(own, change_params):
     change_params("documents.prepare.max_megapixels", 0.005)
     with pytest.raises(InputError, match=r"bars0\.png: 80 x 80 pixels, more than max_megapixels 0\.005"):
         prepare.main()
+
+
+ODD = {"bars": "ID", "columns": "NA", "dots": "$x$ <b>=1+1 | \u202e"}
+
+
+def test_classes_with_names_that_mean_something_elsewhere(own):
+    change_table(own / "meta.csv", lambda table: table.replace(ODD))
+    (own / "train/bars1.png").write_bytes((own / "train/bars0.png").read_bytes())
+    prepare.main()
+    assert list(read_data()["train"]["classes"]) == list(ODD.values())
+    assert Path("metrics/documents/class_distribution.png").exists()
+
+
+def read_data():
+    return json.loads(Path("metrics/documents/data.json").read_text())
+
+
+def test_pages_of_one_colour_and_wide_pixels_are_counted_and_named(own, caplog):
+    Image.new("RGB", (80, 80), "white").save(own / "train/bars0.png")
+    Image.fromarray(np.asarray(draw_page("bars", 1).convert("L")) / np.float32(255)).save(own / "train/bars1.tif")
+    (own / "train/bars1.png").unlink()
+    with caplog.at_level("WARNING", logger="reprise"):
+        prepare.main()
+    assert read_data()["train"]["handled"] == {"constant": 1, "float": 1}
+    assert "1 images are of one colour all over: own/train/bars0.png" in caplog.text
+
+
+def test_formulas_are_no_formulas_in_the_list_of_duplicates(own):
+    (own / "train/bars1.png").write_bytes((own / "train/bars0.png").read_bytes())
+    (own / "train/bars1.png").rename(own / "train/=1+1.png")
+    change_table(own / "train.csv", lambda table: table.replace("bars1", "=1+1"))
+    prepare.main()
+    assert "'=1+1" in Path("metrics/documents/near_duplicates.csv").read_text()
+    assert "=1+1" in prepared()[0]["id"].tolist()
+
+
+def test_nothing_is_written_where_the_picture_cannot_be_drawn(own, monkeypatch):
+    def fail(*_):
+        raise InputError("no picture")
+
+    monkeypatch.setattr("reprise.documents.class_distribution.plot_class_distribution", fail)
+    with pytest.raises(InputError, match="no picture"):
+        prepare.main()
+    assert [path for folder in ("data", "metrics") for path in Path(folder).rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("documents.data", None, r"documents\.data: expected the path"),
+        ("documents.data", 5, r"documents\.data: expected the path"),
+        ("seed", "abc", r"seed: expected a whole number"),
+        ("documents.prepare.folds", 1, r"documents\.prepare\.folds: .*greater than or equal to 2"),
+        ("documents.prepare.id_column", "", r"documents\.prepare\.id_column: .*at least 1 character"),
+        ("documents.prepare.max_megapixels", "many", r"documents\.prepare\.max_megapixels: "),
+    ],
+)
+def test_parameters_that_make_no_sense(own, change_params, key, value, message):
+    change_params(key, value)
+    with pytest.raises(InputError, match=message) as caught:
+        prepare.main()
+    assert "\n" not in str(caught.value)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.model_selection import StratifiedKFold
 
 from reprise.core.errors import InputError
 from reprise.documents.data.folds import (
@@ -63,6 +64,32 @@ def test_folds_are_stratified_whole_by_group_and_those_of_the_seed():
     assert not np.array_equal(folds, stratified_folds(targets, groups, 5, NAMES, seed=1))
 
 
+def test_folds_are_as_even_as_those_of_one_page_a_group():
+    """What they replace: scikit-learn's StratifiedKFold over the first page of each group."""
+    generator = np.random.default_rng(0)
+    targets = generator.choice(17, 510, p=1 / np.arange(1, 18) ** 0.5 / (1 / np.arange(1, 18) ** 0.5).sum())
+    groups = np.arange(510)
+    doubled = generator.choice(509, 30, replace=False)
+    groups[doubled + 1] = groups[doubled]
+    targets[doubled + 1] = targets[doubled]
+    _, groups = np.unique(groups, return_inverse=True)
+
+    def spread(folds):
+        """Largest difference between two folds' pages of a class, and of all pages."""
+        counts = np.stack([np.bincount(targets[folds == fold], minlength=17) for fold in range(5)])
+        return np.ptp(counts, axis=0).max(), np.ptp(counts.sum(1))
+
+    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+    replaced = np.zeros(len(first), int)
+    for fold, (_, rows) in enumerate(StratifiedKFold(5, shuffle=True, random_state=0).split(first, targets[first])):
+        replaced[rows] = fold
+    names = tuple(map(str, range(17)))
+    found = stratified_folds(targets, groups, 5, names, seed=0)
+    assert all(len(np.unique(found[groups == group])) == 1 for group in np.unique(groups))
+    for own, before in zip(spread(found), spread(replaced[member]), strict=True):
+        assert own <= before
+
+
 def test_a_class_with_too_few_distinct_pages():
     targets, groups = np.repeat([0, 1], [5, 5]), np.arange(10)
     groups[6] = groups[5]
@@ -73,7 +100,7 @@ def test_a_class_with_too_few_distinct_pages():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([0, 1, 2, 0, 1, 2], r"column fold has \[0, 1, 2\]; documents.folds says \[0, 1\]"),
+        ([0, 1, 2, 0, 1, 2], r"column fold has \[0, 1, 2\]; documents\.prepare\.folds: 2 expects \[0, 1\]"),
         ([0, 0, 0, 0, 0, 0], r"column fold has \[0\]"),
         ([0, 0, 0, 1, 1, 1], r"class 'a' has pages in fold 0 alone"),
     ],
