@@ -23,6 +23,15 @@ def read_params() -> dict[str, Any]:
     return YAML(typ="safe").load((ROOT / "params.yaml").read_text())
 
 
+TINY_WHISPER = {
+    "d_model": 8,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "max_source_positions": 400,
+}
+
+
 def tiny_params(encoder: Path) -> dict[str, Any]:
     """The true configuration, with a tiny encoder, few texts and few small pages."""
     params = copy.deepcopy(read_params())
@@ -59,6 +68,8 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
         "batch_size": 4,
     }
     deepfake["train"] |= {"average_best": 2, "crop_seconds": [0.4, 0.7], "partial_seconds": [0.2, 0.4]}
+    deepfake["train"] |= {"ssl_weights": False, "ssl_config": TINY_WHISPER}
+    deepfake["evaluate"] |= {"robust_utterances": 4}
     deepfake["explainer"] |= {"hidden": 16, "epochs": 4, "batch_size": 6}
     deepfake["explain"] |= {"faithfulness_utterances": 3, "shown": 1}
     return params
