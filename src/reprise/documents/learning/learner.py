@@ -177,7 +177,8 @@ def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) ->
         size = recipe.image_size
         folded = fold_batch_norms(classifier.network, torch.rand(2, 3, size, size, generator=generator))
         features, labels = pooled_features(folded, copies)
-        fit_classifier(classifier.network.get_classifier(), features, labels, recipe.label_smoothing)
+        head: Any = classifier.network
+        fit_classifier(head.get_classifier(), features, labels, recipe.label_smoothing)
     learner.train()
     return learner
 

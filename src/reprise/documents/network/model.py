@@ -98,7 +98,8 @@ def hub_name(recipe: Recipe) -> str | None:
         InputError: timm has no such weights, or they are of another model.
     """
     if recipe.weights == "hub":
-        return timm.get_pretrained_cfg(recipe.model).hf_hub_id or f"{HUB}{recipe.model}"
+        config: Any = timm.get_pretrained_cfg(recipe.model)
+        return getattr(config, "hf_hub_id", None) or f"{HUB}{recipe.model}"
     if not recipe.weights.startswith(HUB):
         return None
     name = recipe.weights.removeprefix(HUB)
