@@ -25,8 +25,8 @@ help:  ## list the targets
 check-locks:
 	@[ "$(MAKELEVEL)" -gt 0 ] || .ci/check-locks
 
-# The environment is made anew when its folder or the content of requirements.txt changes. Times are not compared: two
-# machines that share a disk may disagree about them.
+# Packages are installed when the content of requirements.txt changes. Times are not compared: two machines that share a
+# disk may disagree about them. The environment is made anew where it was never finished, or made in another folder.
 LOCKED = $(CURDIR) $(shell cat requirements.txt | sha256sum)
 PACKAGE = $(shell cat pyproject.toml | sha256sum)
 
@@ -37,7 +37,8 @@ env: check-locks  ## make .venv from the locked requirements (hashes checked)
 
 install: check-locks
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	$(PYTHON) -m venv --clear .venv
+	@case "$$(cat .venv/locked 2>/dev/null)" in $(call quote,$(CURDIR))' '*) ;; *) $(PYTHON) -m venv --clear .venv ;; esac
+	@rm -f .venv/locked .venv/package
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt >.venv/uv.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r .venv/uv.txt
 	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip sync --quiet --require-hashes requirements.txt

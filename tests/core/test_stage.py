@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from reprise.core.errors import InputError
-from reprise.core.stage import find_stage, log_path, stage_name, timed
+from reprise.core.stage import find_stage, log_path, out_of_memory, stage_name, timed
 from tests.conftest import ROOT
 
 SCRIPT = """
@@ -62,6 +63,29 @@ def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
     assert ("Traceback" in output) == traceback
     assert output.splitlines()[-1] == f"exit code {code}"
     assert expected in (tmp_path / ".logs/toy@1.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"), "(2.00 GiB asked for)"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."), "(4096 bytes"),
+        (MemoryError("Unable to allocate 1.5 TiB for an array"), "(1.5 TiB asked for)"),
+        (MemoryError(), "out of memory; lower batch_size"),
+    ],
+)
+def test_memory_that_ran_out_is_one_line_that_says_what_to_lower(error, said):
+    line = out_of_memory(error)
+    assert line is not None
+    assert said in line
+    assert all(word in line for word in ("batch_size", "accumulate", "precision"))
+
+
+def test_torch_itself_says_it_that_way():
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert f"({2**60} bytes asked for)" in str(out_of_memory(error.value))
+    assert out_of_memory(RuntimeError("shapes differ")) is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

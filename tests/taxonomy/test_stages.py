@@ -3,7 +3,6 @@
 import csv
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from reprise.taxonomy.classifier.learner import split_documents
 from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from tests.conftest import tiny_params, write_params
-from tests.stage_files import digests, read
+from tests.stage_files import digests, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
@@ -362,13 +361,7 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     if kill_at is not None:
         from reprise.taxonomy.classifier.learner import Learner
 
-        steps = iter(range(10_000))
-
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(Learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
+        kill_at_batch(Learner, kill_at)
     module.main()
 
 

@@ -68,6 +68,24 @@ def test_the_environment_is_made_once_whatever_the_clocks_say(project):
     assert f"<core.site_cache_dir><{project}/.cache/dvc-site>" in printed
 
 
+def test_only_a_finished_environment_in_its_own_folder_is_kept(project):
+    def made_anew(folder):
+        code, printed, error = make(folder, "env", PYTHON="./python")
+        assert code == 0, error
+        return "<-m><venv><--clear><.venv>" in printed
+
+    (project / "python").write_text(ECHO)
+    (project / "python").chmod(0o755)
+    with (project / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    assert not made_anew(project), "packages are exchanged in place"
+    (project / ".venv/locked").unlink()
+    assert made_anew(project), "killed while it was being made"
+    moved = project.rename(project.parent / "moved here")
+    assert made_anew(moved), "the scripts name the old folder"
+    assert not made_anew(moved)
+
+
 @pytest.mark.parametrize(
     "value", ["s3://b/p&touch evil", "x; touch evil", "`touch evil`", "$(shell touch evil)", 'a\'b "c"']
 )

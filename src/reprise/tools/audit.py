@@ -19,7 +19,7 @@ import typer
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.text import for_terminal
-from reprise.tools.repository import use_private_site_cache
+from reprise.tools.repository import dvc_environment
 
 JOBS = 4 * (os.cpu_count() or 1)
 BLOCK = 2**20  # bytes read at once
@@ -37,7 +37,7 @@ def main(
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    use_private_site_cache()
+    os.environ.update(dvc_environment())  # the site cache is private
     with Repo() as repo:
         try:
             odb = repo.cloud.get_remote_odb(remote, "audit")

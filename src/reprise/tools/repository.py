@@ -35,13 +35,8 @@ def dvc_command(*arguments: str) -> list[str]:
 
 def dvc_environment() -> dict[str, str]:
     """Environment for `dvc_command`: stages start this environment's `python`, and the site cache is private."""
-    use_private_site_cache()
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-
-
-def use_private_site_cache() -> None:
-    """Keep DVC's site cache in the repository, unless the environment says where it is."""
-    os.environ.setdefault("DVC_SITE_CACHE_DIR", str(SITE_CACHE.absolute()))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {"DVC_SITE_CACHE_DIR": str(SITE_CACHE.absolute()), **os.environ, "PATH": path}
 
 
 def dvc(*arguments: str) -> str:

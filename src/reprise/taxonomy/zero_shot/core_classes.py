@@ -101,7 +101,7 @@ def paper_core_classes(similarity: np.ndarray, seeds: np.ndarray, hierarchy: Hie
         own = confidence_over_relatives(block, hierarchy)
         confidence[start : start + BLOCK] = np.where(candidates, own, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is nobody's candidate has no median
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is no document's candidate has no median
         medians = np.nanmedian(confidence, axis=0)  # (C,)
     core: np.ndarray = confidence >= medians
     rows = np.flatnonzero(seeds.any(axis=1))
