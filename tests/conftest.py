@@ -19,6 +19,31 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 
+# A recipe with a small self-supervised encoder of random weights, which params.yaml has no use for.
+WAV2VEC2_TINY: dict[str, Any] = {
+    "front_end": "ssl",
+    "ssl_model": "facebook/wav2vec2-base",
+    "ssl_config": {
+        "model_type": "wav2vec2",
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 128,
+        "conv_dim": [32] * 7,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+    },
+    "ssl_weights": False,
+    "ssl_trained": True,
+    "separate_evidence": False,
+    "resyntheses": 0,
+    "resynthesis_share": 0,
+    "lr": 1.0e-3,
+    "epochs": 10,
+    "average_best": 3,
+}
+
+
 def read_params() -> dict[str, Any]:
     return YAML(typ="safe").load((ROOT / "params.yaml").read_text())
 
@@ -56,6 +81,7 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     documents["recipes"]["quick"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
     documents["evaluate"] |= {"pages_per_corruption": 20}
     deepfake = params["deepfake"]
+    deepfake["recipes"]["wav2vec2-tiny"] = copy.deepcopy(WAV2VEC2_TINY)
     deepfake["sample"] |= {"train_utterances": 6, "dev_utterances": 6, "eval_utterances": 6, "seconds": [0.8, 1.0]}
     deepfake["sample"]["utterances_per_speaker"] = 2
     deepfake["prepare"] |= {"partial_count": 4, "partial_seconds": [0.2, 0.4]}
