@@ -52,6 +52,7 @@ def prediction_devices(accelerator: str) -> list[str]:
         threads=1,
         training_threads=1,
         workers=0,
+        same_bytes=True,
         image_memory_mib=0,
     )
     return torch_devices(hardware)

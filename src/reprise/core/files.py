@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reprise.core.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import torch
 
@@ -72,18 +71,22 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON: {error}") from None
 
 
-def write_npy(path: Path, array: np.ndarray) -> None:
+def write_npy(path: Path, array: "np.ndarray") -> None:
     """Write one array as .npy."""
+    import numpy as np
+
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
 @contextlib.contextmanager
-def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.memmap]:
+def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> "Iterator[np.memmap]":
     """Give a memory-mapped array to fill row by row; the file appears when the block ends well.
 
     Its place on the disk is taken at the start: a disk that fills up under a mapped file ends the process unheard.
     """
+    import numpy as np
+
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(dtype), shape=shape)
         with temporary.open("r+b") as file:
@@ -92,12 +95,14 @@ def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.memma
         array.flush()
 
 
-def read_npy(path: Path) -> np.ndarray:
+def read_npy(path: Path) -> "np.ndarray":
     """Open an array memory-mapped, read-only.
 
     Raises:
         InputError: the file is missing, is not .npy or is shorter than its header says.
     """
+    import numpy as np
+
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
