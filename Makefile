@@ -1,7 +1,7 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help env repro taxonomy documents deepfake documents-folds doctor test test-system test-s3 check current verify bench pr-report pr-comment
-.PHONY: report remote audit lock clean
+.PHONY: help check-locks env install repro taxonomy documents deepfake documents-folds explainers doctor test test-system
+.PHONY: test-s3 check current verify bench pr-report pr-comment report remote audit lock clean
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
@@ -11,18 +11,38 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 # DVC starts the stages with `python`: the environment's, activated or not.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# DVC unpickles what it finds in its site cache, which by default is a folder that every user of the machine can write to.
+export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.cache/dvc-site
+# What the shell gets of a variable is one word, whatever is in it: neither make nor the shell runs a part of it.
+unexport URL ENDPOINT BASE PULL_REQUEST
+quote = '$(subst ','\'',$(1))'
+verbatim = $(call quote,$(value $(1)))
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 
-env: .venv/installed  ## make .venv from the locked requirements (hashes checked)
+# Not in a `make` inside this one: a stage beside it may be writing dvc.lock.
+check-locks:
+	@[ "$(MAKELEVEL)" -gt 0 ] || .ci/check-locks
 
-.venv/installed: requirements.txt
+# The environment is made anew when its folder or the content of requirements.txt changes. Times are not compared: two
+# machines that share a disk may disagree about them.
+LOCKED = $(CURDIR) $(shell cat requirements.txt | sha256sum)
+PACKAGE = $(shell cat pyproject.toml | sha256sum)
+
+env: check-locks  ## make .venv from the locked requirements (hashes checked)
+	@[ "$$(cat .venv/locked 2>/dev/null)" = $(call quote,$(LOCKED)) ] || $(MAKE) --no-print-directory install
+	@[ "$$(cat .venv/package 2>/dev/null)" = "$(PACKAGE)" ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --no-deps --no-build-isolation --editable . && echo "$(PACKAGE)" >.venv/package; }
+
+install: check-locks
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.txt)"
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
-	@touch $@
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt >.venv/uv.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r .venv/uv.txt
+	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
+	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.cache/dvc-site"
+	@printf '%s\n' $(call quote,$(LOCKED)) >.venv/locked
 
 repro: taxonomy documents deepfake  ## run every stage whose inputs changed; with -j2 the tasks side by side
 	$(BIN)/dvc repro
@@ -36,19 +56,28 @@ documents: documents-folds  ## run the documents task alone
 deepfake: env  ## run the deepfake task alone
 	$(BIN)/dvc repro deepfake-explain
 
-# One fold is one thread's work: two of them fill two cores, where two threads on one fold gain a fifth. Under
-# `make -jN` the folds share its N places with the other tasks.
+# The names of the outdated stages of a matrix. One of them is one thread's work: two fill two cores, where two threads
+# on one gain a fifth. Under `make -jN` they share its N places with the other tasks.
+outdated = $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
+side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+
 documents-folds: env
 	$(BIN)/dvc repro documents-prepare
-	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | \
-		grep '^documents-train@') | grep -o '^documents-train@[0-9]*') env
+	@$(MAKE) $(side_by_side) $(call outdated,documents-train) env
+
+explainers: env  ## train the explainers of all prototype modes side by side
+	$(BIN)/dvc repro deepfake-detector
+	@$(MAKE) $(side_by_side) $(call outdated,deepfake-explainer) env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
 documents-train@%: env
 	$(BIN)/dvc repro --single-item $@
 
+deepfake-explainer@%: env
+	$(BIN)/dvc repro --single-item $@
+
 doctor: env  ## print what this machine has: devices, memory, versions, `dvc doctor`
-	$(BIN)/python -m src.common.doctor
+	$(BIN)/reprise doctor
 
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
@@ -67,30 +96,31 @@ check: env  ## lint, format and type checks; the workflows too
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
 current: env  ## fail where dvc.lock is behind the code
-	$(BIN)/python -m src.common.current
+	$(BIN)/reprise current
 
 verify: env  ## compute everything anew in a fresh clone, and compare with what is committed
-	$(BIN)/python -m src.common.verify
+	$(BIN)/reprise verify
 
-pr-report: env  ## markdown for a pull request, against BASE (main)
-	@$(BIN)/python -m src.common.pull_request $(BASE)
+pr-report: env  ## Markdown for a pull request, against BASE (main)
+	@$(BIN)/reprise pull-request $(call verbatim,BASE)
 
 # The comment is edited in place; without a pull request (a fork's token may not comment) there is the summary alone.
 pr-comment: env  ## the same as the job's summary and as the one comment of PULL_REQUEST
-	@$(MAKE) --no-print-directory pr-report >pr-report.md; status=$$?; \
+	@$(BIN)/reprise pull-request $(call verbatim,BASE) >pr-report.md; status=$$?; \
 	cat pr-report.md >>"$${GITHUB_STEP_SUMMARY:-/dev/stdout}"; \
-	if [ -n "$(PULL_REQUEST)" ]; then \
-		gh pr comment "$(PULL_REQUEST)" --edit-last --create-if-none --body-file pr-report.md || status=1; \
+	request=$(call verbatim,PULL_REQUEST); \
+	if [ -n "$$request" ]; then \
+		gh pr comment "$$request" --edit-last --create-if-none --body-file pr-report.md || status=1; \
 	fi; exit $$status
 
 report: env  ## write report.html, one page that needs no network; changes are against BASE (main)
-	$(BIN)/python -m src.report.build --base $(BASE)
+	$(BIN)/reprise report --base $(call verbatim,BASE)
 
 remote: env  ## set the remote: make remote URL=s3://bucket/path [ENDPOINT=http://...]
-	$(BIN)/python -m src.common.remote $(URL) $(if $(ENDPOINT),--endpoint $(ENDPOINT))
+	@$(BIN)/reprise remote $(if $(value ENDPOINT),--endpoint $(call verbatim,ENDPOINT)) -- $(call verbatim,URL)
 
-audit: env  ## check every object on the remote against dvc.lock
-	$(BIN)/python -m src.common.audit $(if $(DELETE),--delete)
+audit: env  ## read every object on the remote, and compare it with dvc.lock; DELETE=1 deletes damaged ones
+	$(BIN)/reprise audit $(if $(DELETE),--delete)
 
 bench: env  ## measure speed, as ratios in one run
 	$(BIN)/pytest -m benchmark -s tests/benchmarks

@@ -23,9 +23,9 @@ from reprise.documents.network.model import Classifier, build_network
 from reprise.documents.stages.prepare import decode_all
 from reprise.documents.stages.train import make_learner
 from reprise.training.fit import fit
-from tests.training.toy_training import HARDWARE
 from tests.conftest import ROOT
 from tests.documents.helpers import tiny_recipe
+from tests.training.toy_training import HARDWARE
 
 pytestmark = pytest.mark.benchmark
 

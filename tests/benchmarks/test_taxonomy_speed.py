@@ -10,11 +10,11 @@ from scipy.sparse import csr_array
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.quality.metrics import classification_metrics
-from reprise.taxonomy.stages.core_classes import paper_core_classes, zero_shot_posterior
+from reprise.taxonomy.zero_shot.core_classes import paper_core_classes, zero_shot_posterior
 from reprise.taxonomy.zero_shot.encoder import embed, open_encoder
 from reprise.taxonomy.zero_shot.refine import normalise, refine_posterior
 from tests.conftest import read_params
-from tests.taxonomy.test_refine import SETTINGS
+from tests.taxonomy.zero_shot.test_refine import SETTINGS
 
 pytestmark = pytest.mark.benchmark
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.training.toy_training import HARDWARE
 
 from reprise.core.devices import torch_devices
 from reprise.core.errors import InputError
+from tests.training.toy_training import HARDWARE
 
 
 def devices(**changes):

@@ -1,3 +1,6 @@
+import os
+import platform
+
 import numpy as np
 import pytest
 import torch
@@ -5,18 +8,16 @@ import torch
 from reprise.core.errors import InputError
 from reprise.core.files import (
     atomic_path,
+    fingerprint,
     hash_bytes,
-    load_model,
     new_npy,
-    read_checked_json,
     read_json,
     read_npy,
     read_parquet,
-    save_model,
-    write_checked_json,
     write_json,
     write_npy,
 )
+from reprise.core.models import load_model
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2, dtype=torch.bfloat16), "c": torch.tensor(3)}
 
@@ -52,64 +53,37 @@ def test_missing_and_truncated_files_are_named(tmp_path, reader):
         reader(path)
 
 
-def test_a_model_comes_back_with_its_description(tmp_path):
-    save_model(tmp_path / "m.safetensors", TENSORS, {"recipe": {"lr": 0.1}})
-    tensors, metadata = load_model(tmp_path / "m.safetensors")
-    assert metadata == {"recipe": {"lr": 0.1}}
-    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
-
-
-def test_the_same_model_is_the_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        save_model(tmp_path / name, dict(reversed(TENSORS.items())) if name == "b" else TENSORS, {"x": 1, "y": 2})
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-@pytest.mark.parametrize("place", [0.3, 0.9, 0.999])
-def test_a_flipped_bit_is_refused(tmp_path, place):
-    path = tmp_path / "m.safetensors"
-    save_model(path, TENSORS, {"note": "x" * 50})
-    content = bytearray(path.read_bytes())
-    content[int(place * len(content))] ^= 1
-    path.write_bytes(content)
-    try:
-        tensors, metadata = load_model(path)
-    except InputError as error:
-        assert "m.safetensors: " in str(error)  # noqa: PT017 -- either outcome is checked
-    else:  # a bit of the description, which says itself what it is
-        assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
-        assert metadata != {"note": "x" * 50}
-
-
-def test_a_truncated_model_is_refused(tmp_path):
-    path = tmp_path / "m.safetensors"
-    save_model(path, TENSORS, {})
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match="not a whole safetensors file"):
-        load_model(path)
-
-
 def test_lists_of_parts_do_not_share_a_hash():
     assert len({hash_bytes(b"ab", b"c"), hash_bytes(b"a", b"bc"), hash_bytes(b"abc"), hash_bytes()}) == 4
 
 
-@pytest.mark.parametrize("reader", [load_model, read_checked_json])
-def test_every_flipped_byte_and_every_cut_is_refused(tmp_path, reader):
-    path, description = tmp_path / "file", {"recipe": {"lr": 0.1, "name": "é"}, "classes": ["a", "b"]}
-    if reader is load_model:
-        save_model(path, {"w": torch.arange(4.0)}, description)
-    else:
-        write_checked_json(path, description)
-    content = path.read_bytes()
-    for place in range(len(content)):
-        for changed in (content[:place], content[:place] + bytes([content[place] ^ 0x04]) + content[place + 1 :]):
-            path.write_bytes(changed)
-            if changed.strip() == content.strip():
-                continue  # without its last line's end it says the same
-            with pytest.raises(InputError, match="file: "):
-                reader(path)
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
+    path, dead = tmp_path / "value.json", 2**22 + 1  # above Linux's largest process number
+    mine = tmp_path / f".value.json.{platform.node()}.{os.getpid()}.abc.json"
+    left = tmp_path / f".value.json.{platform.node()}.{dead}.abc.json"
+    mine.touch()
+    left.touch()
+    write_json(path, {})
+    assert sorted(tmp_path.iterdir()) == sorted([mine, path])
 
 
-def test_checked_values_come_back(tmp_path):
-    write_checked_json(tmp_path / "file", {"folds": [0, 1], "by_number": {"1": 0.5}})
-    assert read_checked_json(tmp_path / "file") == {"folds": [0, 1], "by_number": {"1": 0.5}}
+@pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', "[" * 100_000])
+def test_json_that_python_alone_would_take_is_refused(tmp_path, text):
+    path = tmp_path / "value.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"value\.json: not valid JSON"):
+        read_json(path)
+
+
+def test_a_fingerprint_holds_contents_names_and_values(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    first = fingerprint(folder, "fold 0")
+    assert first == fingerprint(folder, "fold 0") != fingerprint(folder, "fold 1")
+    (folder / "a").rename(folder / "b")
+    second = fingerprint(folder, "fold 0")
+    (folder / "b").write_text("2")
+    assert len({first, second, fingerprint(folder, "fold 0")}) == 3
+    with pytest.raises(InputError, match="no such file or folder"):
+        fingerprint(tmp_path / "none")

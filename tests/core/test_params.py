@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.core.params import Params, load_params, load_value
+from reprise.core.params import Params, load_params, load_path, load_seed, load_value, parse_params
 
 
 class Point(Params):
@@ -52,3 +52,25 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(InputError, match="not valid YAML") as error:
         load_value("a", tmp_path / "broken.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seed", ["abc", "-1", "1.5", "true", "null"])
+def test_a_seed_is_a_whole_number(tmp_path, seed):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"seed: {seed}\n")
+    with pytest.raises(InputError, match=r"params\.yaml: seed: expected a whole number from 0 on, got "):
+        load_seed(path)
+
+
+@pytest.mark.parametrize("value", ["null", "5", "''", "[a]"])
+def test_a_path_is_text(tmp_path, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"taxonomy: {{data: {value}}}\n")
+    with pytest.raises(InputError, match=r"taxonomy\.data: expected the path of a file or folder, got "):
+        load_path("taxonomy.data", path)
+
+
+def test_of_many_errors_three_are_shown():
+    with pytest.raises(InputError, match=r"unknown key.*; and 4 more") as error:
+        parse_params({"x": 1, "name": "a", **{f"z{number}": 0 for number in range(7)}}, Point, "p")
+    assert str(error.value).count("unknown key") == 3

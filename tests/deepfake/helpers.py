@@ -1,24 +1,27 @@
-"""A small corpus of recordings, for tests."""
+"""What tests of this task share: a small recipe, a small corpus of recordings, a way to call commands."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import typer
+from typer.testing import CliRunner
 
+from reprise.core.command import one_line_errors
 from reprise.core.params import parse_params
-from reprise.deepfake.data.dataset import Corpus
+from reprise.deepfake.data.corpus import Corpus, starts_of
 from reprise.deepfake.recipe import Recipe
 from tests.conftest import read_params
 
 
 def tiny_recipe(name: str = "small", **changes: Any) -> Recipe:
-    """One of the true recipes, made small, with the open keys filled from `train`, and changes."""
-    params = copy.deepcopy(read_params())
-    own = params["deepfake"]["recipes"][name]
+    """One of the true recipes, made small, with changes."""
+    params = copy.deepcopy(read_params())["deepfake"]
     small = {"embedding": 16, "encoders": 1, "heads": 2, "kernel": 5, "epochs": 2, "batch_size": 4, "average_best": 1}
-    merged = params["train"] | {key: value for key, value in own.items() if value is not None} | small | changes
+    merged = params["train"] | params["recipes"][name] | small | changes
     return parse_params(merged, Recipe, name)
 
 
@@ -51,7 +54,7 @@ def make_corpus(count: int = 8, seconds: float = 1.2, seed: int = 0) -> Corpus:
             "key": ["bonafide"] * count + ["spoof"] * count,
             "spoof": [False] * count + [True] * count,
             "twin": [-1] * count + list(range(count)),
-            "start": np.concatenate([[0], np.cumsum(lengths)[:-1]]),
+            "start": starts_of(lengths),
             "samples": lengths,
         }
     )
@@ -68,3 +71,13 @@ def write_recordings(folder: Path, corpus: Corpus, split: str) -> None:
         soundfile.write(folder / "flac" / f"{entry.utterance}.flac", corpus.waveform(row), 16_000)
         lines.append(f"{entry.speaker} {entry.utterance} - {entry.attack} {entry.key}")
     (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
+
+
+def call(main: Callable[..., Any], *arguments: object) -> tuple[int, str, str]:
+    """Run a command as `run_command` does; returns exit code, output and errors."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(one_line_errors(main))
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr

@@ -1,6 +1,5 @@
 """All stages of the deepfake task, one after the other: the true configuration, made small."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -13,21 +12,17 @@ import pytest
 import soundfile
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model
-from reprise.deepfake import predict, recipe, vocode
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.data.dataset import read_corpus
-from reprise.deepfake.data.protocols import read_protocol
+from reprise.deepfake.data.corpus import read_corpus
+from reprise.deepfake.detector.learner import Learner as DetectorLearner
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus
-from reprise.deepfake.explainer import windows
-from reprise.deepfake.explainer.model import MODES
+from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
+from reprise.deepfake.paths import MODES
 from reprise.deepfake.quality.metrics import equal_error_rate
-from reprise.deepfake.stages import detector as train_detector
-from reprise.deepfake.stages import evaluate, explain, prepare, sample
-from reprise.deepfake.stages import explainer as train_explainer
+from reprise.deepfake.stages import detector, evaluate, explain, explainer, prepare, recipe, sample, windows
 from tests.conftest import tiny_params, write_params
-from tests.deepfake.helpers import make_corpus, speech, write_recordings
+from tests.deepfake.helpers import make_corpus, write_recordings
 from tests.stage_files import digests, read
 
 OWN = Path("own")
@@ -38,7 +33,7 @@ def tiny(**changes: Any) -> dict[str, Any]:
     params = tiny_params(Path("none"))
     params["deepfake"]["data"] = str(OWN / "flac")
     params["deepfake"]["protocols"] = {split: str(OWN / f"{split}.txt") for split in ("train", "dev", "eval")}
-    params["deepfake"]["recipes"]["small"] |= changes
+    params["deepfake"]["train"] |= changes
     return params
 
 
@@ -48,18 +43,12 @@ def make_own() -> None:
         write_recordings(OWN, make_corpus(8, seed=seed), split)
 
 
-def train_mode(mode: str) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("sys.argv", ["train_explainer", mode])
-        train_explainer.main()
-
-
 def run_all(params: dict[str, Any]) -> None:
     write_params(Path(), params)
-    for module in (recipe, prepare, train_detector, windows):
+    for module in (recipe, prepare, detector, windows):
         module.main()
     for mode in MODES:
-        train_mode(mode)
+        explainer.main(mode)
     evaluate.main()
     explain.main()
 
@@ -94,8 +83,8 @@ def test_every_promised_file_and_figure_is_there(in_finished):
         assert named <= explanation[name].keys()
     assert explanation["uniform"]["localisation_auc"] == 0.5
     assert read("metrics/deepfake/explanation_data.json")["replacements"] == {"twin": 3}
-    detector = read("metrics/deepfake/detector/metrics.json")
-    assert {"train_loss", "valid_loss", "dev_eer", "lr", "best_epoch"} <= detector.keys()
+    figures = read("metrics/deepfake/detector/metrics.json")
+    assert {"train_loss", "valid_loss", "dev_eer", "dev_error", "lr", "best_epoch", "best_dev_error"} <= figures.keys()
     for mode in MODES:
         figures = read(f"metrics/deepfake/explainer-{mode}/metrics.json")
         assert {"importance_spoof_mean", "importance_bonafide_std", "dev_eer"} <= figures.keys()
@@ -110,9 +99,8 @@ def test_noise_and_hum_are_told_apart(in_finished):
 
 
 def test_score_files_are_those_of_the_stored_detector(in_finished):
-    detector, _ = load_detector()
     corpus = read_corpus(Path("data/deepfake/prepared/eval"))
-    scores = score_corpus(corpus, detector, "cpu")
+    scores = score_corpus(corpus, load_detector()[0], "cpu")
     lines = [line.split() for line in Path("data/deepfake/scores/detector-eval.txt").read_text().splitlines()]
     assert [line[0] for line in lines] == corpus.table["utterance"].tolist()
     assert [line[2] for line in lines] == corpus.table["key"].tolist()
@@ -143,83 +131,17 @@ def test_two_runs_give_the_same_bytes(in_finished, tmp_path, monkeypatch):
     assert digests("data", "models", "metrics") == first
 
 
-def call_predict(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["predict", *(str(argument) for argument in arguments)])
-    code = predict.main()
-    captured = capsys.readouterr()
-    return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
-
-
-def test_any_recording_is_judged_from_the_models_alone(in_finished, tmp_path, monkeypatch, capsys):
-    (tmp_path / "models").symlink_to(in_finished / "models")
-    monkeypatch.chdir(tmp_path)
-    stereo = np.stack([speech(2.0, 5)] * 2, 1)
-    soundfile.write("stereo.wav", np.repeat(stereo, 3, 0), 3 * RATE)
-    soundfile.write("short.flac", speech(0.06, 1), RATE)
-    soundfile.write("long.ogg", speech(65, 2), RATE)
-    files = ["stereo.wav", "short.flac", "long.ogg"]
-    code, records, _ = call_predict(monkeypatch, capsys, *files, "--accelerator", "cpu", "--plot", "pictures")
-    assert code == 0
-    for record, seconds in zip(records, (2.0, 0.06, 65.0), strict=True):
-        assert record["seconds"] == pytest.approx(seconds, abs=0.01)
-        assert len(record["importance"]) == pytest.approx(seconds / 0.02, abs=2)
-        assert 0 <= record["spoof_probability"] <= 1
-        assert record["decision"] == ("bonafide" if record["score"] >= record["threshold"] else "spoof")
-        assert record["top_moments"][0]["importance"] == pytest.approx(max(record["importance"]), abs=1e-4)
-    assert len(list(Path("pictures").glob("*.png"))) == 3
-
-
-def test_prediction_is_the_score_of_the_evaluation(in_finished, monkeypatch, capsys):
-    line = Path("data/deepfake/scores/detector-eval.txt").read_text().splitlines()[0].split()
-    code, records, _ = call_predict(monkeypatch, capsys, OWN / f"flac/{line[0]}.flac", "--accelerator", "cpu")
-    assert code == 0
-    assert records[0]["score"] == pytest.approx(float(line[3]), abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["none.wav"], "none.wav: no such file"),
-        (["silent.wav"], "silent.wav: silent"),
-        (["text.wav"], "text.wav: not audio that can be read"),
-        (["empty.wav"], "empty.wav: 0.000 s; expected at least 0.05 s"),
-        (["silent.wav", "--models", "nowhere"], "nowhere/detector.safetensors: no such file; train the detector first"),
-    ],
-)
-def test_prediction_says_what_is_wrong(in_finished, monkeypatch, capsys, arguments, message):
-    soundfile.write("silent.wav", np.zeros(RATE), RATE)
-    soundfile.write("empty.wav", np.zeros(0), RATE)
-    Path("text.wav").write_text("hello " * 50)
-    code, records, errors = call_predict(monkeypatch, capsys, *arguments, "--accelerator", "cpu")
-    assert (code, records) == (1, [])
-    assert errors.startswith(message)
-    assert errors.count("\n") == 1
-
-
-def test_an_explainer_of_another_detector_is_refused(in_finished, monkeypatch, capsys):
-    path = Path("models/deepfake/detector.safetensors")
-    content = path.read_bytes()
-    tensors, metadata = load_model(path)
-    from reprise.core.files import save_model
-
-    save_model(path, tensors, metadata | {"best_epoch": 99})
-    code, _, errors = call_predict(monkeypatch, capsys, OWN / "flac/u2-0.flac", "--accelerator", "cpu")
-    path.write_bytes(content)
-    assert code == 1
-    assert "made for another detector; run `dvc repro deepfake-explainer@learnable`" in errors
-
-
 def test_an_explainer_without_a_detector(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path, tiny())
     with pytest.raises(InputError, match="train the detector first: dvc repro deepfake-detector"):
-        train_mode("ema")
+        explainer.main("ema")
 
 
 def test_explaining_leaves_the_detector_as_it_was(in_finished):
     before = Path("models/deepfake/detector.safetensors").read_bytes()
     windows.main()
-    train_mode("ema")
+    explainer.main("ema")
     assert Path("models/deepfake/detector.safetensors").read_bytes() == before
 
 
@@ -294,27 +216,9 @@ def test_the_sample_runs_and_the_seed_decides_it(workspace, change_params):
     assert digests("data/deepfake/sample").keys() != first.keys()
 
 
-def test_vocoding_makes_a_set_that_prepare_takes(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for speaker in ("anna", "ben"):
-        Path("mine", speaker).mkdir(parents=True)
-        soundfile.write(f"mine/{speaker}/{speaker}1.wav", np.repeat(speech(1.0, len(speaker)), 2), 2 * RATE)
-    monkeypatch.setattr("sys.argv", ["vocode", "mine", "out", "--vocoders", "random_phase", "band_limited"])
-    assert vocode.main() == 0
-    trials = read_protocol(Path("out/protocol.txt"), "train")
-    assert [(trial.speaker, trial.utterance, trial.attack) for trial in trials] == [
-        ("anna", "anna1", "-"),
-        ("anna", "anna1-random_phase", "random_phase"),
-        ("anna", "anna1-band_limited", "band_limited"),
-        ("ben", "ben1", "-"),
-        ("ben", "ben1-random_phase", "random_phase"),
-        ("ben", "ben1-band_limited", "band_limited"),
-    ]
-    for trial in trials:
-        samples, rate = soundfile.read(f"out/flac/{trial.utterance}.flac")
-        assert (len(samples), rate) == (RATE, RATE)
-    assert vocode.main() == 1
-    assert "out: not empty; name a new folder" in capsys.readouterr().err
+def test_a_mode_that_is_none_is_named(tmp_path):
+    with pytest.raises(InputError, match="no mode 'emo'; the modes are ema, fixed, learnable"):
+        explainer.main("emo")
 
 
 @pytest.mark.slow
@@ -329,7 +233,7 @@ def test_vocoding_makes_a_set_that_prepare_takes(tmp_path, monkeypatch, capsys):
 )
 def test_other_recipes_run_through_every_stage(tmp_path, monkeypatch, changes):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train_explainer, "refuse_collapse", lambda *_: None)  # a few steps learn nothing
+    monkeypatch.setattr(explainer, "refuse_collapse", lambda *_: None)  # a few steps learn nothing
     make_own()
     if changes.pop("wav2vec2", False):
         params = tiny()
@@ -344,7 +248,7 @@ def test_other_recipes_run_through_every_stage(tmp_path, monkeypatch, changes):
 @pytest.mark.slow
 def test_without_twins_all_stages_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train_explainer, "refuse_collapse", lambda *_: None)
+    monkeypatch.setattr(explainer, "refuse_collapse", lambda *_: None)
     make_own()
     for path in (OWN / "flac").glob("*.flac"):
         if int(path.stem.split("-")[1]) >= 8:  # spoofs that no longer have a natural utterance's length
@@ -360,23 +264,19 @@ def test_without_twins_all_stages_run(tmp_path, monkeypatch):
 
 def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     os.chdir(folder)
-    module = train_detector if stage == "detector" else train_explainer
-    if kill_at is not None:
-        from reprise.deepfake.detector.learner import Learner as DetectorLearner
+    learner: Any = DetectorLearner if stage == "detector" else ExplainerLearner
+    steps = iter(range(10_000))
 
-        learner: Any = DetectorLearner if stage == "detector" else train_explainer.Learner
-        steps = iter(range(10_000))
+    def die(self: Any, *arguments: Any) -> None:
+        if next(steps) == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        learner.on_train_batch_end = die
-    if module is train_detector:
-        train_detector.main()
+    learner.on_train_batch_end = die
+    if stage == "detector":
+        detector.main()
     else:
-        train_explainer.refuse_collapse = lambda *_: None
-        train_mode("ema")
+        explainer.refuse_collapse = lambda *_: None
+        explainer.main("ema")
 
 
 @pytest.mark.slow

@@ -24,9 +24,9 @@ from reprise.documents.network.model import (
 )
 from reprise.documents.stages.train import calibration_batches, make_learner, refuse_chance
 from reprise.training.fit import fit
-from tests.training.toy_training import HARDWARE
 from tests.conftest import read_params
 from tests.documents.helpers import KINDS, draw_page, tiny_recipe
+from tests.training.toy_training import HARDWARE
 
 
 def dataset(count=24, size=36):

@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model
+from reprise.core.models import load_model
 from reprise.documents import predict, recipe
 from reprise.documents.data.images import cache_size, decode
 from reprise.documents.network.ensemble import load_ensemble, load_fold

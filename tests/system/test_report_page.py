@@ -14,8 +14,7 @@ def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setattr("sys.argv", ["build", "--base", "HEAD", "--output", str(path)])
-        assert build.main() == 0
+        build.main("HEAD", path)
     return path
 
 

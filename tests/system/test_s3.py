@@ -251,7 +251,7 @@ def test_a_server_that_goes_down_halfway(project, server, client, bucket):
 def test_credentials_are_kept_out_of_the_tracked_configuration(project, server):
     refused = call(project, "python", "-m", "reprise.tools.remote", "s3://key:secret@bucket/path")
     assert refused.returncode == 1
-    assert "credentials do not belong" in refused.stdout
+    assert "credentials do not belong" in refused.stderr
     assert SECRET not in (project / ".dvc/config").read_text()
 
 

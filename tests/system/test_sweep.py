@@ -52,7 +52,7 @@ PARAMS: dict[str, Any] = {
 
 def environment() -> dict[str, str]:
     identity = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    return {**os.environ, **identity, "PYTHONPATH": str(ROOT), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return {**os.environ, **identity, "PYTHONPATH": str(ROOT / "src"), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
 def call(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":

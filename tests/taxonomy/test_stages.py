@@ -1,6 +1,5 @@
 """All stages, one after the other, on a tiny sample: the true configuration, made small."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -11,37 +10,11 @@ import numpy as np
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model
-from reprise.taxonomy import predict, recipe
-from reprise.taxonomy.stages import core_classes, evaluate, prepare, sample, self_train, similarity, train
+from reprise.core.models import load_model
+from reprise.taxonomy.stages import evaluate, self_train, train
 from tests.conftest import tiny_params, write_params
 from tests.stage_files import digests, read
-
-BEFORE_TRAINING = (sample, prepare, similarity, core_classes, recipe)
-ALL = (*BEFORE_TRAINING, train, self_train, evaluate)
-
-
-def run(modules) -> None:
-    for module in modules:
-        module.main()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, encoder_folder):
-    """A folder in which all stages have run."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_params(folder, tiny_params(encoder_folder))
-    before = Path.cwd()
-    os.chdir(folder)
-    run(ALL)
-    os.chdir(before)
-    return folder
-
-
-@pytest.fixture
-def in_finished(finished, monkeypatch):
-    monkeypatch.chdir(finished)
-    return finished
+from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
 def test_every_promised_file_and_figure_is_there(in_finished):
@@ -87,39 +60,6 @@ def test_a_model_says_what_it_is(in_finished):
     _, metadata = load_model(Path("models/taxonomy/self_trained.safetensors"))
     assert metadata["recipe"]["graph"] == "GCN"
     assert metadata["hierarchy"]["classes"][0] == {"id": "0", "name": "electronics", "keywords": []}
-
-
-def test_prediction_needs_the_model_folder_alone(in_finished, tmp_path, monkeypatch, capsys):
-    (tmp_path / "models").symlink_to(in_finished / "models")
-    (tmp_path / "texts.txt").write_text("a\tthe ball head slips\n\nno id here\n" + "z\t" + "word " * 40_000 + "\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["predict", "--file", "texts.txt", "--top-k", "3", "--accelerator", "cpu"])
-    assert predict.main() == 0
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [record["id"] for record in records] == ["a", "3", "z"]
-    for record in records:
-        assert len(record["top"]) == 3
-        for found in record["classes"]:
-            assert len(found["path"]) == len(found["ids"]) == len(found["probabilities"])
-            assert found["probabilities"] == sorted(found["probabilities"], reverse=True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--file", "none.txt"], r"none.txt: no such file"),
-        (["--text", "x", "--model", "none.safetensors"], r"none.safetensors: no such file; run `dvc repro`"),
-        (["--text", "x", "--model", "damaged.safetensors"], r"damaged.safetensors: not a whole safetensors file"),
-    ],
-)
-def test_prediction_says_what_is_missing(in_finished, monkeypatch, capsys, arguments, message):
-    model = Path("models/taxonomy/self_trained.safetensors").read_bytes()
-    Path("damaged.safetensors").write_bytes(model[: len(model) // 2])
-    monkeypatch.setattr("sys.argv", ["predict", *arguments])
-    assert predict.main() == 1
-    captured = capsys.readouterr()
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
 
 
 def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monkeypatch, encoder_folder):
@@ -220,7 +160,7 @@ def test_a_label_file_for_other_documents_is_named(in_finished, tmp_path, monkey
     labels = in_finished / "data/taxonomy/sample/test_doc2labels.txt"
     content = labels.read_text()
     labels.write_text(content + "nobody\t3\n")
-    with pytest.raises(InputError, match=r"test_doc2labels\.txt:31: labels for document 'nobody'"):
+    with pytest.raises(InputError, match=r"test_doc2labels\.txt:31: document 'nobody' is not in the corpus"):
         evaluate.main()
     labels.write_text(content)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reprise.core.files import load_model
+from reprise.core.models import load_model
 from reprise.core.recipe import TrainParams
 from reprise.training.checkpoints import checkpoint_folder, set_aside_damaged
 from reprise.training.epoch_log import TrainingDivergedError

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from torch.utils.data import TensorDataset
 
-from reprise.core.files import save_model
+from reprise.core.models import save_model
 from reprise.core.params import Hardware, LogParams
 from reprise.core.recipe import TrainParams
 from reprise.training.fit import FitResult, Run, fit

@@ -12,12 +12,14 @@ and is listed in `reprise.cli`, so that `python -m reprise.tools.doctor` and `re
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import typer
 
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
 
 
 def run_command(main: Callable[..., Any]) -> NoReturn:
@@ -26,10 +28,17 @@ def run_command(main: Callable[..., Any]) -> NoReturn:
     The exit code is 0, or what a `typer.Exit` that `main` raises says; 1 after an InputError, whose line goes to
     standard error; 2 where the command line itself is wrong.
     """
+    typer_app(main)()
+    raise AssertionError("Typer ends the process")
+
+
+def typer_app(main: Callable[..., Any]) -> typer.Typer:
+    """Make the command of `main`: its arguments from the signature, its help from the docstring."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' advice to programmers, between the lines of a person's result
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(one_line_errors(main))
-    app()
-    raise AssertionError("Typer ends the process")
+    return app
 
 
 def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,7 +49,7 @@ def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return main(*arguments, **options)
         except InputError as error:
-            typer.echo(error, err=True)
+            typer.echo(for_terminal(error), err=True)
             raise typer.Exit(1) from None
         except BrokenPipeError:
             # The reader, such as `head`, has seen enough. Python would complain once more when it flushes at exit.

@@ -1,11 +1,12 @@
-"""Files that are whole or absent, and models that carry their own description."""
+"""Files that are whole or absent, read with the type they were written with."""
 
 import contextlib
 import hashlib
 import json
 import os
+import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,18 @@ from reprise.core.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    import torch
-
-METADATA_KEY = "reprise"  # one key: safetensors writes several in an order that changes from run to run
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that replaces it when the block ends well, and is removed when not."""
+    """Give a temporary path beside `path` that replaces it when the block ends well, and is removed when not.
+
+    What a killed process left of an earlier try is removed first, so that `dvc commit` does not record it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    _remove_leftovers(path)
+    prefix = f".{path.name}.{platform.node()}.{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -38,6 +41,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of processes of this machine that are no more."""
+    mine = f".{path.name}.{platform.node()}."
+    for leftover in path.parent.iterdir():
+        if leftover.name.startswith(mine):
+            pid = leftover.name.removeprefix(mine).partition(".")[0]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -64,11 +77,17 @@ def read_json(path: Path) -> Any:
         InputError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid JSON: nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def write_npy(path: Path, array: "np.ndarray") -> None:
@@ -83,7 +102,8 @@ def write_npy(path: Path, array: "np.ndarray") -> None:
 def new_npy(path: Path, shape: tuple[int, ...], dtype: str) -> "Iterator[np.memmap]":
     """Give a memory-mapped array to fill row by row; the file appears when the block ends well.
 
-    Its place on the disk is taken at the start: a disk that fills up under a mapped file ends the process unheard.
+    Its place on the disk is taken at the start: where the disk fills up under a mapped file, the system kills the
+    process without a message.
     """
     import numpy as np
 
@@ -167,81 +187,3 @@ def fingerprint(*inputs: Path | str) -> str:
         else:
             raise InputError(f"{value}: no such file or folder")
     return hash_bytes(*(part.encode() for part in parts))
-
-
-def save_model(path: Path, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, Any]) -> None:
-    """Write weights as safetensors, with readable metadata and a checksum of both.
-
-    Args:
-        path: the .safetensors file.
-        tensors: name -> tensor, on any device.
-        metadata: JSON-serialisable description: recipe, class names and whatever else it takes to use the weights.
-    """
-    from safetensors.torch import save
-
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
-    checksum = hash_bytes(hash_tensors(tensors).encode(), _canonical(metadata))
-    text = json.dumps({**metadata, "sha256": checksum}, ensure_ascii=False)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: text}))
-
-
-def load_model(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
-    """Read what `save_model` wrote.
-
-    Returns:
-        The tensors by name, and the metadata.
-
-    Raises:
-        InputError: the file is missing, truncated or altered, or was not written by `save_model`.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
-        metadata = json.loads(text) if text is not None else None
-    except (SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not a whole safetensors file: {error}") from None
-    if not isinstance(metadata, dict):
-        raise InputError(f"{path}: no `{METADATA_KEY}` metadata: not a model written by this project")
-    if metadata.pop("sha256", None) != hash_bytes(hash_tensors(tensors).encode(), _canonical(metadata)):
-        raise InputError(f"{path}: weights and description do not match their checksum: the file is damaged")
-    return tensors, metadata
-
-
-def write_checked_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object that belongs to a model, with a checksum of itself."""
-    write_json(path, {**value, "sha256": hash_bytes(_canonical(value))})
-
-
-def read_checked_json(path: Path) -> dict[str, Any]:
-    """Read what `write_checked_json` wrote.
-
-    Raises:
-        InputError: the file is missing or was altered.
-    """
-    value = read_json(path)
-    checksum = value.pop("sha256", None) if isinstance(value, dict) else None
-    if checksum is None or checksum != hash_bytes(_canonical(value)):
-        raise InputError(f"{path}: does not match its checksum: the file is damaged")
-    return dict(value)
-
-
-def _canonical(value: Mapping[str, Any]) -> bytes:
-    """One text for equal JSON values."""
-    return json.dumps(json.loads(json.dumps(value)), sort_keys=True).encode()
-
-
-def hash_tensors(tensors: Mapping[str, "torch.Tensor"]) -> str:
-    """SHA-256 of names, types, shapes and contents."""
-    import torch
-
-    parts: list[bytes] = []
-    for name, tensor in sorted(tensors.items()):
-        raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)  # bytes, for bfloat16 too
-        parts += [f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), raw.numpy().tobytes()]
-    return hash_bytes(*parts)

@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from reprise.core.errors import InputError
 
 PARAMS_FILE = Path("params.yaml")
+ERRORS_SHOWN = 3
 
 AnyParams = TypeVar("AnyParams", bound="Params")
 
@@ -76,6 +77,30 @@ def load_value(key: str, path: Path = PARAMS_FILE) -> Any:
     return value
 
 
+def load_seed(path: Path = PARAMS_FILE) -> int:
+    """Read the seed of all draws.
+
+    Raises:
+        InputError: it is missing, or is no whole number from 0 on.
+    """
+    seed = load_value("seed", path)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"{path}: seed: expected a whole number from 0 on, got {seed!r}")
+    return seed
+
+
+def load_path(key: str, path: Path = PARAMS_FILE) -> Path:
+    """Read the file or folder that a dotted key such as `taxonomy.data` names.
+
+    Raises:
+        InputError: the key is missing, or its value is not the text of a path.
+    """
+    value = load_value(key, path)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{path}: {key}: expected the path of a file or folder, got {value!r}")
+    return Path(value)
+
+
 def load_params(key: str, section: type[AnyParams], path: Path = PARAMS_FILE) -> AnyParams:
     """Read and check the section under a dotted key such as `taxonomy.similarity`.
 
@@ -99,7 +124,10 @@ def parse_params(values: Any, section: type[AnyParams], where: str | Mapping[str
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise InputError("; ".join(_explain(detail, section, where) for detail in error.errors())) from None
+        errors = error.errors()
+        more = f"; and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
+        shown = "; ".join(_explain(detail, section, where) for detail in errors[:ERRORS_SHOWN])
+        raise InputError(shown + more) from None
 
 
 def _explain(detail: Any, section: type[Params], where: str | Mapping[str, str]) -> str:

@@ -105,7 +105,7 @@ def write_recipe(task: str, recipe: type[AnyRecipe]) -> None:
         commented.yaml_add_eol_comment(layer, key, column=40)
     text = StringIO()
     yaml = YAML()
-    yaml.width = 2**16  # type: ignore[assignment]  # one line a value
+    yaml.width = 2**16  # one line a value
     yaml.dump(commented, text)
     write_text(recipe_path(task), _first_line(task, values) + text.getvalue())
 

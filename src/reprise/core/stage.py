@@ -27,6 +27,7 @@ from reprise.core.errors import InputError
 from reprise.core.files import write_json
 from reprise.core.params import Hardware, load_params
 from reprise.core.processes import rank
+from reprise.core.text import for_terminal
 
 logger = logging.getLogger("reprise")
 
@@ -147,7 +148,7 @@ def _raise_terminated(number: int, frame: FrameType | None) -> None:
 
 def _end(code: int, line: str | None = None) -> NoReturn:
     if line is not None:
-        logger.log(logging.INFO if code == 0 else logging.ERROR, "%s", line)
+        logger.log(logging.INFO if code == 0 else logging.ERROR, "%s", for_terminal(line))
     logger.info("exit code %d", code)
     logging.shutdown()
     sys.exit(code)

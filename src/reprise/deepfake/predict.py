@@ -1,122 +1,175 @@
 """Judge recordings, and say which moments gave a synthesis away.
 
     python -m reprise.deepfake.predict call.wav more/*.flac
-    python -m reprise.deepfake.predict call.wav --plot pictures/
+    python -m reprise.deepfake.predict call.wav --importance --plot pictures/
 
 Prints one JSON line a file: score (high for natural speech), probability of a spoof (calibrated on dev, at equal
-priors), decision at dev's equal-error threshold, importance every 20 ms and the moments where it is highest. Reads
-models/deepfake alone (or `--models`). Files of any length, rate and number of channels are taken; they are read in
-blocks, so that memory does not grow with the length.
+priors), decision at dev's equal-error threshold, and the moments of highest importance. Reads models/deepfake alone (or
+`--models`). Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does
+not grow with the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and
+the exit code is 1.
 """
 
-import argparse
+import dataclasses
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import torch
-from scipy.special import expit
+import typer
 
-from reprise.core.devices import prediction_devices
-from reprise.core.errors import InputError
-from reprise.core.files import read_checked_json
-from reprise.core.processes import in_turns
-from reprise.deepfake.data.audio import RATE, SILENCE, read_blocks
-from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.detector.model_file import DETECTOR, MODELS, load_detector
-from reprise.deepfake.detector.scoring import score_utterance
-from reprise.deepfake.explainer.explainer_file import importance_of, load_explainer
-from reprise.deepfake.explainer.faithfulness import FRAME, resample_importance
-from reprise.deepfake.explainer.model import MODES, Explainer
-from reprise.deepfake.explainer.windows import describe
-from reprise.deepfake.quality.metrics import Calibration
+from reprise.core.command import run_command
+from reprise.deepfake.paths import DECISION, DETECTOR, MODELS, Mode
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reprise.deepfake.detector.decision import Decision
+    from reprise.deepfake.detector.model import Detector
+    from reprise.deepfake.explainer.model import Explainer
 
 TOP_MOMENTS = 5
 APART = 0.5  # seconds between two of them
 LEAST_SECONDS = 0.05
 
 
-def main() -> int:
-    """Judge the files that the command line names; returns the exit code."""
-    arguments = parse_arguments()
-    try:
-        for record in predict(arguments):
-            print(json.dumps(record), flush=True)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def main(
+    paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="FLAC, WAV, MP3, Ogg Vorbis or Opus.")],
+    models: Annotated[Path, typer.Option(help="Folder of detector and explainers.")] = MODELS,
+    explainer: Annotated[Mode, typer.Option(help="Whose importance.")] = "learnable",
+    importance: Annotated[bool, typer.Option("--importance", help="Also print the importance every 20 ms.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also draw each recording there.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
+) -> None:
+    """Tell synthesised from natural speech, as one JSON line a recording."""
+    failed = False
+    judge = load_judge(models, explainer, accelerator)
+    for record in predict(paths, judge, importance, plot):
+        failed |= "error" in record
+        typer.echo(json.dumps(record, allow_nan=False))
+    if failed:
+        raise typer.Exit(1)
 
 
-def predict(arguments: argparse.Namespace) -> "Iterator[dict[str, Any]]":
-    """Judge recordings one after the other."""
-    device = prediction_devices(arguments.accelerator)[0]
-    detector, _ = load_detector(arguments.models / DETECTOR.name, device)
-    explainer = load_explainer(arguments.explainer, arguments.models)
-    decision = read_checked_json(arguments.models / "decision.json")
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """The models, at hand.
 
-    def judge_and_draw(path: Path) -> "dict[str, Any]":
-        record, samples = judge(path, detector, explainer, decision, device, keep=arguments.plot is not None)
-        if arguments.plot is not None:
-            draw(arguments.plot / f"{path.stem}.png", path, samples, record)
-        return record
+    Attributes:
+        detector: on `device`.
+        explainer: on the CPU.
+        decision: calibration and threshold.
+        device: such as "cpu".
+    """
 
-    yield from in_turns(arguments.path, judge_and_draw)
+    detector: "Detector"
+    explainer: "Explainer"
+    decision: "Decision"
+    device: str
 
 
-def judge(
-    path: Path, detector: Detector, explainer: Explainer, decision: "dict[str, float]", device: str, keep: bool
-) -> "tuple[dict[str, Any], np.ndarray]":
+def load_judge(models: Path, mode: Mode, accelerator: str) -> Judge:
+    """Read the models.
+
+    Raises:
+        InputError: one is missing or damaged, or an accelerator that this machine lacks.
+    """
+    import torch
+
+    from reprise.core.devices import prediction_devices
+    from reprise.deepfake.detector.decision import read_decision
+    from reprise.deepfake.detector.model_file import load_detector
+    from reprise.deepfake.explainer.model import load_explainer
+
+    torch.set_num_threads(1)
+    device = prediction_devices(accelerator)[0]
+    detector, _ = load_detector(models / DETECTOR.name, device)
+    return Judge(detector, load_explainer(mode, models), read_decision(models / DECISION.name), device)
+
+
+def predict(paths: Sequence[Path], judge: Judge, importance: bool, plot: Path | None) -> Iterator[dict[str, Any]]:
+    """Judge recordings one after the other, and draw them where `plot` names a folder.
+
+    Yields:
+        A record for each; `path` and `error` alone for one that cannot be judged.
+    """
+    from reprise.core.errors import InputError
+    from reprise.core.processes import in_turns
+
+    pictures = picture_names(paths)
+
+    def record_of(number: int) -> dict[str, Any]:
+        path = paths[number]
+        try:
+            record, curve, samples = judge_recording(path, judge, keep=plot is not None)
+        except InputError as error:
+            return {"path": str(path), "error": str(error)}
+        if plot is not None:
+            target = plot / pictures[number]
+            draw(target, path, samples, curve, record)
+            record["plot"] = str(target)
+        return record | ({"importance": [round(float(value), 4) for value in curve]} if importance else {})
+
+    yield from in_turns(range(len(paths)), record_of)
+
+
+def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, Any], np.ndarray, np.ndarray]":
     """Judge one recording, block by block.
 
     Returns:
-        The record, and the samples where they are to be kept.
+        The record; importance by frame (F,); the samples where they are to be kept, else none.
 
     Raises:
         InputError: a file that cannot be read, is silent or next to empty.
     """
-    logits: list[float] = []
+    import numpy as np
+
+    from reprise.core.errors import InputError
+    from reprise.deepfake.data.audio import RATE, SILENCE, read_blocks
+    from reprise.deepfake.detector.scoring import score_utterance
+    from reprise.deepfake.detector.windows import describe
+    from reprise.deepfake.explainer.model import importance_of
+
+    scores: list[float] = []
     lengths: list[int] = []
     importance: list[np.ndarray] = []
     kept: list[np.ndarray] = []
     largest = 0.0
     for block, _, _ in read_blocks(path):
-        if len(block) < LEAST_SECONDS * RATE and lengths:
-            continue  # the rest of a second beyond the last whole block says nothing by itself
+        if not len(block) or (lengths and len(block) < LEAST_SECONDS * RATE):
+            continue  # too short a rest to say anything by itself
         lengths.append(len(block))
-        largest = max(largest, float(np.abs(block).max(initial=0.0)))
-        if not len(block):
-            continue
-        logits.append(-score_utterance(block, lambda samples: detector(samples).logits, device))
-        moments = importance_of(explainer, describe(block, detector, device))
-        importance.append(resample_importance(moments, max(1, len(block) // FRAME)))
+        largest = max(largest, float(np.abs(block).max()))
+        scores.append(score_utterance(block, judge.detector, judge.device))
+        windows = describe(block, judge.detector, judge.device)
+        importance.append(importance_of(judge.explainer, windows, len(block)))
         kept += [block] if keep else []
     seconds = sum(lengths) / RATE
     if seconds < LEAST_SECONDS:
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {LEAST_SECONDS:g} s")
     if largest < SILENCE:
         raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
-    score = -float(np.average(logits, weights=[length for length in lengths if length]))
-    ratio = Calibration(decision["scale"], decision["offset"]).log_likelihood_ratios(np.array(score))
+    score = float(np.average(scores, weights=lengths))
     curve = np.concatenate(importance)
     record = {
         "path": str(path),
         "seconds": round(seconds, 3),
         "score": round(score, 6),
-        "spoof_probability": round(float(expit(-ratio)), 6),
-        "decision": "bonafide" if score >= decision["threshold"] else "spoof",
-        "threshold": round(decision["threshold"], 6),
+        "spoof_probability": round(float(judge.decision.spoof_probabilities(np.array(score))), 6),
+        "decision": judge.decision.label(score),
+        "threshold": round(judge.decision.threshold, 6),
         "top_moments": top_moments(curve),
-        "importance": [round(float(value), 4) for value in curve],
     }
-    return record, np.concatenate(kept) if kept else np.zeros(0, np.float32)
+    return record, curve, np.concatenate(kept) if kept else np.zeros(0, np.float32)
 
 
-def top_moments(curve: np.ndarray) -> "list[dict[str, float]]":
-    """The highest moments of importance (F,), at least APART from each other."""
+def top_moments(curve: "np.ndarray") -> list[dict[str, float]]:
+    """Find the highest moments of importance (F,), at least APART from each other."""
+    import numpy as np
+
+    from reprise.deepfake.data.audio import RATE
+    from reprise.deepfake.explainer.model import FRAME
+
     found: list[int] = []
     for frame in np.argsort(-curve, kind="stable"):
         if all(abs(frame - other) * FRAME / RATE >= APART for other in found):
@@ -129,26 +182,24 @@ def top_moments(curve: np.ndarray) -> "list[dict[str, float]]":
     ]
 
 
-def draw(target: Path, path: Path, samples: np.ndarray, record: "dict[str, Any]") -> None:
+def picture_names(paths: Sequence[Path]) -> list[str]:
+    """Name a picture for each recording; where two would share a name, the later ones get a number."""
+    names: list[str] = []
+    for path in paths:
+        name, number = path.stem, 1
+        while (picture := f"{name}.png" if number == 1 else f"{name}-{number}.png") in names:
+            number += 1
+        names.append(picture)
+    return names
+
+
+def draw(target: Path, path: Path, samples: "np.ndarray", curve: "np.ndarray", record: dict[str, Any]) -> None:
     """Draw waveform, spectrogram and importance."""
     from reprise.deepfake.quality.plots import plot_explanations
 
     title = f"{path.name}: {record['decision']}, spoof probability {record['spoof_probability']:.3f}"
-    row = {"samples": samples, "importance": {"importance": np.array(record["importance"])}, "title": title}
-    plot_explanations(target, [row])
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Tell synthesised from natural speech, as JSON lines.")
-    parser.add_argument("path", type=Path, nargs="+", help="a recording: flac, wav, mp3, ogg")
-    parser.add_argument("--models", type=Path, default=MODELS, help=f"folder of detector and explainers ({MODELS})")
-    parser.add_argument("--explainer", choices=MODES, default="learnable", help="whose importance (learnable)")
-    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="also draw each file there")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps (auto)")
-    return parser.parse_args()
+    plot_explanations(target, [{"samples": samples, "importance": {"importance": curve}, "title": title}])
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    sys.exit(main())
+    run_command(main)

@@ -1,9 +1,4 @@
-"""What a deepfake recipe holds, and the stage that resolves the chosen one.
-
-    python -m reprise.deepfake.recipe
-
-Merges `train` with `deepfake.recipes.<deepfake.recipe>` into models/deepfake/recipe.yaml.
-"""
+"""What a deepfake recipe holds: how the detector is made and trained."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,33 +14,33 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Recipe(TrainParams):
-    """How the detector is made and trained."""
+    """`deepfake.train` with the chosen recipe's differences; params.yaml explains the keys."""
 
     front_end: Literal["lfcc", "logmel", "ssl"]
-    ssl_model: str  # a wav2vec2-type model: a hub name, or a folder
-    ssl_config: dict[str, Any]  # of a transformers configuration, for random weights in that shape; {}: ssl_model's
-    ssl_weights: bool  # false: random weights
-    ssl_trained: bool  # whether it learns too
-    embedding: Count  # dimensions of the Conformer
-    encoders: Count  # Conformer blocks
+    ssl_model: str
+    ssl_config: dict[str, Any]
+    ssl_weights: bool
+    ssl_trained: bool
+    embedding: Count
+    encoders: Count
     heads: Count
-    kernel: Count  # frames of the convolutions, odd
+    kernel: Count
     dropout: Fraction
-    statistics_branch: bool  # how cepstra and filters vary over the utterance, beside the Conformer
+    statistics_branch: bool
     loss: Literal["cross_entropy", "one_class"]
-    one_class_dimensions: Count  # of the vector whose length is the evidence, with loss one_class
-    balanced_classes: bool  # weigh the classes of the loss by the inverse of their share
-    frame_loss: NotNegative  # weight of the loss of the frames that are most like a synthesis
-    frame_share: Annotated[float, Field(gt=0, le=1)]  # of the frames, which that loss looks at
+    one_class_dimensions: Count
+    balanced_classes: bool
+    frame_loss: NotNegative
+    frame_share: Annotated[float, Field(gt=0, le=1)]
 
-    crop_seconds: tuple[Positive, Positive]  # shortest and longest; one length a batch
-    twins: bool  # a spoof comes with the natural utterance that it was made of, at the same crop
-    partial_spoofs: Fraction  # of the spoofs with a twin, of which only a stretch is spoofed
+    crop_seconds: tuple[Positive, Positive]
+    twins: bool
+    partial_spoofs: Fraction
     partial_seconds: tuple[Positive, Positive]
-    rawboost: Fraction  # probability of RawBoost (Tak et al. 2022)
-    band_limit: Fraction  # probability of a band limit
-    noise: Fraction  # probability of noise
-    gain: NotNegative  # decibels either way, before loudness is scaled
+    rawboost: Fraction
+    band_limit: Fraction
+    noise: Fraction
+    gain: NotNegative
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":

@@ -3,92 +3,198 @@
     python -m reprise.deepfake.vocode recordings/ data/deepfake/mine
 
 Takes all recordings under a folder and writes each, at 16 kHz, with a copy-synthesis by every vocoder (or those named
-by `--vocoders`) to OUT/flac, and OUT/protocol.txt in the layout of ASVspoof 2019: speaker (the folder that a recording
-lies in), utterance, -, vocoder, key. Split the protocol by speakers into train, dev and eval.
+by `--vocoder`) to OUT/flac. The folder that a recording lies in names its speaker. Writes OUT/train.txt, dev.txt and
+eval.txt in the layout of ASVspoof 2019 (speaker, utterance, -, vocoder, key), which share no speaker, and prints the
+command that trains on them. All of OUT is written, or nothing.
 """
 
-import argparse
 import itertools
-import logging
 import os
-import sys
-from concurrent.futures import ProcessPoolExecutor
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+import typer
 
+from reprise.core.command import run_command
 from reprise.core.errors import InputError
-from reprise.core.files import write_text
-from reprise.core.seed import derive_seed
-from reprise.deepfake.data.audio import EXTENSIONS, read_audio, write_flac
-from reprise.deepfake.sample.vocoders import VOCODERS, synthesise
 
 MIN_SECONDS, MAX_SECONDS = 0.2, 600.0
+HELD_OUT_SHARE = 0.2  # of the speakers, for dev and for eval each
+ERRORS_SHOWN = 5
 
 
-def main() -> int:
-    """Make the set that the command line describes; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    arguments = parse_arguments()
-    try:
-        vocode(arguments.folder, arguments.out, arguments.vocoders, arguments.seed, arguments.processes)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def main(
+    folder: Annotated[Path, typer.Argument(help="Recordings, in a folder a speaker.")],
+    out: Annotated[Path, typer.Argument(help="New folder for recordings and protocols.")],
+    vocoder: Annotated[list[str] | None, typer.Option(help="Take this one; may be repeated (all).")] = None,
+    split: Annotated[bool, typer.Option(help="Split speakers into train, dev and eval, or write one protocol.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the syntheses and of the split.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Side by side.")] = os.cpu_count() or 1,
+) -> None:
+    """Make spoofs of recordings by copy-synthesis."""
+    from reprise.deepfake.sample.vocoders import VOCODERS
+
+    names = vocoder or list(VOCODERS)
+    if unknown := [name for name in names if name not in VOCODERS]:
+        raise InputError(f"no vocoder {unknown[0]!r}; there are {', '.join(VOCODERS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: not empty; name a new folder")
+    recordings = name_recordings(folder, names)
+    homes = split_speakers([speaker_of(path, folder) for path in recordings.values()], seed) if split else {}
+    protocols = vocode(recordings, folder, out, names, seed, processes, homes)
+    spoofs = len(recordings) * len(names)
+    typer.echo(f"{len(recordings)} recordings, {spoofs} spoofs in {out / 'flac'}: {', '.join(sorted(protocols))}")
+    if split:
+        typer.echo(f"train and evaluate on them with\n{next_command(out)}")
 
 
-def vocode(folder: Path, out: Path, names: "list[str]", seed: int, processes: int) -> None:
-    """Write recordings, their syntheses and the protocol.
+def name_recordings(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Find the recordings under a folder by the utterance names that they get.
 
     Raises:
-        InputError: a folder without recordings, two of one name, one that cannot be read, or an OUT that is not empty.
+        InputError: no folder, no recording in it, or two that would be written to one file.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    if not paths:
-        raise InputError(f"{folder}: no recording in it; known extensions are {', '.join(EXTENSIONS)}")
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: not empty; name a new folder")
-    stems = [path.stem for path in paths]
-    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise InputError(f"{folder}: several recordings are called {repeated[0]!r}")
-    (out / "flac").mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(processes) as pool:
-        same = [itertools.repeat(each) for each in (folder, out, names, seed)]
-        lines = [line for part in pool.map(vocode_one, paths, *same, chunksize=4) for line in part]
-    write_text(out / "protocol.txt", "\n".join(lines) + "\n")
-    logging.getLogger("reprise").info(
-        "%d recordings, %d spoofs: %s", len(paths), len(lines) - len(paths), out / "protocol.txt"
-    )
+    from reprise.deepfake.data.audio import list_recordings
+    from reprise.deepfake.data.protocols import join_columns, normalise
+
+    recordings: dict[str, Path] = {}
+    taken: dict[str, Path] = {}
+    for path in list_recordings(folder):
+        utterance = normalise(path.stem)
+        join_columns([speaker_of(path, folder), utterance])
+        for name in ("-", *names):
+            written = output_name(utterance, name).casefold()
+            if written in taken:
+                raise InputError(f"{taken[written]} and {path} would both be written as {written}.flac; rename one")
+            taken[written] = path
+        recordings[utterance] = path
+    return recordings
 
 
-def vocode_one(path: Path, folder: Path, out: Path, names: "list[str]", seed: int) -> "list[str]":
-    """Write one recording and its syntheses; returns their protocol lines."""
+def output_name(utterance: str, vocoder: str) -> str:
+    return utterance if vocoder == "-" else f"{utterance}-{vocoder}"
+
+
+def speaker_of(path: Path, folder: Path) -> str:
+    from reprise.deepfake.data.protocols import UNKNOWN, normalise
+
+    return normalise(path.parent.name) if path.parent != folder else UNKNOWN
+
+
+def split_speakers(speakers: Sequence[str], seed: int) -> dict[str, str]:
+    """Give each speaker a split, a fifth of them dev and a fifth eval.
+
+    Raises:
+        InputError: fewer than three speakers.
+    """
+    from reprise.core.seed import derive_seed
+    from reprise.deepfake.data.protocols import UNKNOWN
+
+    distinct = sorted(set(speakers))
+    if UNKNOWN in distinct or len(distinct) < 3:
+        found = ", ".join(distinct[:5])
+        raise InputError(
+            f"speakers: {found}; expected at least three folders, a speaker each, for train, dev and eval "
+            "(--no-split writes one protocol, to be split by hand)"
+        )
+    shuffled = sorted(distinct, key=lambda speaker: derive_seed(seed, "split", speaker))
+    held_out = max(1, round(HELD_OUT_SHARE * len(shuffled)))
+    return {
+        speaker: "dev" if place < held_out else "eval" if place < 2 * held_out else "train"
+        for place, speaker in enumerate(shuffled)
+    }
+
+
+def vocode(
+    recordings: Mapping[str, Path],
+    folder: Path,
+    out: Path,
+    names: Sequence[str],
+    seed: int,
+    processes: int,
+    homes: Mapping[str, str],
+) -> list[str]:
+    """Write recordings, their syntheses and the protocols, or nothing.
+
+    Args:
+        recordings: by utterance name.
+        folder: that they lie in.
+        out: the folder to make.
+        names: of vocoders.
+        seed: of the syntheses.
+        processes: how many work side by side.
+        homes: split of each speaker; empty: all go to one protocol.
+
+    Returns:
+        The names of the protocols.
+
+    Raises:
+        InputError: recordings that cannot be read; the line names the first few.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+
+    from tqdm import tqdm
+
+    from reprise.core.files import write_text
+    from reprise.deepfake.data.folders import whole_folder
+
+    protocols: dict[str, list[str]] = {}
+    errors: list[str] = []
+    with whole_folder(out) as temporary, ProcessPoolExecutor(processes) as pool:
+        (temporary / "flac").mkdir()
+        same = [itertools.repeat(each) for each in (temporary / "flac", names, seed)]
+        speakers = [speaker_of(path, folder) for path in recordings.values()]
+        made = pool.map(vocode_one, recordings, recordings.values(), speakers, *same, chunksize=4)
+        for speaker, (lines, error) in zip(speakers, tqdm(made, total=len(recordings), disable=None), strict=True):
+            protocols.setdefault(f"{homes.get(speaker, 'protocol')}.txt", []).extend(lines)
+            errors += [error] if error else []
+        if errors:
+            more = f" (and {len(errors) - ERRORS_SHOWN} more recordings)" if len(errors) > ERRORS_SHOWN else ""
+            raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
+        for name, lines in protocols.items():
+            write_text(temporary / name, "\n".join(lines) + "\n")
+    return list(protocols)
+
+
+def vocode_one(
+    utterance: str, path: Path, speaker: str, target: Path, names: Sequence[str], seed: int
+) -> tuple[list[str], str | None]:
+    """Write one recording and its syntheses; returns their protocol lines, or what is wrong with the recording."""
+    import numpy as np
     import torch
 
-    torch.set_num_threads(1)
-    samples = read_audio(path, MIN_SECONDS, MAX_SECONDS).samples
-    speaker = path.parent.name if path.parent != folder else "-"
+    from reprise.core.seed import derive_seed
+    from reprise.deepfake.data.audio import read_audio, write_flac
+    from reprise.deepfake.data.protocols import KEYS, join_columns
+    from reprise.deepfake.sample.vocoders import synthesise
+
+    torch.set_num_threads(1)  # the processes fill the cores
+    try:
+        samples = read_audio(path, MIN_SECONDS, MAX_SECONDS).samples
+    except InputError as error:
+        return [], str(error)
     lines = []
     for name in ("-", *names):
-        utterance = path.stem if name == "-" else f"{path.stem}-{name}"
-        generator = np.random.default_rng(derive_seed(seed, "vocode", path.stem, name))
+        generator = np.random.default_rng(derive_seed(seed, "vocode", utterance, name))
         made = samples if name == "-" else synthesise(name, samples, generator)
-        write_flac(out / "flac" / f"{utterance}.flac", made)
-        lines.append(f"{speaker} {utterance} - {name} {'bonafide' if name == '-' else 'spoof'}")
-    return lines
+        written = output_name(utterance, name)
+        write_flac(target / f"{written}.flac", made)
+        lines.append(join_columns([speaker, written, "-", name, KEYS[name != "-"]]))
+    return lines, None
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Make spoofs of recordings by copy-synthesis.")
-    parser.add_argument("folder", type=Path, help="recordings, in a folder a speaker")
-    parser.add_argument("out", type=Path, help="new folder for flac/ and protocol.txt")
-    parser.add_argument("--vocoders", nargs="+", choices=list(VOCODERS), default=list(VOCODERS), help="which (all)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="side by side (all cores)")
-    return parser.parse_args()
+def next_command(out: Path) -> str:
+    """The command that trains on what was written."""
+    values = {"data": out / "flac"} | {f"protocols.{name}": out / f"{name}.txt" for name in ("train", "dev", "eval")}
+    settings = []
+    for key, path in values.items():
+        text = str(path)
+        plain = all(character.isalnum() or character in "/._-" for character in text)
+        settings.append(f"-S {shlex.quote(f'deepfake.{key}=' + (text if plain else repr(text)))}")
+    return f"dvc exp run {' '.join(settings)} deepfake-evaluate deepfake-explain"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

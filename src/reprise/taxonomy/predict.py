@@ -3,71 +3,68 @@
     python -m reprise.taxonomy.predict --text "the ball head slips with a long lens"
     python -m reprise.taxonomy.predict --file reviews.txt --top-k 3
 
-A file holds one text a line, or `doc id<TAB>text`. Each line of output has the document's id, the predicted classes
-as paths from the top with their probabilities (none for a text that fits no class), and the k most probable leaves.
-Reads models/taxonomy alone; a text of any length will do, of which the encoder reads the first max_tokens tokens.
+A file holds one text a line, or `doc id<TAB>text`. Each line of output has the document's id, the predicted classes as
+paths from the top with their probabilities (none for a text that fits no class), and the k most probable leaves. Only
+models/taxonomy is read. Texts may be of any length; the encoder reads their first max_tokens tokens.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+import typer
 
-from reprise.core.devices import prediction_devices
+from reprise.core.command import run_command
 from reprise.core.errors import InputError
-from reprise.core.processes import in_turns
-from reprise.taxonomy.data.corpus import read_lines
-from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.stages.prepare import normalise_text
+from reprise.taxonomy import paths
 
-DEFAULT_MODEL = Path("models/taxonomy/self_trained.safetensors")
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reprise.taxonomy.data.hierarchy import Hierarchy
+
 BLOCK = 1024  # texts at once
+PATHS_SHOWN = 4  # to one class, where it has several
 
 
-def main() -> int:
-    """Run the command; returns the exit code."""
-    arguments = parse_arguments()
-    try:
-        for record in predict(arguments):
-            print(json.dumps(record, ensure_ascii=False), flush=True)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def main(
+    text: Annotated[str | None, typer.Option(help="One text.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A text a line, or doc id<TAB>text.")] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Leaves to list.")] = 5,
+    model: Annotated[Path, typer.Option(help="Weights of the classifier.")] = paths.SELF_TRAINED,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
+) -> None:
+    """Classify texts, as JSON lines."""
+    if text is not None and file is None:
+        documents = [("0", text)]
+    elif file is not None and text is None:
+        documents = read_documents(file)
+    else:
+        raise InputError("give either --text or --file")
+    for record in predict(documents, model, top_k, accelerator):
+        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Classify texts, as JSON lines.")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--text", help="one text")
-    source.add_argument("--file", type=Path, help="a text a line, or doc id<TAB>text")
-    parser.add_argument("--top-k", type=int, default=5, metavar="K", help="leaves to list (5)")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"weights ({DEFAULT_MODEL})")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu, gpu or mps (auto)")
-    arguments = parser.parse_args()
-    if arguments.top_k < 1:
-        parser.error(f"--top-k is {arguments.top_k}; expected 1 or more")
-    return arguments
+def predict(documents: list[tuple[str, str]], model: Path, top_k: int, accelerator: str) -> Iterator[dict[str, Any]]:
+    """Predict for documents (id, text), in their order.
 
-
-def predict(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Predict for the texts that the command line names, in their order."""
-    documents = [("0", arguments.text)] if arguments.text is not None else read_documents(arguments.file)
+    Raises:
+        InputError: no usable model, or an accelerator that this machine lacks.
+    """
+    from reprise.core.devices import prediction_devices
+    from reprise.core.processes import in_turns
     from reprise.taxonomy.classifier.predictor import Predictor
+    from reprise.taxonomy.data.lines import normalise_text
 
-    predictor = Predictor(arguments.model, prediction_devices(arguments.accelerator))
+    predictor = Predictor(model, prediction_devices(accelerator))
 
     def predict_block(block: list[tuple[str, str]]) -> list[dict[str, Any]]:
         embeddings = predictor.embed([normalise_text(text) for _, text in block], "text", cache=False)
         logits = predictor.logits(embeddings)
         found = zip(block, predictor.probabilities(logits), predictor.sets(embeddings, logits), strict=True)
         return [
-            {"id": identifier, **describe_prediction(row, chosen, predictor.hierarchy, arguments.top_k)}
+            {"id": identifier, **describe_prediction(row, chosen, predictor.hierarchy, top_k)}
             for (identifier, _), row, chosen in found
         ]
 
@@ -82,6 +79,8 @@ def read_documents(path: Path) -> list[tuple[str, str]]:
     Raises:
         InputError: no such file, not UTF-8, or without a text.
     """
+    from reprise.taxonomy.data.lines import read_lines
+
     documents = []
     for number, line in read_lines(path):
         identifier, tab, text = line.partition("\t")
@@ -92,9 +91,9 @@ def read_documents(path: Path) -> list[tuple[str, str]]:
 
 
 def describe_prediction(
-    probabilities: np.ndarray, chosen: np.ndarray, hierarchy: Hierarchy, top_k: int
+    probabilities: "np.ndarray", chosen: "np.ndarray", hierarchy: "Hierarchy", top_k: int
 ) -> dict[str, Any]:
-    """Say one document's prediction in words.
+    """Describe one document's prediction by ids and names.
 
     Args:
         probabilities: (C,), never lower for a class than for its descendants.
@@ -103,12 +102,11 @@ def describe_prediction(
         top_k: leaves to list.
     """
     ends = [
-        index
-        for index in np.flatnonzero(chosen).tolist()
-        if not any(chosen[child] for child in hierarchy.children[index])
+        index for index in chosen.nonzero()[0].tolist() if not any(chosen[child] for child in hierarchy.children[index])
     ]
-    paths = [path for index in sorted(ends, key=lambda index: -probabilities[index]) for path in hierarchy.paths(index)]
-    best = hierarchy.leaves[np.argsort(-probabilities[hierarchy.leaves], kind="stable")[:top_k]]
+    ends.sort(key=lambda index: -probabilities[index])
+    leaves = hierarchy.leaves
+    best = leaves[(-probabilities[leaves]).argsort(kind="stable")[:top_k]]
     return {
         "classes": [
             {
@@ -116,7 +114,8 @@ def describe_prediction(
                 "ids": [hierarchy.ids[index] for index in path],
                 "probabilities": [round(float(probabilities[index]), 4) for index in path],
             }
-            for path in paths
+            for end in ends
+            for path in hierarchy.best_paths(end, probabilities, PATHS_SHOWN)
         ],
         "top": [
             {"id": hierarchy.ids[index], "name": hierarchy.names[index], "probability": round(float(p), 4)}
@@ -126,4 +125,4 @@ def describe_prediction(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -1,9 +1,4 @@
-"""What a taxonomy recipe holds, and the stage that resolves the chosen one.
-
-    python -m reprise.taxonomy.recipe
-
-Merges `train` with `taxonomy.recipes.<taxonomy.recipe>` into models/taxonomy/recipe.yaml.
-"""
+"""The keys of a taxonomy recipe, with their types and bounds; params.yaml says what each one does."""
 
 from typing import Annotated, Literal
 
@@ -15,18 +10,18 @@ TASK = "taxonomy"
 
 
 class Recipe(TrainParams):
-    """How the classifier is made and trained."""
+    """How the classifier is built and trained."""
 
-    encoder: str  # a package's, the hub's or a folder's text encoder
-    weights: str  # hub: the encoder's own; none: random; or a path to a whole classifier's weights
-    max_tokens: Annotated[int, Field(ge=2)]  # of a document; the rest of it is cut
-    trained_layers: Annotated[int, Field(ge=-1)]  # last layers of the encoder that train; 0: frozen; -1: all of it
-    encoder_lr_scale: Annotated[float, Field(gt=0)]  # the encoder's learning rate as a fraction of lr
-    graph: Literal["GCN", "GraphSAGE", "GAT", "GIN"]  # PyG's network over the hierarchy
-    graph_layers: Annotated[int, Field(ge=0)]  # 0: class vectors are the names' embeddings
+    encoder: str
+    weights: str
+    max_tokens: Annotated[int, Field(ge=2)]
+    trained_layers: Annotated[int, Field(ge=-1)]
+    encoder_lr_scale: Annotated[float, Field(gt=0)]
+    graph: Literal["GCN", "GraphSAGE", "GAT", "GIN"]
+    graph_layers: Annotated[int, Field(ge=0)]
     graph_hidden: Annotated[int, Field(ge=1)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]  # in the graph network
-    logit_scale: Annotated[float, Field(gt=0)]  # of the logits at the start
-    loss: Literal["soft", "bce"]  # soft: cross-entropy to the posterior; bce: the paper's, on core classes
-    abstain_odds: Fraction  # probability from which on a text is about none of the classes; 1: none ever is
-    valid_fraction: Annotated[Fraction, Field(gt=0, lt=1)]  # of the training documents, for choosing the epoch
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    logit_scale: Annotated[float, Field(gt=0)]
+    loss: Literal["soft", "bce"]
+    abstain_odds: Fraction
+    valid_fraction: Annotated[float, Field(gt=0, lt=1)]

@@ -1,49 +1,43 @@
-"""Check every object on a remote against dvc.lock: whole, and what its name says.
+"""Read every object on a remote that dvc.lock names, and compare its checksum with its name.
 
-    python -m reprise.tools.audit              # the default remote
-    python -m reprise.tools.audit --delete     # and delete what is damaged, so that the next `dvc push` sends it again
+    reprise audit              # the default remote
+    reprise audit --delete     # and delete damaged objects, so that the next `dvc push` sends them again
 
-`dvc status --cloud` asks whether objects are there, and takes a directory's word for its files; this reads all of them
-and computes their MD5. Prints a line for each object that is missing or damaged; the exit code is 1 if there is one.
+`dvc status --cloud` only asks whether objects exist, and for a folder only whether its list exists. This command reads
+them all and computes their MD5. It prints a line for each object that is missing or damaged, and then exits with 1.
 """
 
-import argparse
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
+from reprise.tools.repository import use_private_site_cache
 
+JOBS = 4 * (os.cpu_count() or 1)
 BLOCK = 2**20  # bytes read at once
 
 
-def main() -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Check every object on a remote against dvc.lock.")
-    parser.add_argument("--remote", help="name of the remote (the default one)")
-    parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1), help="objects read side by side")
-    parser.add_argument("--delete", action="store_true", help="delete what is damaged")
-    arguments = parser.parse_args()
-    try:
-        return audit(arguments.remote, arguments.jobs, arguments.delete)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+def main(
+    remote: Annotated[str | None, typer.Option(help="Name of the remote; the default one if not given.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Objects to read side by side.")] = JOBS,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete damaged objects.")] = False,
+) -> None:
+    """Read every object on a remote that dvc.lock names, and compare its checksum with its name.
 
-
-def audit(remote: str | None, jobs: int, delete: bool) -> int:
-    """Check all objects and print what is wrong; returns the exit code.
-
-    Raises:
-        InputError: no such remote, or one that cannot be reached.
+    The exit code is 1 if an object is missing or damaged, or if the remote does not exist or cannot be reached.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    use_private_site_cache()
     with Repo() as repo:
         try:
             odb = repo.cloud.get_remote_odb(remote, "audit")
@@ -58,12 +52,13 @@ def audit(remote: str | None, jobs: int, delete: bool) -> int:
         except OSError as error:
             raise InputError(f"audit: {remote or 'the default remote'}: {describe(error)}") from None
     for oid, fault in sorted(faults.items(), key=lambda item: wanted.get(item[0], "")):
-        print(f"{wanted[oid]}: object {odb.oid_to_path(oid)}: {fault}")
-    print(f"{count} objects checked, {len(faults)} missing or damaged")
+        typer.echo(for_terminal(f"{wanted[oid]}: object {odb.oid_to_path(oid)}: {fault}"))
+    typer.echo(f"{count} objects checked, {len(faults)} missing or damaged")
     if faults and delete:
         remove(odb, faults, owners)
-        print("deleted what was damaged; `dvc push` from a machine that has the files sends it again")
-    return 1 if faults else 0
+        typer.echo("damaged objects deleted; `dvc push` from a machine that has the files sends them again")
+    if faults:
+        raise typer.Exit(1)
 
 
 def check(odb: Any, wanted: dict[str, str], jobs: int) -> tuple[dict[str, str], dict[str, set[str]], int]:
@@ -75,7 +70,7 @@ def check(odb: Any, wanted: dict[str, str], jobs: int) -> tuple[dict[str, str], 
         jobs: objects read side by side.
 
     Returns:
-        What is wrong, by object; the directories that hold an object; and how many objects were checked.
+        What is wrong, by object; the directories that list each object; and how many objects were read.
     """
     faults: dict[str, str] = {}
     owners: dict[str, set[str]] = {}
@@ -95,7 +90,7 @@ def check(odb: Any, wanted: dict[str, str], jobs: int) -> tuple[dict[str, str], 
 
 
 def fetch(odb: Any, oid: str, keep: bool = True) -> tuple[str | None, bytes]:
-    """Read one object; returns what is wrong with it, or None, and its content where that is to be kept."""
+    """Read one object; returns what is wrong with it (None: nothing), and its content if `keep`."""
     digest, size, kept = hashlib.md5(usedforsecurity=False), 0, bytearray()
     try:
         with odb.fs.open(odb.oid_to_path(oid), "rb", block_size=8 * BLOCK, cache_type="readahead") as file:
@@ -114,13 +109,13 @@ def fetch(odb: Any, oid: str, keep: bool = True) -> tuple[str | None, bytes]:
 def remove(odb: Any, faults: Iterable[str], owners: dict[str, set[str]]) -> None:
     """Delete objects and the directories that list them.
 
-    DVC takes the presence of a directory's object for that of its files, and remembers it: both have to go, or the
-    next push would find nothing to do.
+    DVC takes a directory's object as a sign that all of its files are there, and remembers that: unless both go, the
+    next push finds nothing to do.
     """
     from dvc_data.hashfile.db import get_index
 
-    doomed = {oid for fault in faults for oid in (fault, *owners.get(fault, ()))}
-    for oid in sorted(doomed):
+    condemned = {oid for fault in faults for oid in (fault, *owners.get(fault, ()))}
+    for oid in sorted(condemned):
         path = odb.oid_to_path(oid)
         if odb.fs.exists(path):
             odb.fs.remove(path)
@@ -128,9 +123,8 @@ def remove(odb: Any, faults: Iterable[str], owners: dict[str, set[str]]) -> None
 
 
 def describe(error: OSError) -> str:
-    """An error of a file system in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

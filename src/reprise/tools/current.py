@@ -1,29 +1,23 @@
-"""Say whether dvc.lock is what the code, the parameters and the data come to: the exit code is 1 if stages would run.
+"""Say whether dvc.lock is up to date with code, parameters and data; the exit code is 1 if a stage would run.
 
-    python -m reprise.tools.current
+    reprise current
 
-Data that is not here is no matter: what is compared are checksums. (`dvc repro --dry` exits with 0 either way.)
+Cached data may be missing here: DVC compares checksums alone.
 """
 
-import sys
+import typer
 
-from reprise.core.errors import InputError
+from reprise.core.command import run_command
 from reprise.tools.repository import stale_stages
 
 
-def main() -> int:
-    """Run the command; returns the exit code."""
-    try:
-        stale = stale_stages()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if stale:
-        print(f"dvc.lock is behind: {', '.join(stale)} would run; `make repro`, and commit what it changes")
-        return 1
-    print("dvc.lock is current")
-    return 0
+def main() -> None:
+    """Say whether dvc.lock is up to date with code, parameters and data; the exit code is 1 if a stage would run."""
+    if stale := stale_stages():
+        typer.echo(f"dvc.lock is behind: {', '.join(stale)} would run; `make repro`, and commit what it changes")
+        raise typer.Exit(1)
+    typer.echo("dvc.lock is current")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -1,18 +1,23 @@
-"""Print what this machine has: devices, memory, versions, and what `dvc doctor` says.
+"""Print what this machine has: devices, memory, versions, whether DVC's site cache is private, and `dvc doctor`.
 
-    python -m reprise.tools.doctor
+    reprise doctor
+    make doctor
 
-For a report of an error, and before a large recipe is tried.
+For a report of an error, and before you try a large recipe.
 """
 
 import os
 import platform
 import shutil
-import subprocess
+import stat
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
+import typer
+
+from reprise.core.command import run_command
+from reprise.core.text import for_terminal
+from reprise.tools.repository import dvc_in_sight
 
 PACKAGES = (
     "dvc",
@@ -33,15 +38,17 @@ GIB = 2**30
 
 
 def main() -> None:
-    """Print everything."""
-    for name, value in [*describe_machine(), *describe_devices(), *describe_packages()]:
-        print(f"{name:<24}{value}", flush=True)
-    print("\ndvc doctor", flush=True)
-    subprocess.run(["dvc", "doctor"], check=False)
+    """Print what this machine has: devices, memory, versions, whether DVC's site cache is private, and `dvc doctor`."""
+    for name, value in [*describe_machine(), *describe_devices(), *describe_packages(), describe_site_cache()]:
+        typer.echo(f"{name:<24}{for_terminal(value)}")
+    typer.echo("\ndvc doctor")
+    dvc_in_sight("doctor")
 
 
 def describe_machine() -> list[tuple[str, str]]:
     """System, processor, memory and disk."""
+    import psutil
+
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path())
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [
@@ -55,7 +62,7 @@ def describe_machine() -> list[tuple[str, str]]:
 
 
 def processor_name() -> str:
-    """The processor's name, from the kernel where it tells."""
+    """The processor's name, as the kernel reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -65,7 +72,7 @@ def processor_name() -> str:
 
 
 def describe_devices() -> list[tuple[str, str]]:
-    """What torch finds: accelerators with their memory, or none."""
+    """The accelerators that torch finds, with their memory."""
     import torch
 
     rows = [("torch threads", str(torch.get_num_threads()))]
@@ -91,5 +98,34 @@ def describe_packages() -> list[tuple[str, str]]:
     return rows
 
 
+def describe_site_cache() -> tuple[str, str]:
+    """Where DVC keeps its site cache when it is called by hand in this shell, and who else could write to it."""
+    from dvc.config import Config
+    from dvc.dirs import site_cache_dir
+
+    configured = Config.from_cwd(validate=False).get("core", {}).get("site_cache_dir")
+    folder = Path(site_cache_dir(configured)).absolute()
+    fault = who_else_writes(folder)
+    if fault is None:
+        return "DVC's site cache", f"{folder}: private"
+    return "DVC's site cache", f"{folder}: NOT PRIVATE: {fault}; set DVC_SITE_CACHE_DIR to a folder of your own"
+
+
+def who_else_writes(folder: Path) -> str | None:
+    """Who besides this user and root could put files into a folder, or replace it; None where nobody could.
+
+    A folder above with the sticky bit, such as /tmp, lets nobody replace what another user owns in it.
+    """
+    there = [place for place in (folder, *folder.parents) if place.exists()]
+    for place in there:
+        status = place.stat()
+        if status.st_uid not in (os.getuid(), 0):
+            return f"{place} belongs to another user"
+        shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if shared and (place == there[0] or not status.st_mode & stat.S_ISVTX):
+            return f"other users can write to {place}"
+    return None
+
+
 if __name__ == "__main__":
-    main()
+    run_command(main)

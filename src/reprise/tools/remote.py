@@ -1,40 +1,67 @@
-"""Set the remote that `dvc push` and `dvc pull` use, so that damaged objects are refused.
+"""Set the remote that `dvc push` and `dvc pull` use, such that `dvc pull` refuses damaged objects.
 
-    python -m reprise.tools.remote s3://bucket/path
-    python -m reprise.tools.remote s3://bucket/path --endpoint http://127.0.0.1:9000
+    reprise remote s3://bucket/path
+    reprise remote s3://bucket/path --endpoint http://127.0.0.1:9000
+    make remote URL=s3://bucket/path
 
-The address goes into .dvc/config, for Git. Credentials never do: they come from the usual variables of AWS
-(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE), ~/.aws, or the role of the machine. `verify` makes `dvc pull`
-compute the checksum of what it fetches; without it a damaged object is taken as it comes.
+The address is written to .dvc/config, which Git tracks. Credentials are not: they come from the usual variables of AWS
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE), from ~/.aws, or from the role of the machine. With the option
+`verify`, `dvc pull` computes the checksum of each object that it fetches; without it DVC accepts a damaged object.
 """
 
-import argparse
-import subprocess
-import sys
-from urllib.parse import urlsplit
+import re
+from typing import Annotated
+
+import typer
+
+from reprise.core.command import run_command
+from reprise.core.errors import InputError
+from reprise.tools.repository import dvc
 
 NAME = "storage"
+ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/]*)(?P<path>.*)", re.DOTALL)
+HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+CREDENTIALS = "credentials do not belong in a tracked file: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws"
 
 
-def main() -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Set the default DVC remote, with verification.")
-    parser.add_argument("url", help="s3://bucket/path, or whatever else DVC takes")
-    parser.add_argument("--endpoint", help="of an S3 server that is not AWS's")
-    arguments = parser.parse_args()
-    for url in (arguments.url, arguments.endpoint or ""):
-        if "@" in urlsplit(url).netloc:
-            print(f"{url}: credentials do not belong into a tracked file; see `python -m reprise.tools.remote -h`")
-            return 1
-    commands = [["add", "--force", "--default", NAME, arguments.url], ["modify", NAME, "verify", "true"]]
-    if arguments.endpoint:
-        commands.append(["modify", NAME, "endpointurl", arguments.endpoint])
-    for command in commands:
-        if subprocess.run(["dvc", "remote", *command], check=False).returncode:
-            return 1
-    print("written to .dvc/config; commit it, then: dvc push")
-    return 0
+def main(
+    url: Annotated[str, typer.Argument(help="s3://bucket/path, a folder, or another address that DVC takes.")],
+    endpoint: Annotated[str | None, typer.Option(help="Address of an S3 server that is not AWS's.")] = None,
+) -> None:
+    """Set the default DVC remote, such that `dvc pull` refuses damaged objects."""
+    check_address(url, "the remote's address")
+    if endpoint is not None:
+        check_address(endpoint, "the endpoint")
+        if not re.match("https?://", endpoint):
+            raise InputError(f"the endpoint: {endpoint}: expected http://host:port or https://host")
+    dvc("remote", "add", "--force", "--default", NAME, url)
+    dvc("remote", "modify", NAME, "verify", "true")
+    if endpoint is not None:
+        dvc("remote", "modify", NAME, "endpointurl", endpoint)
+    typer.echo("written to .dvc/config; commit it, then: dvc push")
+
+
+def check_address(url: str, what: str) -> None:
+    """Refuse an address that holds credentials, without repeating it, and one whose scheme is misspelt.
+
+    Raises:
+        InputError: one of the two.
+    """
+    if not url.strip():
+        raise InputError(f"{what} is missing: make remote URL=s3://bucket/path")
+    if not (match := ADDRESS.fullmatch(url)):
+        if "@" in url.partition("/")[0] or url.count(":") > 1:  # KEY:SECRET@bucket
+            raise InputError(f"{what}: neither a folder nor scheme://host/path; {CREDENTIALS}")
+        if re.match(r"[^/]*:", url):  # s3:/bucket, host:folder
+            raise InputError(f"{what}: {url}: expected scheme://host/path, such as s3://bucket/path, or a folder")
+        return
+    if re.search("[?#]", url) or "@" in match["host"]:
+        raise InputError(f"{what}: a user, a password, `?` and `#` are refused; {CREDENTIALS}")
+    if match["host"] and not HOST.fullmatch(match["host"]):
+        raise InputError(f"{what}: what follows {match['scheme']}:// is no host or bucket; {CREDENTIALS}")
+    if not match["host"] and match["scheme"] != "file":
+        raise InputError(f"{what}: {match['scheme']}:// lacks a bucket or host")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -1,12 +1,17 @@
-"""What the repository says of itself: files at a revision, and which stages the code has left behind."""
+"""Git and DVC as subprocesses: files at a revision, the commit to compare with, stages that are out of date."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
+
+SITE_CACHE = Path(".cache/dvc-site")  # DVC unpickles what it finds there; its default folder is writable for everyone
 
 
 def git(*arguments: str, check: bool = True) -> str:
@@ -21,19 +26,72 @@ def git(*arguments: str, check: bool = True) -> str:
     return done.stdout
 
 
+def dvc_command(*arguments: str) -> list[str]:
+    """The command line of this environment's DVC, activated or not."""
+    return [sys.executable, "-P", "-m", "dvc", *arguments]
+
+
+def dvc_environment() -> dict[str, str]:
+    """Environment for `dvc_command`: stages start this environment's `python`, and the site cache is private."""
+    use_private_site_cache()
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def use_private_site_cache() -> None:
+    """Keep DVC's site cache in the repository, unless the environment says where it is."""
+    os.environ.setdefault("DVC_SITE_CACHE_DIR", str(SITE_CACHE.absolute()))
+
+
+def dvc(*arguments: str) -> str:
+    """Run DVC and return what it printed.
+
+    Raises:
+        InputError: DVC failed; the line is its own.
+    """
+    done = _run_dvc(*arguments)
+    if done.returncode:
+        raise _failure(done, *arguments)
+    return done.stdout
+
+
+def _run_dvc(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(dvc_command(*arguments), env=dvc_environment(), capture_output=True, text=True, check=False)
+
+
+def _failure(done: "subprocess.CompletedProcess[str]", *arguments: str) -> InputError:
+    return InputError(f"dvc {' '.join(arguments)}: {' '.join(done.stderr.split())}")
+
+
+def dvc_in_sight(*arguments: str) -> bool:
+    """Run DVC with its output on the console; returns whether it succeeded."""
+    return subprocess.run(dvc_command(*arguments), env=dvc_environment(), check=False).returncode == 0
+
+
 def file_at(revision: str, path: Path) -> str | None:
     """A tracked file's text at a revision; None where it has no such file."""
     done = subprocess.run(["git", "show", f"{revision}:{path}"], capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else None
 
 
-def base_of(revision: str) -> str:
-    """The commit from which the present one and a revision part: what a pull request is compared with.
+def commit_of(revision: str) -> str:
+    """The commit that a revision names.
 
     Raises:
         InputError: there is no such revision.
     """
-    commit = git("rev-parse", "--verify", f"{revision}^{{commit}}").strip()
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False).strip()
+    if not commit:
+        raise InputError(f"{for_terminal(revision)}: no such commit, branch or tag")
+    return commit
+
+
+def base_of(revision: str) -> str:
+    """The commit at which HEAD and a revision part: what a pull request is compared with.
+
+    Raises:
+        InputError: there is no such revision.
+    """
+    commit = commit_of(revision)
     return git("merge-base", commit, "HEAD", check=False).strip() or commit
 
 
@@ -46,13 +104,16 @@ def look_up(text: str | None, key: str) -> Any:
 
 
 def stale_stages() -> list[str]:
-    """Stages that `dvc repro` would run though nothing but cached data is missing: dvc.lock is behind the code.
+    """Stages that `dvc repro` would run for another reason than cached data that is not here.
 
     Raises:
         InputError: DVC cannot read the pipeline.
     """
-    command = ["dvc", "repro", "--dry", "--allow-missing"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:  # 0 where stages would run, too
-        raise InputError(f"{' '.join(command)}: {' '.join(done.stderr.split())}")
-    return re.findall(r"^Running stage '(.+)':", done.stdout, re.MULTILINE)
+    arguments = ("repro", "--dry", "--allow-missing", "--keep-going")
+    done = _run_dvc(*arguments)  # exits with 0 where stages would run, too
+    stale = re.findall(r"^Running stage '(.+)':", done.stdout, re.MULTILINE)
+    if done.returncode and not stale:
+        raise _failure(done, *arguments)
+    # Where data is not here, DVC leaves out what follows a stage that would run: it would run as well.
+    left_out = [line for line in done.stderr.splitlines() if "be skipped" in line or "failed to reproduce" in line]
+    return list(dict.fromkeys([*stale, *re.findall(r"'([\w@.-]+)'", " ".join(left_out))]))

@@ -1,38 +1,39 @@
 """Search a task's parameters: quasi-random trials, thinned by successive halving, each a DVC experiment.
 
-    python -m reprise.tools.sweep documents --trials 20
-    python -m reprise.tools.sweep documents --trials 20 --jobs 2 --apply
+    reprise sweep documents
+    reprise sweep documents --trials 40 --jobs 2 --apply
 
-The space stands in params.yaml under `sweep.<task>`. Its points are drawn by scipy's scrambled Sobol sequence (Owen,
-1998), which covers a space more evenly than random points. All of them are tried with few epochs, the better half with
-twice as many, and so on up to the recipe's own (successive halving: Jamieson and Talwalkar, AISTATS 2016). Every trial
-is an experiment with a name: `dvc exp show`, `apply` and `branch` work on it. A sweep that was killed goes on when it
-is run again; a trial that fails is reported with its log and never counted. Only files that Git tracks, and what DVC
-has cached, are seen by the trials, which run in folders of their own.
+The section `sweep.<task>` of params.yaml holds the space. scipy's scrambled Sobol sequence (Owen, 1998) draws its
+points, since it covers a space more evenly than random points. All points are tried with few epochs, the better half
+with twice as many, and so on up to the recipe's own (successive halving: Jamieson and Talwalkar, AISTATS 2016). Every
+trial is a DVC experiment with a name: `dvc exp show`, `apply` and `branch` work on it. To resume a sweep that was
+killed, run it again. A trial that fails, or whose score is not a number, is reported with its log and not counted.
+Trials run in copies of the repository, with the files that Git tracks and the data that DVC has cached.
 """
 
-import argparse
 import dataclasses
+import hashlib
 import json
-import logging
 import math
+import re
 import subprocess
-import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
+import typer
 from pydantic import Field, model_validator
 
+from reprise.core.command import run_command
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, write_text
 from reprise.core.params import Params, load_params, load_value
-
-logger = logging.getLogger("reprise")
+from reprise.core.text import for_csv, for_terminal
+from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, git, look_up
 
 LOGS = Path(".logs")
+PROGRESS = re.compile(r"epoch|^Running stage|^Stage ", re.IGNORECASE)  # lines of a trial's log that say how far it is
 LINES_SHOWN = 12  # of a failed trial's log
 
 
@@ -56,9 +57,9 @@ class Dimension(Params):
         return self
 
     def value(self, place: float) -> Any:
-        """The value at a place in [0, 1)."""
+        """Map a place in [0, 1) to a value."""
         if self.log_uniform is not None:
-            low, high = np.log(self.log_uniform)
+            low, high = map(math.log, self.log_uniform)
             return float(f"{math.exp(low + place * (high - low)):.4g}")
         if self.uniform is not None:
             return float(f"{self.uniform[0] + place * (self.uniform[1] - self.uniform[0]):.4g}")
@@ -69,7 +70,7 @@ class Dimension(Params):
 
 
 class SweepParams(Params):
-    """Params sweep.<task>."""
+    """The section sweep.<task>."""
 
     stages: list[str]  # what a trial runs, with what comes before
     metric: str  # file:key of the score
@@ -96,42 +97,31 @@ class Trial:
     name: str
 
 
-def main() -> int:
-    """Run the command; returns the exit code."""
-    arguments = parse_arguments()
-    logger.addHandler(logging.StreamHandler(sys.stdout))
-    logger.setLevel(logging.INFO)
+def main(
+    task: Annotated[str, typer.Argument(help="A key of the section `sweep` of params.yaml.")],
+    trials: Annotated[int, typer.Option(min=1, help="Points of the space.")] = 20,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials to run side by side.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the points.")] = 0,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the best trial, and run what it changes.")] = False,
+) -> None:
+    """Search a task's parameters, each trial a DVC experiment; the exit code is 1 if a trial failed."""
     try:
-        return sweep(arguments.task, arguments.trials, arguments.jobs, arguments.seed, arguments.apply)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+        complete = sweep(task, trials, jobs, seed, apply)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 1
+        raise InputError("interrupted; to resume, run the same command again") from None
+    if not complete:
+        raise typer.Exit(1)
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Search a task's parameters by DVC experiments.")
-    parser.add_argument("task", help="a key of the section `sweep` of params.yaml")
-    parser.add_argument("--trials", type=int, default=16, help="points of the space (16)")
-    parser.add_argument("--jobs", type=int, default=1, help="trials side by side (1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the points (0)")
-    parser.add_argument("--apply", action="store_true", help="apply the best, and rerun whatever it changes")
-    arguments = parser.parse_args()
-    if arguments.trials < 1 or arguments.jobs < 1:
-        parser.error("--trials and --jobs are 1 or more")
-    return arguments
-
-
-def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> int:
-    """Run all rungs, report, and apply the best where asked; returns the exit code."""
+def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> bool:
+    """Run all rungs, report, and apply the best trial where asked; returns whether every trial succeeded."""
     section = load_params(f"sweep.{task}", SweepParams)
+    for name in (section.epochs, *section.space):
+        check_effective(name)
     full = load_value(section.epochs)
     if not isinstance(full, int):
         raise InputError(f"params.yaml: {section.epochs}: {full!r}; sweep.{task}.epochs names a whole number")
-    key = hash_bytes(section.model_dump_json().encode(), str(seed).encode(), *state_of_repository())[:6]
+    key = fingerprint(section, seed)
     points = draw_points(section.space, trials, seed)
     scores: dict[str, float] = {}
     tried: list[Trial] = []
@@ -139,25 +129,77 @@ def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> int:
     for rung in range(section.halvings + 1):
         epochs = max(1, round(full / 2 ** (section.halvings - rung)))
         batch = [Trial(n, points[n], epochs, f"{task}-{key}-{n:03d}-{epochs}e") for n in alive]
-        logger.info("rung %d of %d: %d trials of %d epochs", rung + 1, section.halvings + 1, len(batch), epochs)
+        typer.echo(f"rung {rung + 1} of {section.halvings + 1}: {len(batch)} trials of {epochs} epochs")
         scores |= run_trials(batch, section, jobs)
         tried += batch
         ranked = rank([trial for trial in batch if trial.name in scores], scores, section.direction)
         if not ranked:
             raise InputError(f"sweep.{task}: every trial of {epochs} epochs failed")
         alive = sorted(trial.number for trial in ranked[: math.ceil(len(batch) / 2)])
-    table = report(task, section, tried, scores)
-    print(f"\n{table}\n")
+    typer.echo(f"\n{report(task, section, tried, scores)}\n")
     best = rank([trial for trial in tried if trial.epochs == full and trial.name in scores], scores, section.direction)
-    if apply:
-        apply_best(best[0].name)
+    if not apply:
+        typer.echo(f"the best: dvc exp apply {best[0].name}")
     else:
-        print(f"the best: dvc exp apply {best[0].name}")
-    return 0 if len(scores) == len(tried) else 1
+        apply_best(best[0].name)
+    return len(scores) == len(tried)
+
+
+def check_effective(name: str) -> None:
+    """Refuse a parameter that exists nowhere, or that another layer of params.yaml overrides.
+
+    A task's `train` is overridden by its chosen recipe, and both by the top `train`, where that is not null.
+
+    Args:
+        name: dotted, such as `documents.train.lr` or `documents.recipes.quick.lr`.
+
+    Raises:
+        InputError: a trial would change nothing.
+    """
+    load_value(name)
+    task, _, rest = name.partition(".")
+    layer, _, key = rest.partition(".")
+    if layer not in ("train", "recipes"):
+        return
+    chosen = load_value(f"{task}.recipe")
+    if layer == "recipes":
+        recipe, _, key = key.partition(".")
+        if recipe != chosen:
+            raise InputError(
+                f"sweep: {name}: {task}.recipe is {chosen}, so no trial would read it; choose {recipe}, or search "
+                f"{task}.recipes.{chosen}.{key}"
+            )
+    elif look_up_value(f"{task}.recipes.{chosen}.{key}") is not None:
+        raise InputError(f"sweep: {name}: {task}.recipes.{chosen}.{key} overrides it; search that one")
+    if look_up_value(f"train.{key}") is not None:
+        raise InputError(f"sweep: {name}: train.{key} overrides it; set that to null, or search it")
+
+
+def look_up_value(name: str) -> Any:
+    """A value of params.yaml; None where there is none."""
+    try:
+        return load_value(name)
+    except InputError:
+        return None
+
+
+def fingerprint(section: SweepParams, seed: int) -> str:
+    """Six digits that tell sweeps apart: of their section, their seed, the commit, and what differs from the commit.
+
+    Raises:
+        InputError: no Git repository with a commit.
+    """
+    try:
+        state = git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock", ":!metrics")
+    except InputError:
+        raise InputError("a sweep needs a Git repository with a commit: DVC keeps experiments in it") from None
+    parts = json.dumps([section.model_dump(mode="json"), seed, *state])
+    return hashlib.sha256(parts.encode()).hexdigest()[:6]
 
 
 def draw_points(space: dict[str, Dimension], count: int, seed: int) -> list[dict[str, Any]]:
-    """Draw points evenly: the first `count` of a scrambled Sobol sequence, so that more trials keep the first ones."""
+    """Draw the first `count` points of a scrambled Sobol sequence: a sweep of more trials begins with the same ones."""
+    import numpy as np
     from scipy.stats import qmc
 
     sampler = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
@@ -169,13 +211,13 @@ def draw_points(space: dict[str, Dimension], count: int, seed: int) -> list[dict
 
 
 def rank(trials: Sequence[Trial], scores: dict[str, float], direction: str) -> list[Trial]:
-    """The trials, best first."""
+    """Sort trials, the best first."""
     sign = 1 if direction == "minimise" else -1
     return sorted(trials, key=lambda trial: sign * scores[trial.name])
 
 
 def run_trials(trials: Sequence[Trial], section: SweepParams, jobs: int) -> dict[str, float]:
-    """Run what has not run before; returns scores by name, without those of trials that failed."""
+    """Run the trials that have no score yet; returns scores by name, without those of trials that failed."""
     scores: dict[str, float] = {}
     with ThreadPoolExecutor(jobs) as pool:
         for trial, score in zip(trials, pool.map(lambda trial: run_trial(trial, section), trials), strict=True):
@@ -185,58 +227,74 @@ def run_trials(trials: Sequence[Trial], section: SweepParams, jobs: int) -> dict
 
 
 def run_trial(trial: Trial, section: SweepParams) -> float | None:
-    """Run one trial as an experiment; returns its score, or None where it failed."""
+    """Run one trial as an experiment; returns its score, or None if it failed or its score is not a number."""
     score, again = read_score(trial.name, section.metric), "found"
     if score is None:
         values = {section.epochs: trial.epochs, **trial.values}
         sets = [word for name, value in values.items() for word in ("--set-param", f"{name}={json.dumps(value)}")]
         log = LOGS / f"sweep-{trial.name}.log"
-        LOGS.mkdir(exist_ok=True)
-        with log.open("w", encoding="utf-8") as file:
-            command = ["dvc", "exp", "run", "--temp", "--name", trial.name, *sets, *section.stages]
-            code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+        code = run_logged(trial.name, ["exp", "run", "--temp", "--name", trial.name, *sets, *section.stages], log)
         score, again = read_score(trial.name, section.metric) if code == 0 else None, "done"
-        if score is None or not math.isfinite(score):
+        if score is None:
             tail = "\n    ".join(log.read_text(encoding="utf-8").strip().splitlines()[-LINES_SHOWN:])
-            logger.error("  %s failed (%s), log in %s:\n    %s", trial.name, trial.values, log, tail)
+            typer.echo(f"  {trial.name} failed ({trial.values}), log in {log}:\n    {tail}")
             return None
-    logger.info("  %s %s: %.5g  %s", trial.name, again, score, json.dumps(trial.values))
+    if not math.isfinite(score):
+        typer.echo(f"  {trial.name} failed ({trial.values}): its score is {score}")
+        return None
+    typer.echo(f"  {trial.name} {again}: {score:.5g}  {for_terminal(json.dumps(trial.values))}")
     return score
 
 
+def run_logged(name: str, arguments: Sequence[str], log: Path) -> int:
+    """Run DVC with its output in a log, and show each line that says how far it is; returns the exit code."""
+    log.parent.mkdir(exist_ok=True)
+    started = time.monotonic()
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            dvc_command(*arguments),
+            env=dvc_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            file.flush()
+            if PROGRESS.search(line):
+                typer.echo(f"  {name} {time.monotonic() - started:4.0f} s: {for_terminal(line.strip())}")
+    return process.returncode
+
+
 def read_score(name: str, metric: str) -> float | None:
-    """The score of a finished experiment of that name; None where there is none."""
+    """The score of a finished experiment of that name, which may be NaN; None where there is no such experiment.
+
+    Raises:
+        InputError: the experiment lacks the file or the key.
+    """
     file, _, key = metric.partition(":")
-    references = _git("for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
-    found = [reference for reference in references if reference.endswith(f"/{name}")]
+    found = [ref for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").split() if ref.endswith(f"/{name}")]
     if not found:
         return None
-    content = _git("show", f"{found[0]}:{file}")
-    if content.returncode:
-        raise InputError(f"{name}: no {file} in it: is it an output of the stages under sweep.<task>.stages?")
-    value: Any = json.loads(content.stdout)
-    for part in key.split("."):
-        if not isinstance(value, dict) or part not in value:
-            raise InputError(f"{name}: {file}: no {key!r} in it; sweep.<task>.metric is file:key")
-        value = value[part]
+    try:
+        content = git("show", f"{found[0]}:{file}")
+    except InputError:
+        raise InputError(f"{name}: no {file} in it: is it an output of the stages under sweep.<task>.stages?") from None
+    value = look_up(content, key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{name}: {file}: {key}: {value!r}, not a number; sweep.<task>.metric is file:key")
     return float(value)
 
 
-def state_of_repository() -> list[bytes]:
-    """What trials start from: the commit, and what differs from it."""
-    head, changes = _git("rev-parse", "HEAD"), _git("diff", "HEAD", "--", ".", ":!dvc.lock", ":!metrics")
-    if head.returncode:
-        raise InputError("a sweep takes a Git repository with a commit: experiments are kept in it")
-    return [head.stdout.encode(), changes.stdout.encode()]
-
-
-def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-
-
 def report(task: str, section: SweepParams, tried: Sequence[Trial], scores: dict[str, float]) -> str:
-    """Write the table and the picture, and return the table as text: longest trials first, best first in each."""
+    """Write the table and the picture; returns the table as text: longest trials first, the best of a length first."""
     import pandas as pd
+
+    from reprise.core.files import write_text
 
     lengths = sorted({trial.epochs for trial in tried}, reverse=True)
     order = [
@@ -249,21 +307,21 @@ def report(task: str, section: SweepParams, tried: Sequence[Trial], scores: dict
     key = section.metric.partition(":")[2]
     rows = [{"epochs": t.epochs, key: scores[t.name], **short_names(t.values), "experiment": t.name} for t in order]
     table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="rank"))
-    write_text(LOGS / f"sweep-{task}.csv", table.to_csv())
+    write_text(LOGS / f"sweep-{task}.csv", table.map(for_csv).to_csv())
     plot_scores(LOGS / f"sweep-{task}.png", order, scores, section)
     failed = len(tried) - len(scores)
     notes = f"{len(scores)} trials, {failed} failed; picture and table: {LOGS}/sweep-{task}.png, .csv"
-    return f"{table.to_string()}\n\n{notes}"
+    return f"{table.map(lambda cell: for_terminal(cell) if isinstance(cell, str) else cell).to_string()}\n\n{notes}"
 
 
 def short_names(values: dict[str, Any]) -> dict[str, Any]:
-    """Parameters by the last part of their names, where that tells them apart."""
+    """Rename parameters to the last part of their names, unless two of them share it."""
     short = [name.rsplit(".", 1)[-1] for name in values]
     return dict(zip(short if len(set(short)) == len(short) else values, values.values(), strict=True))
 
 
 def plot_scores(path: Path, trials: Sequence[Trial], scores: dict[str, float], section: SweepParams) -> None:
-    """Score against each parameter, a colour for each number of epochs."""
+    """Draw the score over each parameter, in a colour for each number of epochs."""
     from reprise.core.figures import plt, save_figure
 
     names = list(section.space)
@@ -285,16 +343,16 @@ def plot_scores(path: Path, trials: Sequence[Trial], scores: dict[str, float], s
 
 
 def apply_best(name: str) -> None:
-    """Bring the best trial's parameters into the workspace, and rerun whatever depends on them.
+    """Bring the best trial's parameters into the workspace, and run the stages that depend on them.
 
     Raises:
-        InputError: DVC could not, and has said why.
+        InputError: DVC failed, and has said why.
     """
-    for command in (["dvc", "exp", "apply", name], ["dvc", "repro"]):
-        print(f"$ {' '.join(command)}", flush=True)
-        if subprocess.run(command, check=False).returncode:
-            raise InputError(f"{' '.join(command)}: failed")
+    for arguments in (["exp", "apply", name], ["repro"]):
+        typer.echo(f"$ dvc {' '.join(arguments)}")
+        if not dvc_in_sight(*arguments):
+            raise InputError(f"dvc {' '.join(arguments)}: failed")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

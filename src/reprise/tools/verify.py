@@ -1,84 +1,85 @@
 """Compute everything anew and compare with what is committed.
 
-    python -m reprise.tools.verify          # in a fresh clone of HEAD: nothing comes from a cache
-    python -m reprise.tools.verify --here   # the workspace as it is, after `make repro`
+    reprise verify          # in a fresh clone of HEAD: nothing comes from a cache
+    reprise verify --here   # the workspace as it is, after `make repro`
 
-On the kind of machine that the commit was made on, every output but timings has the same bytes. Elsewhere sums round
-differently, and the figures of headlines.yaml have to agree within their tolerances. The exit code is 1 if one does
-not.
+On the kind of processor on which the commit was made, every output except timings has the same bytes. On another kind,
+sums may be rounded differently: the figures of headlines.yaml have to agree within their tolerances. The exit code is
+1 if one does not.
 """
 
-import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import typer
+
+from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, compare
-from reprise.tools.pull_request import stages_of
+from reprise.tools.lock import LOCK, Record, stages_of, without_timing
 from reprise.tools.repository import file_at, git
 
-LOCK = Path("dvc.lock")
 
-
-def main() -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Compute everything anew and compare with what is committed.")
-    parser.add_argument("--here", action="store_true", help="compare the workspace instead of computing anew")
-    arguments = parser.parse_args()
-    try:
-        if arguments.here:
-            return report(Path())
+def main(
+    here: Annotated[bool, typer.Option("--here", help="Compare the workspace instead of computing anew.")] = False,
+) -> None:
+    """Compute everything anew and compare with what is committed; the exit code is 1 if a figure differs."""
+    if here:
+        agrees = report(Path())
+    else:
         with tempfile.TemporaryDirectory(prefix="reprise-verify-") as folder:
             clone = Path(folder) / "clone"
             git("clone", "--quiet", ".", str(clone))
-            own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # not this make's
-            if subprocess.run(["make", "-C", str(clone), "repro"], check=False, env=own).returncode:
+            # Without the variables of the `make` that runs this: its jobs and options are not the clone's.
+            inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+            if subprocess.run(["make", "-C", str(clone), "repro"], check=False, env=inherited).returncode:
                 raise InputError("make repro: failed in a fresh clone of HEAD")
-            return report(clone)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+            agrees = report(clone)
+    if not agrees:
+        raise typer.Exit(1)
 
 
-def report(root: Path) -> int:
-    """Print both comparisons of the results under `root` with those of HEAD; returns the exit code."""
+def report(root: Path) -> bool:
+    """Print how the results under `root` compare with those of HEAD; returns whether all figures agree."""
     committed, computed = (
         stages_of(text) for text in (file_at("HEAD", LOCK), (root / LOCK).read_text(encoding="utf-8"))
     )
-    print(f"{'stage':<32}outputs of the same bytes")
+    typer.echo(f"{'stage':<32}outputs of the same bytes")
     for name, record in committed.items():
         same, outputs = same_outputs(record, computed.get(name, {}))
-        print(f"{name:<32}{same} of {outputs}")
-    print(f"\n{'task':<12}{'figure':<34}{'committed':>10}{'here':>10}{'allowed':>9}")
+        typer.echo(f"{for_terminal(name):<32}{same} of {outputs}")
+    typer.echo(f"\n{'task':<12}{'figure':<34}{'committed':>10}{'here':>10}{'allowed':>9}")
     changes = compare("HEAD", root)
     for change in changes:
         head = change.headline
         figures = "".join(
             f"{'-' if value is None else format(value, '.4f'):>10}" for value in (change.base, change.here)
         )
-        print(f"{head.task:<12}{head.title:<34}{figures}{head.tolerance:>9g}  {'ok' if agrees(change) else 'DIFFERS'}")
-    bad = [change for change in changes if not agrees(change)]
-    print(f"\n{len(changes) - len(bad)} of {len(changes)} figures agree within their tolerances")
-    return 1 if bad else 0
+        name, verdict = (
+            f"{for_terminal(head.task):<12}{for_terminal(head.title):<34}",
+            "ok" if agrees(change) else "DIFFERS",
+        )
+        typer.echo(f"{name}{figures}{head.tolerance:>9g}  {verdict}")
+    agreeing = sum(agrees(change) for change in changes)
+    typer.echo(f"\n{agreeing} of {len(changes)} figures agree within their tolerances")
+    return agreeing == len(changes)
 
 
 def agrees(change: Change) -> bool:
-    """Whether a figure is there in both and differs by no more than its tolerance."""
+    """Whether both sides have the figure, and it differs by no more than its tolerance."""
     return change.difference is not None and abs(change.difference) <= change.headline.tolerance
 
 
-def same_outputs(committed: dict[str, Any], computed: dict[str, Any]) -> tuple[int, int]:
+def same_outputs(committed: Record, computed: Record) -> tuple[int, int]:
     """How many of a stage's outputs, timings apart, have the same checksum; and how many there are."""
-    sums = [
-        {entry["path"]: entry["md5"] for entry in record.get("outs", []) if "timing" not in Path(entry["path"]).parts}
-        for record in (committed, computed)
-    ]
-    return sum(sums[1].get(path) == checksum for path, checksum in sums[0].items()), len(sums[0])
+    sums = [{entry["path"]: entry["md5"] for entry in record.get("outs") or []} for record in (committed, computed)]
+    paths = without_timing(sums[0])
+    return sum(sums[0][path] == sums[1].get(path) for path in paths), len(paths)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

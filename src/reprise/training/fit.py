@@ -122,7 +122,7 @@ def fit(
     if run.params.epochs == 0:
         trainer.validate(module, valid_loader, verbose=False)
         row = epoch_log.publish_untrained(trainer)
-        epoch_log.close(summarise(0, row) | run.summary)
+        epoch_log.close({**summarise(0, row), **run.summary})
         return FitResult(0, row, epoch_log.history, folder)
     if resume_from := set_aside_damaged(last):
         logger.info("%s: resuming from %s", run.name, resume_from)
@@ -138,7 +138,7 @@ def fit(
         validator = make_trainer(plain, run.hardware, [], run.monitor, run.mode)
         validated = validator.validate(module, valid_loader, verbose=False)
         published = {**published, **{key: float(value) for key, value in validated[0].items()}}
-    epoch_log.close(summarise(best_epoch + 1, published) | run.summary)
+    epoch_log.close({**summarise(best_epoch + 1, published), **run.summary})
     return FitResult(best_epoch + 1, published, rows, folder)
 
 

@@ -36,7 +36,7 @@ def make_trainer(
     return Trainer(
         accelerator=hardware.accelerator,
         **placement(hardware),
-        precision=params.precision,  # type: ignore[arg-type]  # the recipe has checked the name
+        precision=params.precision,
         max_epochs=params.epochs,
         accumulate_grad_batches=params.accumulate,
         callbacks=callbacks,

@@ -11,6 +11,7 @@ import soxr
 
 from reprise.core.errors import InputError
 from reprise.core.files import atomic_path
+from reprise.deepfake.data.protocols import normalise
 
 RATE = 16_000  # samples a second, of everything after this module
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg", ".opus")
@@ -83,6 +84,20 @@ def read_blocks(path: Path, max_seconds: float = float("inf")) -> Iterator[tuple
         raise InputError(f"{path}: not audio that can be read, or damaged: {error.error_string}") from None
 
 
+def list_recordings(folder: Path) -> list[Path]:
+    """List the recordings in a folder and its subfolders, sorted.
+
+    Raises:
+        InputError: no such folder, or no recording in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of recordings")
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    if not paths:
+        raise InputError(f"{folder}: no recording in it; known extensions are {', '.join(EXTENSIONS)}")
+    return paths
+
+
 class AudioFolder:
     """The recordings under a folder, found by name with or without extension.
 
@@ -94,19 +109,14 @@ class AudioFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder of recordings")
         self.folder = folder
         self.paths: dict[str, list[Path]] = {}
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in EXTENSIONS and path.is_file():
-                for name in (path.name, path.stem):
-                    self.paths.setdefault(name, []).append(path)
-        if not self.paths:
-            raise InputError(f"{folder}: no recording in it; known extensions are {', '.join(EXTENSIONS)}")
+        for path in list_recordings(folder):
+            for name in (path.name, path.stem):
+                self.paths.setdefault(normalise(name), []).append(path)
 
     def find(self, utterance: str, where: str) -> Path:
-        """Path of an utterance.
+        """Find an utterance, whose name is composed (`normalise`).
 
         Raises:
             InputError: none, or several; the line starts with `where`.

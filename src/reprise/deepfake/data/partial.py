@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.data.crops import splice
-from reprise.deepfake.data.dataset import Corpus, to_integers
+from reprise.deepfake.data.corpus import Corpus, starts_of, to_integers
+from reprise.deepfake.data.splice import splice
 
 MARGIN = 0.1  # seconds at both ends that stay natural
 LARGEST_SHARE = 0.6  # of an utterance
@@ -51,7 +51,6 @@ def make_partial_spoofs(corpus: Corpus, count: int, seconds: tuple[float, float]
         )
     columns = ["utterance", "source", "attack", "spoof", "twin", "span_start", "span_end"]
     lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else lengths
-    table = pd.DataFrame(records, columns=columns).assign(start=starts, samples=lengths)
+    table = pd.DataFrame(records, columns=columns).assign(start=starts_of(lengths), samples=lengths)
     audio = np.concatenate([np.zeros(0, np.float32), *waveforms])
     return Corpus(table, to_integers(audio))

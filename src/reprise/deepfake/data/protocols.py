@@ -7,9 +7,14 @@
 | 8 | ASVspoof 2021 LA keys (Liu et al. 2023) | `LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim eval` |
 | 10 | ASVspoof 5 (Wang et al. 2024) | `T_4850 T_0000000000 F - - - AC3 A05 spoof -` |
 | 13 | ASVspoof 2021 DF keys | `LA_0023 DF_E_2000011 nocodec asvspoof A14 spoof notrim eval vocoder - - - -` |
+
+Columns are separated by spaces, or by tabs where a name holds spaces. Names that look the same are the same: they are
+compared in Unicode's composed form (NFC).
 """
 
 import dataclasses
+import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
@@ -49,14 +54,36 @@ class Trial:
         speaker: or "-" where the layout does not say.
         attack: of a spoof, such as A01 ("spoof" where the layout does not say); "-" for natural speech.
         spoof: whether it is synthesised.
-        line: in the file, from 1.
+        where: the line, as errors name it: `train.txt:17`.
     """
 
     utterance: str
     speaker: str
     attack: str
     spoof: bool
-    line: int
+    where: str
+
+
+def normalise(name: str) -> str:
+    """Compose a name: a Mac writes é as two characters in file names, most other programs as one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def read_protocols(paths: Mapping[str, Path]) -> dict[str, list[Trial]]:
+    """Read the trials of all splits.
+
+    Raises:
+        InputError: as `read_protocol` says; or an utterance is in two splits.
+    """
+    trials = {split: read_protocol(path, split) for split, path in paths.items()}
+    seen: dict[str, tuple[str, Trial]] = {}
+    for split, part in trials.items():
+        for trial in part:
+            if trial.utterance in seen:
+                other, first = seen[trial.utterance]
+                raise InputError(f"{trial.where}: utterance {trial.utterance!r} is in {other} too ({first.where})")
+            seen[trial.utterance] = split, trial
+    return trials
 
 
 def read_protocol(path: Path, split: str) -> list[Trial]:
@@ -71,19 +98,22 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
             ones alone.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such protocol file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; expected a protocol file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-    trials = [trial for number, line in enumerate(lines, 1) if (trial := parse_line(path, number, line, split))]
-    seen: dict[str, int] = {}
+    lines = enumerate(text.split("\n"), 1)  # not splitlines(): it breaks lines at characters that names may hold
+    trials = [trial for number, line in lines if (trial := parse_line(f"{path}:{number}", line, split))]
+    seen: dict[str, Trial] = {}
     for trial in trials:
         if trial.utterance in seen:
             raise InputError(
-                f"{path}:{trial.line}: utterance {trial.utterance!r} stands in line {seen[trial.utterance]}"
+                f"{trial.where}: duplicate utterance {trial.utterance!r}, first on {seen[trial.utterance].where}"
             )
-        seen[trial.utterance] = trial.line
+        seen[trial.utterance] = trial
     if not trials:
         raise InputError(f"{path}: no trial of the split {split}")
     if len({trial.spoof for trial in trials}) == 1:
@@ -91,33 +121,71 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
     return trials
 
 
-def parse_line(path: Path, number: int, line: str, split: str) -> Trial | None:
+def parse_line(where: str, line: str, split: str) -> Trial | None:
     """Parse one line; None where it is blank or of another split.
 
     Raises:
         InputError: as `read_protocol` says of lines.
     """
-    columns = line.split()
+    columns = split_columns(line)
     if not columns:
         return None
     layout = LAYOUTS.get(len(columns))
     if layout is None:
         known = ", ".join(f"{count} ({layout.name})" for count, layout in LAYOUTS.items())
-        raise InputError(f"{path}:{number}: {len(columns)} columns; expected {known}")
+        raise InputError(f"{where}: {len(columns)} columns; expected {known}")
     key = columns[layout.key]
     if key not in KEYS:
-        raise InputError(f"{path}:{number}: key {key!r} in column {layout.key + 1}; expected bonafide or spoof")
+        raise InputError(f"{where}: key {key!r} in column {layout.key + 1}; expected bonafide or spoof")
     if layout.split is not None:
         if columns[layout.split] not in SPLITS:
-            raise InputError(f"{path}:{number}: split {columns[layout.split]!r}; expected {', '.join(SPLITS)}")
+            raise InputError(f"{where}: split {columns[layout.split]!r}; expected {', '.join(SPLITS)}")
         if columns[layout.split] != split:
             return None
     spoof = key == "spoof"
     attack = UNKNOWN if layout.attack is None else columns[layout.attack]
     return Trial(
-        columns[layout.utterance],
-        UNKNOWN if layout.speaker is None else columns[layout.speaker],
+        normalise(columns[layout.utterance]),
+        UNKNOWN if layout.speaker is None else normalise(columns[layout.speaker]),
         ("spoof" if attack in (UNKNOWN, "bonafide") else attack) if spoof else UNKNOWN,
         spoof,
-        number,
+        where,
     )
+
+
+def split_columns(line: str) -> list[str]:
+    """Take a line apart at its tabs where that gives a known number of columns, else at all white space."""
+    by_tabs = [column.strip() for column in line.strip().split("\t")]
+    return by_tabs if len(by_tabs) in LAYOUTS else line.split()
+
+
+def join_columns(columns: Sequence[str]) -> str:
+    """Write a line that `split_columns` reads: with tabs where a column holds a space.
+
+    Raises:
+        InputError: a column is empty, holds a tab or a line break, or is not Unicode.
+    """
+    for column in columns:
+        if not column.strip() or any(character in column for character in "\t\r\n") or not column.isprintable():
+            raise InputError(f"{column!r}: a name that a line of columns cannot hold; rename it")
+    return ("\t" if any(" " in column for column in columns) else " ").join(columns)
+
+
+def shared_speakers(trials: Mapping[str, Sequence[Trial]]) -> list[str]:
+    """List speakers of spoofs alone that are in several splits, such as a synthesiser's voice.
+
+    Raises:
+        InputError: a speaker with natural speech is in two splits, so that a detector could know the voice.
+    """
+    first: dict[str, str] = {}
+    natural = {trial.speaker for part in trials.values() for trial in part if not trial.spoof}
+    shared = set()
+    for split, part in trials.items():
+        for trial in part:
+            home = first.setdefault(trial.speaker, split)
+            if home == split or trial.speaker == UNKNOWN:
+                continue
+            if trial.speaker in natural:
+                raise InputError(f"{trial.where}: speaker {trial.speaker!r} is in {home} too")
+            shared.add(trial.speaker)
+    return sorted(shared)

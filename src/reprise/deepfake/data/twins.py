@@ -24,7 +24,7 @@ def loudness_course(samples: np.ndarray) -> np.ndarray:
     return (course / max(np.linalg.norm(course), 1e-9)).astype(np.float32)
 
 
-def find_twins(courses: "list[np.ndarray]", lengths: np.ndarray, spoof: np.ndarray) -> np.ndarray:
+def find_twins(courses: list[np.ndarray], lengths: np.ndarray, spoof: np.ndarray) -> np.ndarray:
     """For each spoof the natural utterance that it was made of, (N,) row numbers; -1: none found.
 
     Args:

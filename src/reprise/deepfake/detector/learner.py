@@ -1,4 +1,4 @@
-"""How the detector learns: batches, loss, dev EER, optimiser and schedule, as a Lightning module."""
+"""How the detector learns: batches, loss, dev error, optimiser and schedule, as a Lightning module."""
 
 from typing import Any
 
@@ -10,16 +10,18 @@ from torch.nn import functional as F
 
 from reprise.core.processes import gather
 from reprise.core.seed import derive_seed
-from reprise.deepfake.data.crops import CropMaker
-from reprise.deepfake.data.dataset import Corpus
+from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.augment import augment
-from reprise.deepfake.detector.model import Detector, Output
+from reprise.deepfake.detector.crops import CropMaker
+from reprise.deepfake.detector.features import scale_loudness
+from reprise.deepfake.detector.model import CepstralFrontEnd, Detector, Output
 from reprise.deepfake.detector.scoring import score_utterance
-from reprise.deepfake.quality.metrics import equal_error_rate
+from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.recipe import Recipe
-from reprise.training.schedule import warmup_schedule
+from reprise.training.schedule import with_schedule
 
-TIE = 0.01  # of the dev loss, in the choice of the epoch: many epochs have one EER on a small dev set
+TIE = 0.01  # weight of the dev loss in the dev error: many epochs have the same EER on a small dev set
+LARGEST_LOSS = 10.0  # in the dev error
 
 
 class Learner(LightningModule):
@@ -59,7 +61,7 @@ class Learner(LightningModule):
     def loss(self, output: Output, labels: Tensor) -> Tensor:
         """Cross-entropy of the pieces, and of their most suspicious frames.
 
-        A spoof has to have some frames that look like one, a natural utterance none: which frames, nobody says.
+        Some frames of a spoof have to look like one, none of a natural utterance; there are no labels by frame.
         """
         weights = torch.where(labels > 0, self.spoof_weight, self.natural_weight)
         loss = F.binary_cross_entropy_with_logits(output.logits, labels, weights)
@@ -71,7 +73,6 @@ class Learner(LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the epoch before."""
         self.dev_logits = {}
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
@@ -80,42 +81,34 @@ class Learner(LightningModule):
             self.dev_logits[row] = self.dev_logit(row)
 
     def on_validation_epoch_end(self) -> None:
-        """Log dev loss, dev EER, and what chooses the epoch."""
         logits = {row: value for part in gather(self.dev_logits) for row, value in part.items()}
-        loss, rate = self.judge(logits)
-        self.log("valid_loss", loss)
-        self.log("dev_eer", rate)
-        self.log("selection", rate + TIE * min(loss, 10.0))
+        for name, value in self.judge(logits).items():
+            self.log(name, value)
 
     def dev_logit(self, row: int) -> float:
         """Mean logit of a dev utterance's chunks."""
-        waveform = self.dev.waveform(row)
-        return -score_utterance(waveform, lambda samples: self.detector(samples).logits, str(self.device))
+        return -score_utterance(self.dev.waveform(row), self.detector, str(self.device))
 
-    def judge(self, logits: "dict[int, float]") -> tuple[float, float]:
-        """Loss and EER of dev utterances' logits, by row."""
+    def judge(self, logits: dict[int, float]) -> dict[str, float]:
+        """Measure dev utterances' logits, by row: loss, EER, and `dev_error`, by which the epoch is chosen."""
         spoof, values = self.dev.spoof[list(logits)], np.array(list(logits.values()))
         weights = np.where(spoof, self.spoof_weight, self.natural_weight)
         losses = weights * np.logaddexp(0, np.where(spoof, -values, values))
-        return float(losses.mean()), equal_error_rate(-values, spoof)
+        loss, rate = float(losses.mean()), equal_error_rate(-values, spoof)
+        return {"valid_loss": loss, "dev_eer": rate, "dev_error": rate + TIE * min(loss, LARGEST_LOSS)}
 
-    def selection(self) -> float:
-        """What chooses the epoch, of the weights as they are: the EER, and the loss between equal ones."""
-        loss, rate = self.judge({row: self.dev_logit(row) for row in range(len(self.dev))})
-        return rate + TIE * min(loss, 10.0)
+    def dev_error(self) -> float:
+        """The dev error of the weights as they are: the EER, and the loss where the EER is equal."""
+        return self.judge({row: self.dev_logit(row) for row in range(len(self.dev))})["dev_error"]
 
     def configure_optimizers(self) -> Any:
-        """AdamW without decay of biases, norms and gains; the schedule steps with every batch."""
-        decayed = [p for p in self.detector.parameters() if p.requires_grad and p.ndim > 1]
-        others = [p for p in self.detector.parameters() if p.requires_grad and p.ndim <= 1]
+        """AdamW without decay of biases, norms and gains."""
+        learned = [parameter for parameter in self.detector.parameters() if parameter.requires_grad]
         groups = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {"params": [p for p in learned if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr)
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_schedule(optimizer, total, self.recipe.warmup, self.recipe.schedule)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return with_schedule(torch.optim.AdamW(groups, lr=self.recipe.lr), self.trainer, self.recipe)
 
 
 def class_weights(spoof: np.ndarray, recipe: Recipe) -> tuple[float, float]:
@@ -127,3 +120,13 @@ def class_weights(spoof: np.ndarray, recipe: Recipe) -> tuple[float, float]:
         return 1.0, 1.0
     share = float(spoof.mean())
     return 0.5 / (1 - share), 0.5 / share
+
+
+def make_detector(recipe: Recipe, train: Corpus) -> Detector:
+    """Build a detector, and standardise its features on the training utterances."""
+    detector = Detector(recipe)
+    if isinstance(detector.front_end, CepstralFrontEnd):
+        with torch.no_grad():
+            pieces = (torch.from_numpy(train.waveform(row))[None] for row in range(len(train)))
+            detector.front_end.standardise_on([detector.filterbank(scale_loudness(piece)) for piece in pieces])
+    return detector

@@ -65,7 +65,7 @@ class CepstralFrontEnd(nn.Module):
         return energies if self.cepstra is None else self.cepstra(energies)
 
     @torch.no_grad()
-    def standardise_on(self, energies: "list[Tensor]") -> None:
+    def standardise_on(self, energies: list[Tensor]) -> None:
         """Measure mean and deviation of each channel on training pieces, each (1, T, FILTERS)."""
         features = torch.cat([self.features(piece).flatten(0, 1) for piece in energies])
         self.mean.copy_(features.mean(0))

@@ -9,31 +9,40 @@ minimised.
 
 import dataclasses
 import math
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reprise.core.errors import InputError
+from reprise.core.files import hash_file
+from reprise.core.models import load_model, save_model
+from reprise.core.params import parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.paths import DETECTOR, MODELS, Mode, explainer_path
 
+KIND = "deepfake-explainer"
+FRAME = int(0.02 * RATE)  # samples to which importance is given in the end
 QUERY = 32  # dimensions of q
-MODES = ("ema", "fixed", "learnable")
 NATURAL, SPOOF = 0, 1  # rows of the prototypes
 
 NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ExplainerParams(TrainParams):
-    """`deepfake.explainer`: how explainers are made and trained."""
+    """`deepfake.explainer`: how explainers are made and trained; params.yaml explains the keys."""
 
     hidden: Annotated[int, Field(ge=1)]
     dropout: Fraction
     temperature: Annotated[float, Field(gt=0)]
-    smoothing: NotNegative  # moments: deviation of the Gaussian by which evidence is averaged over time
-    ema_rate: Annotated[float, Field(gt=0, le=1)]  # of the prototypes, per batch, in mode ema
+    smoothing: NotNegative
+    ema_rate: Annotated[float, Field(gt=0, le=1)]
     lambda_bonafide_reg: NotNegative
     lambda_temporal_smooth: NotNegative
     lambda_sparsity: NotNegative
@@ -72,32 +81,25 @@ class Explainer(nn.Module):
 
     Args:
         inputs: W (V + 1), values of a moment's description.
-        hidden: of the network.
-        dropout: in it.
-        temperature: of the cosines.
-        smoothing: of the evidence, in moments.
+        params: its shape, and the temperature of the cosines.
         mode: how prototypes change: `ema` of training batches, `fixed` at the training classes' means, `learnable`.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        hidden: int,
-        dropout: float,
-        temperature: float,
-        smoothing: float,
-        mode: Literal["ema", "fixed", "learnable"],
-    ) -> None:
+    def __init__(self, inputs: int, params: ExplainerParams, mode: Mode) -> None:
         super().__init__()
-        self.register_buffer("kernel", gaussian_kernel(smoothing), persistent=False)
+        self.register_buffer("kernel", gaussian_kernel(params.smoothing), persistent=False)
         self.kernel: Tensor
-        self.mode, self.temperature = mode, temperature
+        self.mode, self.temperature, hidden = mode, params.temperature, params.hidden
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("deviation", torch.ones(inputs))
         self.mean: Tensor
         self.deviation: Tensor
         self.network = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, QUERY)
+            nn.Linear(inputs, hidden),
+            nn.LayerNorm(hidden),
+            nn.GELU(),
+            nn.Dropout(params.dropout),
+            nn.Linear(hidden, QUERY),
         )
         prototypes = torch.zeros(2, QUERY)
         self.prototypes: Tensor
@@ -134,7 +136,7 @@ class Explainer(nn.Module):
         return sums / shares.clamp(min=1e-6)
 
     @torch.no_grad()
-    def start(self, windows: "list[Tensor]", spoof: Tensor) -> None:
+    def start(self, windows: list[Tensor], spoof: Tensor) -> None:
         """Standardise on training utterances, each (M, W, V + 1), and set the prototypes to their classes' means.
 
         Args:
@@ -175,20 +177,85 @@ class Explainer(nn.Module):
                 self.prototypes[row] = F.normalize(moved, dim=0)
 
 
-def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, settings: ExplainerParams) -> Tensor:
+def make_explainer(params: ExplainerParams, mode: Mode, windows: list[np.ndarray], spoof: np.ndarray) -> Explainer:
+    """Build an explainer, standardised on training utterances, with its prototypes at their classes' means.
+
+    Args:
+        params: its shape.
+        mode: how prototypes change.
+        windows: N utterances, each (M, W, V + 1).
+        spoof: (N,) bool.
+    """
+    explainer = Explainer(int(np.prod(windows[0].shape[1:])), params, mode)
+    explainer.start([torch.from_numpy(each) for each in windows], torch.from_numpy(np.array(spoof)))
+    return explainer
+
+
+def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, params: ExplainerParams) -> Tensor:
     """Cross-entropy of the utterances, and what makes importance readable.
 
     Args:
         explanation: of a batch.
         mask: (B, M).
         spoof: (B,) bool.
-        settings: the weights: importance on natural speech, jumps from moment to moment, importance on spoofs.
+        params: the weights: importance on natural speech, jumps from moment to moment, importance on spoofs.
     """
     labels = spoof.float()
     loss = F.binary_cross_entropy_with_logits(explanation.logits, labels)
     importance = explanation.importance * mask
     mean = importance.sum(1) / mask.sum(1)  # (B,)
     jumps = (importance.diff(dim=1).abs() * (mask[:, 1:] & mask[:, :-1])).sum(1) / mask.sum(1)
-    loss = loss + settings.lambda_bonafide_reg * (mean * (1 - labels)).sum() / (1 - labels).sum().clamp(min=1)
-    loss = loss + settings.lambda_temporal_smooth * jumps.mean()
-    return loss + settings.lambda_sparsity * (mean * labels).sum() / labels.sum().clamp(min=1)
+    loss = loss + params.lambda_bonafide_reg * (mean * (1 - labels)).sum() / (1 - labels).sum().clamp(min=1)
+    loss = loss + params.lambda_temporal_smooth * jumps.mean()
+    return loss + params.lambda_sparsity * (mean * labels).sum() / labels.sum().clamp(min=1)
+
+
+def save_explainer(mode: Mode, explainer: Explainer, params: ExplainerParams, facts: dict[str, Any]) -> None:
+    """Write an explainer with its parameters, the hash of the detector that it is for, and further facts."""
+    metadata = {"task": KIND, "mode": mode, "params": params.model_dump(mode="json"), "detector": hash_file(DETECTOR)}
+    save_model(explainer_path(mode), explainer.state_dict(), metadata | {"inputs": len(explainer.mean)} | facts)
+
+
+def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:
+    """Read an explainer, in evaluation mode.
+
+    Raises:
+        InputError: missing, damaged, another model, or made for another detector.
+    """
+    path = explainer_path(mode, models)
+    tensors, metadata = load_model(path)
+    if metadata.get("task") != KIND:
+        raise InputError(f"{path}: a model of {metadata.get('task')!r}, not an explainer")
+    if metadata["detector"] != hash_file(models / DETECTOR.name):
+        raise InputError(f"{path}: made for another detector; run `dvc repro deepfake-explainer@{mode}`")
+    params = parse_params(metadata["params"], ExplainerParams, f"{path}: params")
+    explainer = Explainer(metadata["inputs"], params, metadata["mode"])
+    explainer.load_state_dict(tensors)
+    return explainer.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def importance_of(explainer: Explainer, windows: np.ndarray, samples: int) -> np.ndarray:
+    """Importance of an utterance's frames.
+
+    Args:
+        explainer: in evaluation mode.
+        windows: (M, W, V + 1), the utterance's moments.
+        samples: its length.
+
+    Returns:
+        (F,) in (0, 1), a value for each FRAME samples.
+    """
+    values = torch.from_numpy(windows)[None]
+    moments = explainer(values, torch.ones(values.shape[:2], dtype=torch.bool)).importance[0].numpy()
+    return resample_importance(moments, frames_in(samples))
+
+
+def frames_in(samples: int) -> int:
+    return max(1, samples // FRAME)
+
+
+def resample_importance(values: np.ndarray, frames: int) -> np.ndarray:
+    """Importance (K,) at equal distances -> (frames,), by straight lines between centres."""
+    places = (np.arange(frames) + 0.5) / frames * len(values) - 0.5
+    return np.interp(places, np.arange(len(values)), values)

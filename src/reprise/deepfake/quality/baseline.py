@@ -10,8 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from reprise.deepfake.data.dataset import Corpus
+from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.features import Cepstra, linear_filters, power_spectrum, scale_loudness
+from reprise.deepfake.quality.metrics import equal_error_rate
 
 PENALTIES = (3.0, 10.0, 30.0)  # of the machine's errors; chosen on dev
 QUANTILE = 0.05
@@ -71,8 +72,6 @@ def train_baseline(train: np.ndarray, spoof: np.ndarray, dev: np.ndarray, dev_sp
         dev: (M, S).
         dev_spoof: (M,) bool.
     """
-    from reprise.deepfake.quality.metrics import equal_error_rate
-
     trained: list[tuple[float, Baseline]] = []
     for penalty in PENALTIES:
         machine: Any = make_pipeline(StandardScaler(), SVC(C=penalty, class_weight="balanced"))

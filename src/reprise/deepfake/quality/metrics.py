@@ -1,81 +1,93 @@
 """Error rates of speech detection. Scores are high for natural speech, as in the ASVspoof challenges.
 
-Rates are fractions. Thresholds follow scikit-learn's ROC curve; the rest is by its published definition, for no kept
-library has it.
+Rates are fractions. scikit-learn counts errors at every threshold and fits the calibration, scipy draws the bootstrap;
+costs and Cllr follow their published definitions, for no kept library has them.
 """
 
 import dataclasses
 
 import numpy as np
-from sklearn.metrics import roc_curve
+from scipy.stats import bootstrap
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import det_curve
+
+from reprise.deepfake.detector.decision import Decision
 
 PRIOR_SPOOF, COST_MISS, COST_FALSE_ALARM = 0.05, 1.0, 10.0  # ASVspoof 5 (Wang et al. 2024, section 2.4)
 RESAMPLES = 1000  # of the bootstrap
+VALUES_AT_ONCE = 2_000_000  # of the bootstrap, which bounds its memory
 
 
 @dataclasses.dataclass(frozen=True)
 class ErrorCurve:
-    """Rates at every threshold, from the lowest to the highest.
+    """Rates at every threshold that matters, from the lowest to the highest.
 
     Attributes:
         miss: share of natural utterances below the threshold.
         false_alarm: share of spoofs at or above it.
-        thresholds: the scores.
+        thresholds: the scores; the last may be infinite.
     """
 
     miss: np.ndarray
     false_alarm: np.ndarray
     thresholds: np.ndarray
 
+    def equal_error_place(self) -> int:
+        """Where both rates are closest; of several such places the one with the highest threshold."""
+        gap = np.abs(self.miss - self.false_alarm).round(9)  # rounding errors must not choose between equal ones
+        return int(np.flatnonzero(gap == gap.min())[-1])
+
 
 def error_curve(scores: np.ndarray, spoof: np.ndarray) -> ErrorCurve:
-    """Rates of scores (N,) with labels (N,) bool."""
-    false_alarm, hit, thresholds = roc_curve(~spoof, scores, drop_intermediate=False)
-    return ErrorCurve(1 - hit[::-1], false_alarm[::-1], thresholds[::-1])
+    """Count errors of scores (N,) with labels (N,) bool."""
+    false_alarm, miss, thresholds = det_curve(~spoof, scores)
+    return ErrorCurve(miss, false_alarm, thresholds)
 
 
 def equal_error_rate(scores: np.ndarray, spoof: np.ndarray) -> float:
     """Where misses are as frequent as false alarms: their mean at the threshold where they are closest."""
     curve = error_curve(scores, spoof)
-    place = int(np.abs(curve.miss - curve.false_alarm).argmin())
+    place = curve.equal_error_place()
     return float((curve.miss[place] + curve.false_alarm[place]) / 2)
 
 
 def equal_error_threshold(scores: np.ndarray, spoof: np.ndarray) -> float:
     """The score at which the rates are closest."""
     curve = error_curve(scores, spoof)
-    threshold = curve.thresholds[int(np.abs(curve.miss - curve.false_alarm).argmin())]
+    threshold = curve.thresholds[curve.equal_error_place()]
     return float(threshold if np.isfinite(threshold) else scores.max() + 1.0)
 
 
 def bootstrap_interval(scores: np.ndarray, spoof: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % interval of the equal error rate, by drawing natural and spoofed utterances anew with replacement.
-
-    Args:
-        scores: (N,).
-        spoof: (N,) bool.
-        seed: of the draws.
-    """
-    generator = np.random.default_rng(seed)
-    order = np.argsort(scores, kind="stable")
-    spoof = spoof[order]
-    last = np.flatnonzero(np.append(np.diff(scores[order]) > 0, True))  # of each run of equal scores
-    rates = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        below = {}  # share of a class up to each distinct score
-        for label in (False, True):
-            members = spoof == label
-            times = np.zeros(len(spoof))  # how often each utterance is drawn
-            times[members] = generator.multinomial(members.sum(), np.full(members.sum(), 1 / members.sum()))
-            below[label] = np.append(0, np.cumsum(times)[last]) / members.sum()
-        gap = np.abs(below[False] - (1 - below[True]))
-        place = int(gap.argmin())
-        rates[draw] = (below[False][place] + 1 - below[True][place]) / 2
-    low, high = np.quantile(rates, [0.025, 0.975])
-    return float(low), float(high)
+    """95 % interval of the equal error rate: percentiles, natural and spoofed utterances drawn apart."""
+    found = bootstrap(
+        (scores[~spoof], scores[spoof]),
+        _equal_error_rates,
+        n_resamples=RESAMPLES,
+        batch=max(1, VALUES_AT_ONCE // len(scores)),
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def detection_cost(miss: "float | np.ndarray", false_alarm: "float | np.ndarray") -> "float | np.ndarray":
+def _equal_error_rates(natural: np.ndarray, spoof: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Equal error rates of many draws at once, as `equal_error_rate` of each: (..., N), (..., M) -> (...)."""
+    count = natural.shape[axis]
+    scores = np.concatenate([natural, spoof], axis)
+    order = np.argsort(scores, axis, kind="stable")
+    scores, is_natural = np.take_along_axis(scores, order, axis), order < count
+    miss = np.cumsum(is_natural, axis) / count  # with the threshold above each score
+    false_alarm = 1 - np.cumsum(~is_natural, axis) / spoof.shape[axis]
+    gap = np.abs(miss - false_alarm).round(9)
+    gap[..., :-1][scores[..., :-1] == scores[..., 1:]] = np.inf  # no threshold lies between equal scores
+    place = (gap.shape[axis] - 1 - np.flip(gap, axis).argmin(axis))[..., None]
+    rates = np.take_along_axis(miss, place, axis) + np.take_along_axis(false_alarm, place, axis)
+    return rates[..., 0] / 2
+
+
+def detection_cost(miss: np.ndarray, false_alarm: np.ndarray) -> np.ndarray:
     """Normalised detection cost: 1 is that of the better of two blind decisions."""
     cost_miss, cost_false = COST_MISS * (1 - PRIOR_SPOOF), COST_FALSE_ALARM * PRIOR_SPOOF
     return (cost_miss * miss + cost_false * false_alarm) / min(cost_miss, cost_false)
@@ -100,27 +112,16 @@ def likelihood_ratio_cost(log_likelihood_ratios: np.ndarray, spoof: np.ndarray) 
     return float((np.logaddexp(0, -natural).mean() + np.logaddexp(0, false).mean()) / (2 * np.log(2)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Calibration:
-    """Log likelihood ratio = scale * score + offset.
+def fit_decision(scores: np.ndarray, spoof: np.ndarray) -> Decision:
+    """Calibrate scores and choose the equal-error threshold.
 
-    Attributes:
-        scale: positive.
-        offset: at score 0.
+    The calibration is a logistic regression of the label on the score, with equal weight of both classes (Brümmer and
+    du Preez, 2006).
     """
-
-    scale: float
-    offset: float
-
-    def log_likelihood_ratios(self, scores: np.ndarray) -> np.ndarray:
-        """Calibrated scores (N,)."""
-        return self.scale * scores + self.offset
-
-
-def fit_calibration(scores: np.ndarray, spoof: np.ndarray) -> Calibration:
-    """Logistic regression of the label on the score, with equal weight of both classes (Brümmer and du Preez, 2006)."""
-    from sklearn.linear_model import LogisticRegression
-
     spread = max(float(scores.std()), 1e-9)
     model = LogisticRegression(class_weight="balanced", C=100.0).fit(scores[:, None] / spread, ~spoof)
-    return Calibration(float(model.coef_[0, 0]) / spread, float(model.intercept_[0]))
+    return Decision(
+        threshold=equal_error_threshold(scores, spoof),
+        scale=float(model.coef_[0, 0]) / spread,
+        offset=float(model.intercept_[0]),
+    )

@@ -16,7 +16,7 @@ BLUE, RED, GREY = "#3b6ea5", "#c44e52", "#888888"
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
-def plot_det(path: Path, scores: "Mapping[str, np.ndarray]", spoof: np.ndarray) -> None:
+def plot_det(path: Path, scores: Mapping[str, np.ndarray], spoof: np.ndarray) -> None:
     """Detection error trade-off (Martin et al. 1997): misses against false alarms on normal deviates.
 
     Args:
@@ -41,11 +41,11 @@ def plot_det(path: Path, scores: "Mapping[str, np.ndarray]", spoof: np.ndarray) 
 
 
 def draw_explanation(
-    panels: "Sequence[Any]",
+    panels: Sequence[Any],
     samples: np.ndarray,
-    importance: "Mapping[str, np.ndarray]",
+    importance: Mapping[str, np.ndarray],
     title: str,
-    span: "tuple[float, float] | None" = None,
+    span: tuple[float, float] | None = None,
 ) -> None:
     """Waveform, spectrogram and importance over time, one below the other.
 
@@ -78,7 +78,7 @@ def draw_explanation(
     spectrum.set_xticks([])
 
 
-def plot_explanations(path: Path, rows: "Sequence[dict[str, Any]]") -> None:
+def plot_explanations(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Draw several utterances side by side.
 
     Args:
@@ -101,7 +101,7 @@ def plot_explanations(path: Path, rows: "Sequence[dict[str, Any]]") -> None:
     save_figure(figure, path)
 
 
-def plot_localisation(path: Path, report: "Mapping[str, Mapping[str, float]]") -> None:
+def plot_localisation(path: Path, report: Mapping[str, Mapping[str, float]]) -> None:
     """Bars of localisation and faithfulness for each explainer and baseline."""
     names = list(report)
     shown = ("localisation_auc", "pointing_game", "comprehensiveness", "deletion_auc")

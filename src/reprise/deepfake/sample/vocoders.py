@@ -12,10 +12,11 @@ from scipy import signal
 from scipy.linalg import solve_toeplitz
 
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.features import BINS, HOP, mel_filters
 
 Vocoder = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
+BINS, HOP = 512, 160  # samples of the Fourier transform, and between its frames
+MEL_BANDS = 80
 GRIFFIN_LIM_ROUNDS = 32
 MOMENTUM = 0.99  # of fast Griffin-Lim (Perraudin, Balazs and Søndergaard, 2013)
 LPC_ORDER = 18
@@ -37,14 +38,17 @@ def inverse(spectrum: torch.Tensor, length: int) -> np.ndarray:
 
 
 def random_phases(shape: torch.Size, generator: np.random.Generator) -> torch.Tensor:
-    """Unit numbers of random angle."""
+    """Complex numbers of modulus 1 and random angle."""
     angles = torch.from_numpy(generator.uniform(-np.pi, np.pi, tuple(shape))).float()
     return torch.polar(torch.ones_like(angles), angles)
 
 
 def griffin_lim(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Mel spectrogram of 80 bands, inverted, with phases found by fast Griffin-Lim."""
-    filters = mel_filters()
+    from transformers.audio_utils import mel_filter_bank
+
+    bank = mel_filter_bank(BINS // 2 + 1, MEL_BANDS, 0.0, RATE / 2, RATE, mel_scale="htk")
+    filters = torch.from_numpy(bank).float()  # (BINS / 2 + 1, MEL_BANDS)
     mel = filters.T @ spectrogram(samples).abs()
     magnitude = (torch.linalg.pinv(filters.T) @ mel).clamp(min=1e-6)
     phases, before = random_phases(magnitude.shape, generator), torch.zeros_like(magnitude, dtype=torch.complex64)
@@ -95,7 +99,7 @@ def cepstral(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def source_filter(
     samples: np.ndarray,
     generator: np.random.Generator,
-    shape: "Callable[[np.ndarray, np.ndarray], np.ndarray]",
+    shape: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Overlap-add of frames of an artificial source, each shaped as the recording's frame is.
 

@@ -2,15 +2,14 @@
 
     python src/run.py deepfake.sample
 
-Speech-like signals (sample_voice.py) as natural speech, and copy-synthesis of them (vocoders.py) as spoofs; the eval
-split has attacks that the others lack. Writes data/deepfake/sample: flac/, train.txt, dev.txt and eval.txt.
+Speech-like signals (sample/voice.py) as natural speech, and copy-synthesis of them (sample/vocoders.py) as spoofs; the
+eval split has attacks that the others lack. Writes data/deepfake/sample: flac/, train.txt, dev.txt and eval.txt.
 """
 
 import itertools
 import logging
 import shutil
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -21,11 +20,11 @@ from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import derive_seed
 from reprise.deepfake.data.audio import write_flac
 from reprise.deepfake.data.protocols import SPLITS
+from reprise.deepfake.paths import SAMPLE
 from reprise.deepfake.sample.voice import draw_speaker, draw_utterance
 
 logger = logging.getLogger("reprise")
 
-OUTPUT = Path("data/deepfake/sample")
 ATTACKS = {
     "V01": "griffin_lim",
     "V02": "linear_prediction",
@@ -49,22 +48,21 @@ class SampleParams(Params):
 
 
 def main() -> None:
-    """Run the stage."""
     params, seed = load_params("deepfake.sample", SampleParams), load_value("seed")
     hardware = load_params("hardware", Hardware)
-    shutil.rmtree(OUTPUT, ignore_errors=True)
-    (OUTPUT / "flac").mkdir(parents=True)
+    shutil.rmtree(SAMPLE, ignore_errors=True)
+    (SAMPLE / "flac").mkdir(parents=True)
     counts = {"train": params.train_utterances, "dev": params.dev_utterances, "eval": params.eval_utterances}
     with ProcessPoolExecutor(hardware.threads) as pool:
         for number, split in enumerate(SPLITS):
             rows = range(counts[split])
             same = [itertools.repeat(each) for each in (split, number, params, seed)]
             lines = [line for part in pool.map(write_utterance, rows, *same, chunksize=4) for line in part]
-            write_text(OUTPUT / f"{split}.txt", "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n")
+            write_text(SAMPLE / f"{split}.txt", "\n".join(sorted(lines, key=lambda line: line.split()[1])) + "\n")
     logger.info("%s utterances, each with its copy-synthesis", sum(counts.values()))
 
 
-def write_utterance(row: int, split: str, number: int, params: SampleParams, seed: int) -> "list[str]":
+def write_utterance(row: int, split: str, number: int, params: SampleParams, seed: int) -> list[str]:
     """Write an utterance and its copy-synthesis; returns their protocol lines."""
     import torch
 
@@ -85,8 +83,8 @@ def write_utterance(row: int, split: str, number: int, params: SampleParams, see
     return lines
 
 
-def write_recording(speaker: str, attack: str, key: str, samples: np.ndarray, where: "tuple[int, str, int]") -> str:
+def write_recording(speaker: str, attack: str, key: str, samples: np.ndarray, where: tuple[int, str, int]) -> str:
     """Write a recording under a name that says nothing; returns its protocol line."""
     utterance = f"R{derive_seed(*where, attack):08x}"
-    write_flac(OUTPUT / "flac" / f"{utterance}.flac", samples)
+    write_flac(SAMPLE / "flac" / f"{utterance}.flac", samples)
     return f"{speaker} {utterance} - {attack} {key}"

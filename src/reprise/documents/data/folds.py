@@ -50,7 +50,7 @@ def near_duplicate_groups(hashes: np.ndarray, max_bits: int) -> np.ndarray:
 def stratified_folds(
     targets: np.ndarray, groups: np.ndarray, folds: int, names: "tuple[str, ...]", seed: int
 ) -> np.ndarray:
-    """Fold of every page (N,): stratified by class, with each group of near-duplicates in one fold.
+    """Draw the fold of every page (N,): stratified by class, each group of near-duplicates in one fold.
 
     Args:
         targets: (N,) classes.
@@ -62,20 +62,19 @@ def stratified_folds(
     Raises:
         InputError: a class with fewer distinct pages than folds.
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold
 
-    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
-    counts = np.bincount(targets[first], minlength=len(names))
-    for name, pages, distinct in zip(names, np.bincount(targets, minlength=len(names)), counts, strict=True):
-        if pages and distinct < folds:
+    pairs = np.unique(np.stack([targets, groups]), axis=1)  # (2, M): each class with each of its groups
+    for name, distinct in zip(names, np.bincount(pairs[0], minlength=len(names)), strict=True):
+        if 0 < distinct < folds:
             raise InputError(
-                f"class {name!r} has {distinct} distinct pages, fewer than the {folds} folds of documents.folds"
+                f"class {name!r} has {distinct} distinct pages, fewer than the {folds} folds of documents.prepare.folds"
             )
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    fold_of_group = np.zeros(len(first), np.int64)
-    for fold, (_, rows) in enumerate(splitter.split(first, targets[first])):
-        fold_of_group[rows] = fold
-    return fold_of_group[member]
+    result = np.zeros(len(targets), np.int64)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for fold, (_, rows) in enumerate(splitter.split(targets, targets, groups)):
+        result[rows] = fold
+    return result
 
 
 def check_folds(given: np.ndarray, targets: np.ndarray, folds: int, names: "tuple[str, ...]") -> None:
@@ -86,8 +85,8 @@ def check_folds(given: np.ndarray, targets: np.ndarray, folds: int, names: "tupl
     """
     expected, found = list(range(folds)), np.unique(given).tolist()
     if found != expected:
-        raise InputError(f"column fold has {found}; documents.folds says {expected}")
+        raise InputError(f"column fold has {found}; documents.prepare.folds: {folds} expects {expected}")
     for index, name in enumerate(names):
         own = np.unique(given[targets == index])
         if len(own) == 1:
-            raise InputError(f"class {name!r} has pages in fold {own[0]} alone, so that its model would not know it")
+            raise InputError(f"class {name!r} has pages in fold {own[0]} alone, so its model would never see one")

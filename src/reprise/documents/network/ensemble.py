@@ -1,4 +1,4 @@
-"""The trained folds as one predictor: what `models/documents` holds, and how it is used."""
+"""The trained folds as one predictor: what `models/documents` holds, and how it predicts."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,22 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from reprise.core.errors import InputError
-from reprise.core.files import load_model, read_checked_json, save_model
+from reprise.core.files import hash_file
+from reprise.core.models import load_model, read_checked_json, save_model
 from reprise.core.params import parse_params
 from reprise.documents.data.tables import Classes
-from reprise.documents.network.augment import upright
-from reprise.documents.network.dataset import INFERENCE_BATCH
 from reprise.documents.network.model import Classifier, count_outputs, create
+from reprise.documents.network.pages import INFERENCE_BATCH, upright
 from reprise.documents.network.views import VIEWS, average_views, turn
+from reprise.documents.paths import ENSEMBLE, MODELS, fold_path
 from reprise.documents.recipe import Recipe
-
-MODELS = Path("models/documents")
-ENSEMBLE = MODELS / "ensemble.json"  # which folds, temperature, views: written when they are calibrated
-
-
-def fold_path(fold: int, folder: Path = MODELS) -> Path:
-    """Where a fold's weights stand."""
-    return folder / f"fold-{fold}.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +92,10 @@ class Ensemble:
 
     @property
     def classes(self) -> Classes:
-        """The C classes."""
         return next(iter(self.folds.values())).classes
 
     @property
     def image_size(self) -> int:
-        """Pixels of the square that the networks see."""
         return next(iter(self.folds.values())).recipe.image_size
 
     def probabilities(self, pages: np.ndarray) -> np.ndarray:
@@ -123,7 +114,11 @@ def load_ensemble(folder: Path = MODELS, device: str = "cpu") -> Ensemble:
     Raises:
         InputError: a file is missing or damaged, or the folds do not share classes and image size.
     """
-    description = read_checked_json(folder / ENSEMBLE.name)
+    description = read_checked_json(folder / ENSEMBLE)
+    for fold in description["folds"]:
+        path = fold_path(fold, folder)
+        if path.is_file() and hash_file(path) != description["weights"][str(fold)]:
+            raise InputError(f"{path}: not the weights that were calibrated; run `dvc repro`")
     folds = {fold: load_fold(fold_path(fold, folder), device) for fold in description["folds"]}
     kinds = {(model.classes, model.recipe.image_size) for model in folds.values()}
     if len(kinds) != 1:

@@ -3,7 +3,10 @@
 View v in 0..3 is v quarter turns counter-clockwise, view v + 4 the same of the mirrored page. View 0 is the page.
 """
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # whoever asks for the names of the views alone does without torch
+    from torch import Tensor
 
 VIEWS: dict[str, tuple[int, ...]] = {
     "none": (0,),
@@ -13,13 +16,13 @@ VIEWS: dict[str, tuple[int, ...]] = {
 }
 
 
-def turn(images: Tensor, view: int) -> Tensor:
+def turn(images: "Tensor", view: int) -> "Tensor":
     """One view of a batch (B, C, S, S)."""
     mirrored = images.flip(-1) if view >= 4 else images
     return mirrored.rot90(view % 4, (-2, -1)) if view % 4 else mirrored
 
 
-def turn_each(images: Tensor, views: Tensor) -> Tensor:
+def turn_each(images: "Tensor", views: "Tensor") -> "Tensor":
     """Each image (B, C, S, S) in a view (B,) of its own."""
     turned = images.clone()
     for view in views.unique().tolist():
@@ -29,7 +32,7 @@ def turn_each(images: Tensor, views: Tensor) -> Tensor:
     return turned
 
 
-def average_views(logits: Tensor, classes: int, temperature: float = 1.0) -> Tensor:
+def average_views(logits: "Tensor", classes: int, temperature: float = 1.0) -> "Tensor":
     """Class probabilities of pages from the logits of their views.
 
     The mean over the views of the softmax over the classes. Where the network has one more output, "not upright", the

@@ -1,59 +1,53 @@
-"""Temperature scaling and how well confidence matches accuracy."""
+"""Temperature scaling, and how well confidence matches accuracy."""
 
-import warnings
+import math
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import KFold
 
 BINS = 15
-
-
-class LogitsAsFeatures(ClassifierMixin, BaseEstimator):
-    """A classifier in scikit-learn's sense whose input is its output: log-probabilities (N, C).
-
-    Args:
-        count: C.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.classes_ = np.arange(count)
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "LogitsAsFeatures":
-        """Nothing is learned."""
-        return self
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Likeliest classes (N,)."""
-        return X.argmax(1)
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Softmax of logits (N, C)."""
-        return np.exp(log_softmax(X, axis=1))
+TEMPERATURES = (0.25, 16.0)  # a network that is always right is likeliest at 0, where probabilities are mere votes
+AT_BOUND = 1e-3  # closer than this factor to a bound, the optimum lies outside
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The temperature T that makes softmax(logits / T) most likely (Guo et al., ICML 2017, section 4.2).
+    """Find the T within TEMPERATURES that makes softmax(logits / T) likeliest (Guo et al., ICML 2017, section 4.2).
 
     Args:
         logits: (N, C).
         targets: (N,) classes.
     """
-    count = logits.shape[1]
-    # scikit-learn wants two pages of each class; that many more without weight leave the likelihood as it is.
-    padded = np.concatenate([logits.astype(np.float64), np.zeros((2 * count, count))])
-    labels = np.concatenate([targets, np.repeat(np.arange(count), 2)])
-    weights = np.concatenate([np.ones(len(targets)), np.full(2 * count, 1e-12)])
-    frozen = FrozenEstimator(LogitsAsFeatures(count))  # so that the splits of `cv` change nothing
-    calibrated = CalibratedClassifierCV(frozen, method="temperature", cv=KFold(2), ensemble=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Since FrozenEstimator", UserWarning)  # it has nothing to fit with weights
-        calibrated.fit(padded, labels, sample_weight=weights)
-    return 1.0 / float(calibrated.calibrated_classifiers_[0].calibrators[0].beta_)
+    logits = logits.astype(np.float64)
+
+    def objective(log_temperature: float) -> float:
+        return negative_log_likelihood(logits, targets, math.exp(log_temperature))
+
+    low, high = (math.log(bound) for bound in TEMPERATURES)
+    found = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
+    return math.exp(found.x)
+
+
+def at_bound(temperature: float) -> bool:
+    """Whether a temperature is the lowest or the highest that is tried."""
+    return bool(np.isclose(temperature, TEMPERATURES, rtol=AT_BOUND).any())
+
+
+def cross_fitted_temperatures(
+    logits: np.ndarray, targets: np.ndarray, folds: np.ndarray, chosen: Sequence[int]
+) -> dict[int, float]:
+    """Fit each fold's temperature to the pages of the others; with one fold, to its own.
+
+    Args:
+        logits: (N, C).
+        targets: (N,) classes.
+        folds: (N,) of the pages.
+        chosen: the folds.
+    """
+    if len(chosen) == 1:
+        return {chosen[0]: fit_temperature(logits, targets)}
+    return {fold: fit_temperature(logits[folds != fold], targets[folds != fold]) for fold in chosen}
 
 
 def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, temperature: "float | np.ndarray" = 1.0) -> float:
@@ -62,7 +56,10 @@ def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, temperature
 
 
 def calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Expected calibration error over 15 equal bins of confidence (Guo et al., equation 3)."""
+    """Expected calibration error over 15 equal bins of confidence (Guo et al., equation 3).
+
+    torchmetrics has it too, but takes longer to import than the stage to run; a test compares the two.
+    """
     confidence, accuracy, pages = reliability(probabilities, targets)
     return float(np.nansum(pages * np.abs(accuracy - confidence)) / len(targets))
 

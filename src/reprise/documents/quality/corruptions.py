@@ -1,7 +1,7 @@
 """The fixed set of corrupted copies on which robustness is measured.
 
-Each page meets each kind of damage with a strength of its own, drawn from the ranges of damage.py, and then all of them
-together, as on a careless scan. Which strength a page gets depends on the seed, the kind and its row alone.
+Each page is damaged in each way alone, by an amount drawn from the ranges of damage.py, and then in all ways together,
+as by a careless scan. The amount depends on the seed, the kind and the page's row alone.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reprise.core.seed import derive_seed
 from reprise.documents.network import damage
-from reprise.documents.network.augment import to_float
+from reprise.documents.network.pages import to_float
 from reprise.documents.network.views import turn_each
 
 KINDS = ("turned", "rotated", "blurred", "toned", "noisy", "compressed")  # in the order in which they come together

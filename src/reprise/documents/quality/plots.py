@@ -1,35 +1,19 @@
-"""The pictures of the documents task."""
+"""The pictures of how good the networks are."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 
 from reprise.core.figures import save_figure
 
 BLUE, RED = "#7aa6d1", "#c44e52"
 
 
-def plot_class_distribution(path: Path, pages: pd.DataFrame, names: Sequence[str]) -> None:
-    """Training pages of each class, by fold; `pages` has the columns target and fold."""
-    counts = pd.crosstab(pages["target"], pages["fold"]).reindex(range(len(names)), fill_value=0)
-    figure, axes = plt.subplots(figsize=(7, 0.26 * len(names) + 1))
-    left = np.zeros(len(names))
-    for fold in counts:
-        axes.barh(range(len(names)), counts[fold], left=left, label=f"fold {fold}", height=0.75)
-        left += counts[fold].to_numpy()
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.set_xlabel("training pages")
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    save_figure(figure, path)
-
-
 def plot_reliability(path: Path, curves: "dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]") -> None:
-    """Accuracy against confidence in equal bins, one panel a curve.
+    """Draw accuracy against confidence in equal bins, one panel a curve.
 
     Args:
         path: the PNG.
@@ -50,7 +34,7 @@ def plot_reliability(path: Path, curves: "dict[str, tuple[np.ndarray, np.ndarray
 
 
 def plot_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
-    """A confusion matrix (C, C): rows are labels, scaled to 1; counts are written in."""
+    """Draw a confusion matrix (C, C): rows are labels, scaled to 1; counts are written in."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 0.36 * len(names) + 2
     figure, axes = plt.subplots(figsize=(side, side))
@@ -65,8 +49,9 @@ def plot_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None
     save_figure(figure, path)
 
 
-def plot_corruptions(path: Path, scores: "dict[str, float]", clean: float) -> None:
-    """Macro-F1 on corrupted pages, beside that on pages as they are."""
+def plot_corruptions(path: Path, robust: dict[str, Any], clean: float) -> None:
+    """Draw macro-F1 on corrupted pages, `robust` of evaluation.json, beside that of pages as they are."""
+    scores = {**robust["per_corruption"], "all together": robust["macro_f1"]}
     figure, axes = plt.subplots(figsize=(6, 0.32 * len(scores) + 1.1))
     bars = axes.barh(list(scores), list(scores.values()), color=BLUE, height=0.7)
     axes.bar_label(bars, [f"{score:.3f}" for score in scores.values()], padding=-30, fontsize=8)
@@ -79,7 +64,7 @@ def plot_corruptions(path: Path, scores: "dict[str, float]", clean: float) -> No
 
 
 def plot_contact_sheet(path: Path, pages: np.ndarray, captions: Sequence[str], title: str) -> None:
-    """Small pictures of pages (N, S, S, 3) uint8 with a caption under each."""
+    """Draw small pictures of pages (N, S, S, 3) uint8 with a caption under each."""
     columns = 6
     rows = max(1, -(-len(pages) // columns))
     figure, panels = plt.subplots(rows, columns, figsize=(2.0 * columns, 2.45 * rows), squeeze=False)

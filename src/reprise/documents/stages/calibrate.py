@@ -2,12 +2,15 @@
 
     python src/run.py documents.calibrate
 
-Reads data/documents/out_of_fold; writes models/documents/ensemble.json (folds, temperature, views: what prediction
-takes), metrics/documents/calibration.json and reliability.png. What is reported as "after" is cross-fitted: each fold's
-pages under the temperature of the other folds.
+Reads the logits of `documents.folds` in data/documents/out_of_fold; writes models/documents/ensemble.json (folds, the
+hashes of their weights, temperature, views: what prediction takes), metrics/documents/calibration.json and
+reliability.png. What is reported as "after" is cross-fitted: each fold's pages under the temperature of the other
+folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +19,86 @@ import pandas as pd
 from scipy.special import softmax
 
 from reprise.core.errors import InputError
-from reprise.core.files import write_checked_json, write_json, write_text
+from reprise.core.files import write_json, write_text
+from reprise.core.models import write_checked_json
 from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import limit_threads
+from reprise.documents.network.out_of_fold import OutOfFold, read_out_of_fold
 from reprise.documents.network.views import VIEWS
+from reprise.documents.paths import ENSEMBLE, METRICS, MODELS, fold_path, fold_timing, live_folder, out_of_fold_folder
 from reprise.documents.quality.calibration import (
+    TEMPERATURES,
+    at_bound,
     calibration_error,
+    cross_fitted_temperatures,
     fit_temperature,
     negative_log_likelihood,
     reliability,
 )
-from reprise.documents.quality.out_of_fold import OutOfFold, read_out_of_fold
 from reprise.documents.quality.plots import plot_reliability
 
 logger = logging.getLogger("reprise")
 
-ENSEMBLE = Path("models/documents/ensemble.json")
-METRICS = Path("metrics/documents")
-
 
 def main() -> None:
-    """Run the stage."""
-    folds, views = load_value("documents.folds"), load_value("documents.views")
+    folds, views = read_folds(), load_value("documents.views")
     if views not in VIEWS:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
     with limit_threads(load_params("hardware", Hardware).threads):
-        out_of_fold = read_out_of_fold(len(folds))
-        temperatures = cross_fitted_temperatures(out_of_fold, len(folds))
+        out_of_fold = read_out_of_fold(folds)
+        temperatures = cross_fitted_temperatures(out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds)
         report, curves = compare(out_of_fold, temperatures)
-    write_checked_json(ENSEMBLE, {"folds": folds, "temperature": report["temperature"], "views": views})
+    weights = {str(fold): out_of_fold.weights[fold] for fold in folds}
+    ensemble = {"folds": folds, "weights": weights, "temperature": report["temperature"], "views": views}
+    write_checked_json(MODELS / ENSEMBLE, ensemble)
     write_json(METRICS / "calibration.json", report)
     plot_reliability(METRICS / "reliability.png", curves)
     for when, columns in curves.items():
         bins = pd.DataFrame(dict(zip(("confidence", "accuracy", "pages"), columns, strict=True))).dropna()
         write_text(METRICS / f"reliability/{when}.csv", bins.to_csv(index=False, float_format="%.6g"))
+    delete_other_folds(folds)
+    if at_bound(report["temperature"]):
+        logger.warning("the temperature %.3g is at a bound of %g to %g", report["temperature"], *TEMPERATURES)
     logger.info(
         "temperature %.3f: ECE %.4f -> %.4f, NLL %.4f -> %.4f",
         *(report[key] for key in ("temperature", "ece_before", "ece_after", "nll_before", "nll_after")),
     )
 
 
-def cross_fitted_temperatures(out_of_fold: OutOfFold, folds: int) -> np.ndarray:
-    """Each fold's temperature from the pages of the others, (folds,)."""
-    others = [out_of_fold.folds != fold for fold in range(folds)]
-    return np.array([fit_temperature(out_of_fold.logits[rows], out_of_fold.targets[rows]) for rows in others])
+def read_folds() -> list[int]:
+    """Read `documents.folds`.
+
+    Raises:
+        InputError: not a list of different whole numbers from 0.
+    """
+    folds = load_value("documents.folds")
+    whole = isinstance(folds, list) and all(type(fold) is int and fold >= 0 for fold in folds)
+    if not whole or not folds or len(set(folds)) != len(folds):
+        raise InputError(f"params.yaml: documents.folds: {folds!r}; expected a list of folds such as [0, 1, 2]")
+    return sorted(folds)
+
+
+def delete_other_folds(folds: Sequence[int]) -> None:
+    """Delete what is left of folds that are trained no more.
+
+    DVC forgets a stage's outputs with the stage, and leaves them where they are: inside folders that this and later
+    stages depend on, whose hashes would then tell an old clone from a new one.
+    """
+    kept = {path(fold) for fold in folds for path in (fold_path, out_of_fold_folder, live_folder, fold_timing)}
+    for pattern in (fold_path, out_of_fold_folder, live_folder, fold_timing):
+        example = pattern(0)
+        for path in example.parent.glob(example.name.replace("fold-0", "fold-*")):
+            if path not in kept:
+                logger.info("%s: deleted, its fold is not in documents.folds", path)
+                delete(path)
+
+
+def delete(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def compare(
-    out_of_fold: OutOfFold, temperatures: np.ndarray
+    out_of_fold: OutOfFold, temperatures: dict[int, float]
 ) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
     """Measure calibration before and after; the temperature stays 1 where the likelihood of other folds does not gain.
 
@@ -71,7 +106,7 @@ def compare(
         The report, and the reliability curves by title.
     """
     logits, targets = out_of_fold.logits.astype(np.float64), out_of_fold.targets
-    each = temperatures[out_of_fold.folds][:, None]  # (N, 1)
+    each = np.array([temperatures[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
     before, after = negative_log_likelihood(logits, targets), negative_log_likelihood(logits, targets, each)
     temperature = fit_temperature(logits, targets)
     if after >= before:
@@ -84,7 +119,7 @@ def compare(
         "ece_after": calibration_error(scaled, targets),
         "nll_before": before,
         "nll_after": after,
-        "temperature_by_fold": {str(fold): float(value) for fold, value in enumerate(temperatures)},
+        "temperature_by_fold": {str(fold): value for fold, value in temperatures.items()},
         "pages": len(targets),
     }
     return report, {"before": reliability(raw, targets), "after": reliability(scaled, targets)}

@@ -4,20 +4,19 @@ The scores of the leaves are read as the distribution of a document's one true p
 paths to the best leaf, to the best two, three, four, and the best path cut short at an inner class - the rule takes
 the one with the highest expected example-F1 under that distribution (the decision theory of Dembczynski et al., "An
 exact algorithm for F-measure maximization", NIPS 2011, over candidates instead of over all sets). Mass that is spread
-over two leaves so gives two paths, and mass that is spread over all children of a class gives the class alone.
+over two leaves gives two paths, and mass that is spread over all children of a class gives the class alone.
 
-A document whose evidence, its best cosine to a class's name, is no better than what other branches' classes
-get by chance is about none of the classes (`none_threshold`).
+A document whose evidence, its best cosine to a class's name, is no higher than chance gives it with classes of other
+branches is about none of the classes (`none_threshold`).
 """
 
 import numpy as np
-from scipy.stats import gaussian_kde
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
 
 MOST_PATHS = 4
 BLOCK = 4096  # documents at once
-NULL_QUANTILE = 0.25  # of the null scores, where the share of documents about none is read
+NULL_QUANTILE = 0.25  # of the null scores, below which the share of documents about none is measured
 GRID = 60  # scores at which densities are compared
 DENSITY_DOCUMENTS = 4000  # are enough to estimate a density
 
@@ -75,24 +74,27 @@ def candidate_sets(order: np.ndarray, hierarchy: Hierarchy) -> list[np.ndarray]:
 
 
 def none_threshold(scores: np.ndarray, hierarchy: Hierarchy, odds: float) -> float:
-    """The best score below which a document is more likely about none of the classes than about one.
+    """Find the evidence below which a document is taken to be about none of the classes.
 
-    What documents about none would score is read from the documents themselves: their best score among the leaves
-    that share no ancestor with their best leaf, as if its branch were missing from the hierarchy. The lower quarter
-    of these scores is reached by few documents that are about a class, so the share of documents there bounds the
-    share of those about none; the threshold is where the ratio of the two densities, weighted so, passes `odds`.
+    The scores of documents about none are estimated from the documents themselves, by their best score among the leaves
+    that share no ancestor with their best leaf, as if its branch were missing from the hierarchy (null scores). Few
+    documents about a class score as low as the lower quarter of the null scores. So the share of documents there bounds
+    the share of documents about none. The threshold is the score at which the ratio of the two densities, weighted with
+    this share, passes `odds`.
 
     Args:
         scores: (N, E) of the training documents and the leaves; NaN: never scored.
         hierarchy: C classes.
-        odds: the least probability of being about none from which on a document is; 1: no document ever is.
+        odds: probability of being about none from which on a document is taken to be; 1: none ever is.
 
     Returns:
-        A finite threshold, lower than all scores where no document is to be refused.
+        A finite threshold; where no document is refused, it is lower than any score.
     """
+    from scipy.stats import gaussian_kde
+
     never = -float(np.finfo(np.float32).max)
     paths = hierarchy.closure[hierarchy.leaves]  # (E, C)
-    shared = paths[:, ~paths.all(axis=0)].astype(np.float32)  # a root above all of them tells nothing apart
+    shared = paths[:, ~paths.all(axis=0)].astype(np.float32)  # without roots above all leaves, which relate everything
     related = (shared @ shared.T > 0) | np.eye(len(paths), dtype=bool)  # (E, E)
     if odds >= 1 or related.all():
         return never

@@ -1,4 +1,4 @@
-"""How a classifier learns: batches, losses and optimiser, as one Lightning module for both training stages."""
+"""Data sets, losses and optimiser of the trainings."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
-from reprise.core.params import Hardware
-from reprise.taxonomy.classifier.model import TaxonomyClassifier
+from reprise.core.errors import InputError
+from reprise.core.seed import derive_seed
+from reprise.taxonomy.classifier.model import Network
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.recipe import Recipe
-from reprise.training.fit import EpochBatchSampler
-from reprise.training.schedule import warmup_schedule
+from reprise.training.schedule import with_schedule
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -22,23 +22,8 @@ if TYPE_CHECKING:
 IGNORED = -1.0  # in a label matrix: neither positive nor negative
 
 
-class Network(nn.Module):
-    """The whole of what a training may change: the classifier, and the encoder where that trains too."""
-
-    def __init__(self, classifier: TaxonomyClassifier, encoder: "SentenceTransformer | None") -> None:
-        super().__init__()
-        self.classifier, self.encoder = classifier, encoder
-
-    def forward(self, documents: "Tensor | dict[str, Tensor]") -> Tensor:
-        """Logits (B, C) of embeddings (B, D), or of tokens where an encoder is at hand."""
-        if isinstance(documents, dict):
-            assert self.encoder is not None
-            documents = self.encoder(documents)["sentence_embedding"]  # (B, D)
-        return self.classifier(documents)
-
-
 class TokenDataset(Dataset[Any]):
-    """Tokenised texts with their targets, read a batch at a time.
+    """Tokenised texts with their targets, indexed with whole batches.
 
     Args:
         encoder: gives the tokenizer and the length at which texts are cut.
@@ -58,80 +43,57 @@ class TokenDataset(Dataset[Any]):
         return dict(padded), self.targets[indices]
 
 
-def make_loaders(
-    network: Network,
-    documents: "Tensor | Sequence[str]",
-    targets: Tensor,
-    parts: Sequence[np.ndarray],
-    recipe: Recipe,
-    seed: int,
-    hardware: Hardware,
-    batches: int | None = None,
-) -> "list[DataLoader[Any]]":
-    """Batches of documents with their targets: the first part shuffled anew each epoch, the others in order.
+def make_dataset(
+    network: Network, documents: "Tensor | Sequence[str]", targets: Tensor, rows: np.ndarray
+) -> "Dataset[Any]":
+    """Pair some documents with their targets, for `epoch_loader`.
 
     Args:
-        network: its encoder, if it has one, reads texts.
+        network: its encoder, where it has one, gives the tokenizer.
         documents: embeddings (N, D), or N texts.
         targets: (N, K).
-        parts: rows of each loader.
-        recipe: batch_size.
-        seed: of the order.
-        hardware: workers.
-        batches: of an epoch of the first part; None: one pass.
+        rows: of the documents to take.
     """
-    loaders = []
-    for number, rows in enumerate(parts):
-        dataset: Dataset[Any]
-        if isinstance(documents, Tensor):
-            dataset = TensorDataset(documents[rows], targets[rows])
-        else:
-            assert network.encoder is not None
-            dataset = TokenDataset(network.encoder, [documents[row] for row in rows], targets[rows])
-        first = number == 0
-        sampler = EpochBatchSampler(len(rows), recipe.batch_size, seed, first, batches if first else None)
-        loaders.append(DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=hardware.workers))
-    return loaders
+    if isinstance(documents, Tensor):
+        return TensorDataset(documents[rows], targets[rows])
+    assert network.encoder is not None
+    return TokenDataset(network.encoder, [documents[row] for row in rows], targets[rows])
 
 
 class Learner(LightningModule):
-    """Trains a network by one of the losses.
+    """Trains a network with one of the losses.
 
     Args:
-        network: to be trained.
+        network: what is trained.
         recipe: loss, learning rates, schedule.
         hierarchy: the C classes.
-        loss: `soft` or `bce`.
-        lr: peak learning rate, the recipe's or self-training's own.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, hierarchy: Hierarchy, loss: str, lr: float) -> None:
+    def __init__(self, network: Network, recipe: Recipe, hierarchy: Hierarchy) -> None:
         super().__init__()
-        self.network, self.recipe, self.loss, self.lr = network, recipe, loss, lr
+        self.network, self.recipe = network, recipe
         self.register_buffer("leaves", torch.from_numpy(hierarchy.leaves), persistent=False)
 
     def compute_loss(self, batch: Sequence[Any]) -> Tensor:
         """Mean loss over the documents of a batch."""
         documents, targets = batch
         logits = self.network(documents)  # (B, C)
-        if self.loss == "bce":
+        if self.recipe.loss == "bce":
             return masked_bce(logits, targets)
         assert isinstance(self.leaves, Tensor)
         return soft_cross_entropy(logits[:, self.leaves], targets)
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> Tensor:
-        """One batch's loss."""
         loss = self.compute_loss(batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
         return loss
 
     def validation_step(self, batch: Sequence[Any], batch_idx: int) -> None:
-        """One batch's loss."""
         loss = self.compute_loss(batch)
         self.log("valid_loss", loss, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the encoder has a learning rate of its own; biases and norms do not decay."""
+        """AdamW, with a learning rate of its own for the encoder; biases and norms do not decay."""
         groups = []
         for part, scale in ((self.network.encoder, self.recipe.encoder_lr_scale), (self.network.classifier, 1.0)):
             trained = [parameter for parameter in part.parameters() if parameter.requires_grad] if part else []
@@ -139,15 +101,13 @@ class Learner(LightningModule):
                 chosen = [parameter for parameter in trained if (parameter.ndim > 1) == decays]
                 decay = self.recipe.weight_decay if decays else 0.0
                 if chosen:
-                    groups.append({"params": chosen, "lr": self.lr * scale, "weight_decay": decay})
+                    groups.append({"params": chosen, "lr": self.recipe.lr * scale, "weight_decay": decay})
         optimizer = torch.optim.AdamW(reversed(groups))  # the classifier's group first: its rate is the one logged
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_schedule(optimizer, total, self.recipe.warmup, self.recipe.schedule)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return with_schedule(optimizer, self.trainer, self.recipe)
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of soft targets (B, E) over the leaves, averaged over documents; a row of zeros weighs nothing."""
+    """Cross-entropy of soft targets (B, E) over the leaves, averaged over documents; a row of zeros adds nothing."""
     return -(targets * logits.log_softmax(-1)).sum(-1).mean()
 
 
@@ -182,10 +142,25 @@ def core_labels(core: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
     return np.where(positive, 1.0, np.where(below, IGNORED, 0.0)).astype(np.float32)
 
 
-def unfreeze_last_layers(encoder: "SentenceTransformer", layers: int) -> None:
-    """Let only an encoder's last layers learn; -1: all of it, embeddings included."""
-    encoder.requires_grad_(layers == -1)
-    if layers > 0:
-        blocks = max((part for part in encoder.modules() if isinstance(part, nn.ModuleList)), key=len)
-        for block in blocks[-layers:]:
-            block.requires_grad_(True)
+def split_documents(labelled: np.ndarray, valid_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the rows that have a silver label into training and validation rows, at random.
+
+    Args:
+        labelled: (N,) bool.
+        valid_fraction: of the labelled documents; at least one of them validates.
+        seed: draws the split.
+
+    Raises:
+        InputError: fewer than two documents have a silver label.
+    """
+    rows = np.random.default_rng(derive_seed(seed, "taxonomy-split")).permutation(np.flatnonzero(labelled))
+    if len(rows) < 2:
+        raise InputError(f"{len(rows)} documents have a silver label; training needs at least 2")
+    count = max(1, round(valid_fraction * len(rows)))
+    return np.sort(rows[count:]), np.sort(rows[:count])
+
+
+def label_counts(core: np.ndarray, hierarchy: Hierarchy) -> dict[str, Any]:
+    """Count positive and negative labels of the documents that have a core class."""
+    labels = core_labels(core[core.any(axis=1)], hierarchy)
+    return {"num_positive_labels": int((labels == 1).sum()), "num_negative_labels": int((labels == 0).sum())}

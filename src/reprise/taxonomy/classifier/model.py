@@ -9,12 +9,18 @@ embeddings, and B is the identity where both sides come from the same encoder.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+BLOCK = 8192  # documents at once
 
 
 class TaxonomyClassifier(nn.Module):
@@ -73,14 +79,29 @@ class TaxonomyClassifier(nn.Module):
         return documents @ (classes @ self.bilinear).T + classes @ self.bias  # (B, C)
 
 
+class Network(nn.Module):
+    """All that a training may change: the classifier, and the encoder where the recipe trains layers of it."""
+
+    def __init__(self, classifier: TaxonomyClassifier, encoder: "SentenceTransformer | None") -> None:
+        super().__init__()
+        self.classifier, self.encoder = classifier, encoder
+
+    def forward(self, documents: "Tensor | dict[str, Tensor]") -> Tensor:
+        """Logits (B, C) of embeddings (B, D), or of tokens where the network has an encoder."""
+        if isinstance(documents, dict):
+            assert self.encoder is not None
+            documents = self.encoder(documents)["sentence_embedding"]  # (B, D)
+        return self.classifier(documents)
+
+
 def graph_network(kind: str, size: int, hidden: int, layers: int, dropout: float) -> nn.Module:
-    """Make one of PyG's basic networks, (C, size) -> (C, size), whose output is zero at the start."""
+    """Build one of PyG's basic networks, (C, size) -> (C, size), whose output is zero at the start."""
     from torch_geometric.nn import models
 
     network = getattr(models, kind)(size, hidden, num_layers=layers, out_channels=size, dropout=dropout)
     for parameter in network.convs[-1].parameters():
         nn.init.zeros_(parameter)
-    # A zero last layer would stop all gradients to the layers before it only while it is zero: one step.
+    # The zero last layer stops the gradients of the layers before it for one step: it is zero no longer after that.
     return network
 
 
@@ -91,10 +112,26 @@ def initial_bilinear(class_size: int, document_size: int, scale: float) -> Tenso
     return scale * nn.init.orthogonal_(torch.empty(class_size, document_size))
 
 
-def class_probabilities(logits: Tensor, hierarchy: Hierarchy, loss: str) -> Tensor:
-    """Probability of each class, (B, C): what the link of the loss makes of logits (B, C).
+def unfreeze_last_layers(encoder: "SentenceTransformer", layers: int) -> None:
+    """Train only an encoder's last layers; -1: all of it, embeddings included."""
+    encoder.requires_grad_(layers == -1)
+    if layers > 0:
+        blocks = max((part for part in encoder.modules() if isinstance(part, nn.ModuleList)), key=len)
+        for block in blocks[-layers:]:
+            block.requires_grad_(True)
 
-    `soft`: the softmax masses of the leaves, each added to all of its ancestors. `bce`: a sigmoid each.
+
+@torch.no_grad()
+def document_logits(classifier: TaxonomyClassifier, embeddings: Tensor) -> np.ndarray:
+    """Logits (N, C) of embeddings (N, D), in blocks."""
+    device = classifier.bilinear.device
+    return np.concatenate([classifier(block.to(device)).cpu().numpy() for block in embeddings.split(BLOCK)])
+
+
+def class_probabilities(logits: Tensor, hierarchy: Hierarchy, loss: str) -> Tensor:
+    """Probabilities of the classes, (B, C), from logits (B, C).
+
+    With the loss `soft`: the softmax masses of the leaves, each added to all of its ancestors. With `bce`: a sigmoid.
     """
     if loss == "bce":
         return logits.sigmoid()
@@ -103,7 +140,7 @@ def class_probabilities(logits: Tensor, hierarchy: Hierarchy, loss: str) -> Tens
     return (logits[:, leaves].softmax(-1) @ above).clamp(max=1.0)
 
 
-def consistent_probabilities(logits: np.ndarray, hierarchy: Hierarchy, loss: str, block: int = 8192) -> np.ndarray:
+def consistent_probabilities(logits: np.ndarray, hierarchy: Hierarchy, loss: str, block: int = BLOCK) -> np.ndarray:
     """Probabilities (N, C) float32 that never fall on the way from a class up to its ancestors.
 
     A sum over leaves never does; sigmoids are raised to the best of the class's descendants.

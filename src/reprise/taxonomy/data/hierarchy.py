@@ -1,8 +1,9 @@
 """The class hierarchy: a directed acyclic graph, in which a class may have several parents."""
 
 import dataclasses
+import heapq
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -11,7 +12,28 @@ from typing import Any
 import numpy as np
 
 from reprise.core.errors import InputError
-from reprise.taxonomy.data.corpus import read_lines, read_pairs
+from reprise.core.files import read_json
+from reprise.taxonomy.data.lines import read_lines, read_pairs, shorten
+
+CYCLE_SHOWN = 8  # classes of a cycle that an error names
+COLON = re.compile(r"\s*:")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """The end of a path from a root: its last class, and the path up to that."""
+
+    score: float
+    node: int
+    before: "_Step | None"
+
+    def path(self) -> tuple[int, ...]:
+        nodes: list[int] = []
+        step: _Step | None = self
+        while step is not None:
+            nodes.append(step.node)
+            step = step.before
+        return tuple(reversed(nodes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,18 +57,18 @@ class Hierarchy:
 
     @cached_property
     def parents(self) -> tuple[tuple[int, ...], ...]:
-        """Parents of each class."""
-        return self._neighbours(child_of=0)
+        """Parents of each class, ascending."""
+        return self._neighbours(end=0)
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
-        """Children of each class."""
-        return self._neighbours(child_of=1)
+        """Children of each class, ascending."""
+        return self._neighbours(end=1)
 
-    def _neighbours(self, child_of: int) -> tuple[tuple[int, ...], ...]:
+    def _neighbours(self, end: int) -> tuple[tuple[int, ...], ...]:
         lists: list[list[int]] = [[] for _ in self.ids]
         for edge in self.edges:
-            lists[edge[1 - child_of]].append(edge[child_of])
+            lists[edge[1 - end]].append(edge[end])
         return tuple(tuple(sorted(own)) for own in lists)
 
     @cached_property
@@ -82,11 +104,27 @@ class Hierarchy:
                 closure[index] |= closure[parent]
         return closure
 
-    def paths(self, index: int) -> list[tuple[int, ...]]:
-        """All ways from a root down to a class, itself included."""
-        if not self.parents[index]:
-            return [(index,)]
-        return [(*path, index) for parent in self.parents[index] for path in self.paths(parent)]
+    def best_paths(self, index: int, probabilities: np.ndarray, count: int) -> list[tuple[int, ...]]:
+        """The best ways from a root down to a class, itself included, best first.
+
+        A path's score is the product of its classes' probabilities, as TaxoClass's path score is of similarities
+        (Shen et al., NAACL 2021, section 3.2). Only the best paths to each ancestor are kept, so that the cost grows
+        with nodes and edges, and not with the number of paths, which may double with every level.
+
+        Args:
+            index: the class.
+            probabilities: (C,).
+            count: paths at most.
+        """
+        logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)).tolist()
+        kept: dict[int, list[_Step]] = {}
+        for node in self.order:
+            if self.closure[index, node]:
+                before = [step for parent in self.parents[node] for step in kept[parent]]
+                steps = [_Step(step.score + logs[node], node, step) for step in before]
+                steps = steps or [_Step(logs[node], node, None)]
+                kept[node] = heapq.nlargest(count, steps, key=lambda step: step.score)
+        return [step.path() for step in kept[index]]
 
     def close_upwards(self, sets: np.ndarray) -> np.ndarray:
         """Add the ancestors of its classes to each row of an (N, C) bool matrix."""
@@ -126,14 +164,18 @@ class Hierarchy:
         )
 
 
-def read_hierarchy(folder: Path) -> Hierarchy:
-    """Read and check classes.txt, class_hierarchy.txt and, where it is there, class_related_keywords.txt.
+def load_hierarchy(path: Path) -> Hierarchy:
+    """Read the JSON of `Hierarchy.to_dict`, as `taxonomy-prepare` writes it."""
+    return Hierarchy.from_dict(read_json(path))
 
-    A class_hierarchy.txt that is empty or absent makes a flat list of classes. A doubled edge is harmless and taken
-    once.
+
+def read_hierarchy(folder: Path) -> Hierarchy:
+    """Read and check classes.txt, class_hierarchy.txt and, where there is one, class_related_keywords.txt.
+
+    A class_hierarchy.txt that is empty or missing makes a flat list of classes. A doubled edge is taken once.
 
     Raises:
-        InputError: two ids or names alike, an empty name, an edge to an unknown class or to itself, a cycle, keywords
+        InputError: a duplicate id or name, an empty name, an edge to an unknown class or to itself, a cycle, keywords
             for an unknown name.
     """
     raw_names = _read_classes(folder / "classes.txt")
@@ -145,8 +187,9 @@ def read_hierarchy(folder: Path) -> Hierarchy:
     try:
         _ = hierarchy.order
     except CycleError as error:
-        cycle = " -> ".join(f"{ids[index]} ({names[index]})" for index in error.args[1])
-        raise InputError(f"{folder / 'class_hierarchy.txt'}: the edges make a cycle: {cycle}") from None
+        cycle = [f"{ids[index]} ({names[index]})" for index in error.args[1]]
+        shown = " -> ".join([*cycle[:CYCLE_SHOWN], *(["…"] if len(cycle) > CYCLE_SHOWN else [])])
+        raise InputError(f"{folder / 'class_hierarchy.txt'}: the edges form a cycle: {shown}") from None
     return hierarchy
 
 
@@ -158,15 +201,15 @@ def as_words(name: str) -> str:
 def _read_classes(path: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     lines: dict[str, int] = {}
-    by_name: dict[str, int] = {}
+    name_lines: dict[str, int] = {}
     for number, identifier, name in read_pairs(path, "id<TAB>name"):
         if identifier in names:
-            raise InputError(f"{path}:{number}: class id {identifier!r} stands in line {lines[identifier]} already")
+            raise InputError(f"{path}:{number}: duplicate class id {identifier!r}, first on line {lines[identifier]}")
         if not name:
             raise InputError(f"{path}:{number}: class {identifier!r} has an empty name; expected id<TAB>name")
-        if name in by_name:
-            raise InputError(f"{path}:{number}: class name {name!r} stands in line {by_name[name]} already")
-        names[identifier], lines[identifier], by_name[name] = name, number, number
+        if name in name_lines:
+            raise InputError(f"{path}:{number}: duplicate class name {name!r}, first on line {name_lines[name]}")
+        names[identifier], lines[identifier], name_lines[name] = name, number, number
     if not names:
         raise InputError(f"{path}: no classes; expected lines of id<TAB>name")
     return names
@@ -186,23 +229,24 @@ def _read_edges(path: Path, indices: dict[str, int]) -> list[tuple[int, int]]:
     return list(edges)
 
 
-def _read_keywords(path: Path, names: list[str]) -> tuple[tuple[str, ...], ...]:
-    """Read `name:keyword,keyword`; names may contain colons, so the longest known name before a colon counts."""
+def _read_keywords(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Read `name:keyword,keyword`; where a name contains colons, the longest known name before a colon counts."""
+    if not path.exists():
+        return ((),) * len(names)
+    known, lengths = set(names), sorted({len(name) for name in names}, reverse=True)
     keywords: dict[str, tuple[str, ...]] = {}
-    if path.exists():
-        known = set(names)
-        for number, line in read_lines(path):
-            if ":" not in line:
-                raise InputError(f"{path}:{number}: no colon; expected name:keyword,keyword")
-            name = max((head for head in _heads(line) if head in known), key=len, default=None)
-            if name is None:
-                raise InputError(f"{path}:{number}: {line.split(':')[0].strip()!r} is not a name in classes.txt")
-            if name in keywords:
-                raise InputError(f"{path}:{number}: keywords for {name!r} stand in an earlier line already")
-            words = line.strip()[len(name) :].lstrip().removeprefix(":").split(",")
-            keywords[name] = tuple(as_words(word.strip()) for word in words if word.strip())
+    lines: dict[str, int] = {}
+    for number, line in read_lines(path):
+        text = line.strip()
+        if ":" not in text:
+            raise InputError(f"{path}:{number}: no colon; expected name:keyword,keyword")
+        # By length, not by colon: a line may hold a million colons, but names have few lengths.
+        heads = (text[:length] for length in lengths if COLON.match(text, length))
+        name = next((head for head in heads if head in known), None)
+        if name is None:
+            raise InputError(f"{path}:{number}: {shorten(text.split(':')[0].strip())!r} is not a name in classes.txt")
+        if name in keywords:
+            raise InputError(f"{path}:{number}: second line of keywords for {name!r}, first on line {lines[name]}")
+        words = text[len(name) :].lstrip().removeprefix(":").split(",")
+        keywords[name], lines[name] = tuple(as_words(word.strip()) for word in words if word.strip()), number
     return tuple(keywords.get(name, ()) for name in names)
-
-
-def _heads(line: str) -> Iterable[str]:
-    return (line[: match.start()].strip() for match in re.finditer(":", line))

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from reprise.core.errors import InputError
-from reprise.taxonomy.data.corpus import read_pairs
 from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.data.lines import read_pairs
 
 
 def read_labels(path: Path, hierarchy: Hierarchy, documents: Sequence[str]) -> csr_array:
@@ -31,16 +31,16 @@ def read_labels(path: Path, hierarchy: Hierarchy, documents: Sequence[str]) -> c
     labelled: list[tuple[int, int]] = []
     for number, document, text in read_pairs(path, "doc id<TAB>class id,class id"):
         if document not in rows:
-            raise InputError(f"{path}:{number}: labels for document {document!r}, which the corpus lacks")
+            raise InputError(f"{path}:{number}: document {document!r} is not in the corpus")
         if document in seen:
-            raise InputError(f"{path}:{number}: document {document!r} stands in line {seen[document]} already")
+            raise InputError(f"{path}:{number}: duplicate document id {document!r}, first on line {seen[document]}")
         seen[document] = number
         for identifier in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
             if identifier not in columns:
                 raise InputError(f"{path}:{number}: class id {identifier!r} is not in classes.txt")
             labelled.append((rows[document], columns[identifier]))
     if missing := [document for document in documents if document not in seen]:
-        raise InputError(f"{path}: {len(missing)} documents have no line, such as {missing[0]!r}")
+        raise InputError(f"{path}: no line for {len(missing)} documents, such as {missing[0]!r}")
     positions = np.array(labelled, dtype=np.int64).reshape(-1, 2).T
     values = np.ones(positions.shape[1], dtype=bool)
     return csr_array((values, (positions[0], positions[1])), shape=(len(documents), len(columns)))

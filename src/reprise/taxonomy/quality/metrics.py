@@ -1,9 +1,8 @@
 """How well predictions for N documents and C classes fit the true labels.
 
-Truth is taken as given: labels that are not closed under ancestors stay so, but for hierarchical precision and recall,
-which close both sides by definition. A document about none of the classes counts in the metrics of sets (where
-nothing predicted is right: 1) and not in those of ranks. Everything goes through blocks of rows: memory grows with
-neither N x C floats nor sorted copies of them.
+Truth is taken as given, except in hierarchical precision and recall, which close both sides under ancestors by
+definition. A document about none of the classes counts in the metrics of sets (an empty prediction is right there: 1),
+and not in those of ranks. Scores are read in blocks of rows, so that memory does not grow with sorted copies of them.
 """
 
 from collections.abc import Iterator
@@ -14,9 +13,10 @@ from scipy.sparse import csr_array
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
 
-BLOCK = 4096
+BLOCK = 4096  # documents at once
 TOP = (1, 3, 5, 10)
 RESAMPLES = 1000
+RESAMPLED_AT_ONCE = 2**20  # scores, which bounds the memory
 
 
 def classification_metrics(
@@ -48,19 +48,20 @@ def classification_metrics(
 
 def example_f1_scores(predicted: np.ndarray, truth: csr_array) -> np.ndarray:
     """Each document's F1, (N,): 2 |P and T| / (|P| + |T|), and 1 where both are empty."""
-    scores = np.empty(len(predicted))
-    for rows, true in _blocks(truth):
-        sizes = predicted[rows].sum(axis=1) + true.sum(axis=1)
-        common = (predicted[rows] & true).sum(axis=1)
-        scores[rows] = np.where(sizes > 0, 2 * common / np.maximum(sizes, 1), 1.0)
-    return scores
+    chosen = csr_array(predicted)
+    sizes, common = chosen.sum(axis=1) + truth.sum(axis=1), (chosen * truth).sum(axis=1)
+    return np.where(sizes > 0, 2 * common / np.maximum(sizes, 1), 1.0)
 
 
 def bootstrap_interval(scores: np.ndarray, seed: int) -> list[float]:
-    """95 % interval of a mean over documents, from resamples of the documents."""
-    generator = np.random.default_rng(seed)
-    means = [scores[generator.integers(len(scores), size=len(scores))].mean() for _ in range(RESAMPLES)]
-    return [float(value) for value in np.quantile(means, [0.025, 0.975])]
+    """95 % percentile interval of the mean of (N,) scores, from resamples of the documents."""
+    from scipy.stats import bootstrap
+
+    if len(scores) == 1:
+        return [float(scores[0])] * 2  # SciPy takes no single observation
+    generator, batch = np.random.default_rng(seed), max(1, RESAMPLED_AT_ONCE // len(scores))
+    result = bootstrap((scores,), np.mean, n_resamples=RESAMPLES, batch=batch, method="percentile", rng=generator)
+    return [float(bound) for bound in result.confidence_interval]
 
 
 def set_metrics(predicted: np.ndarray, truth: csr_array) -> dict[str, float]:
@@ -68,41 +69,32 @@ def set_metrics(predicted: np.ndarray, truth: csr_array) -> dict[str, float]:
 
     Macro averages over the classes that are true or predicted somewhere: a class that is neither has no F1.
     """
-    found, total_predicted, total_true, exact = class_counts(predicted, truth)
-    seen = (total_predicted + total_true) > 0
-    precision = found[seen] / np.maximum(total_predicted[seen], 1)
-    recall = found[seen] / np.maximum(total_true[seen], 1)
-    f1 = 2 * found[seen] / (total_predicted + total_true)[seen]
-    return {
-        "micro_f1": _ratio(2 * found.sum(), total_predicted.sum() + total_true.sum()),
-        "micro_precision": _ratio(found.sum(), total_predicted.sum()),
-        "micro_recall": _ratio(found.sum(), total_true.sum()),
-        "macro_f1": float(f1.mean()) if len(f1) else 0.0,
-        "macro_precision": float(precision.mean()) if len(f1) else 0.0,
-        "macro_recall": float(recall.mean()) if len(f1) else 0.0,
-        "accuracy": exact / len(predicted),
-    }
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+    chosen = csr_array(predicted)
+    metrics: dict[str, float] = {}
+    seen = np.flatnonzero(chosen.sum(axis=0) + truth.sum(axis=0))
+    for average, labels in (("micro", None), ("macro", seen)):
+        scores = (0.0, 0.0, 0.0)
+        if len(seen):
+            scores = precision_recall_fscore_support(truth, chosen, average=average, labels=labels, zero_division=0)
+        for name, value in zip(("precision", "recall", "f1"), scores, strict=False):
+            metrics[f"{average}_{name}"] = float(value)
+    return {**metrics, "accuracy": float(accuracy_score(truth, chosen))}
 
 
-def class_counts(predicted: np.ndarray, truth: csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Per class: documents where it is rightly predicted, predicted, true, (C,) each; and documents exactly right."""
-    classes = truth.shape[1]
-    found, total_predicted, total_true = (np.zeros(classes, dtype=np.int64) for _ in range(3))
-    exact = 0
-    for rows, true in _blocks(truth):
-        found += (predicted[rows] & true).sum(axis=0)
-        total_predicted += predicted[rows].sum(axis=0)
-        total_true += true.sum(axis=0)
-        exact += int((predicted[rows] == true).all(axis=1).sum())
-    return found, total_predicted, total_true, exact
+def class_counts(predicted: np.ndarray, truth: csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per class, (C,) each: documents where it is rightly predicted, predicted, and true."""
+    chosen = csr_array(predicted)
+    return (chosen * truth).sum(axis=0), chosen.sum(axis=0), truth.sum(axis=0)
 
 
 def rank_metrics(scores: np.ndarray, truth: csr_array, hierarchy: Hierarchy) -> dict[str, float]:
     """Precision at 1 and 3, mean reciprocal rank, and whether a true class is among the best 3, 5, 10.
 
     Of classes with equal scores those on higher levels come first, as a parent scores at least as high as its child.
-    A true class's rank is filtered: only classes that are not true stand before it; those with the same score do, so
-    that a constant score earns nothing.
+    A true class's rank is filtered: other true classes do not count. Wrong classes with the same score come before it,
+    so that a constant score earns nothing.
     """
     order = np.argsort(hierarchy.levels, kind="stable")  # columns, higher levels first
     right, hits, reciprocals, documents, labels = dict.fromkeys(TOP, 0.0), dict.fromkeys(TOP, 0.0), 0.0, 0, 0
@@ -127,7 +119,7 @@ def rank_metrics(scores: np.ndarray, truth: csr_array, hierarchy: Hierarchy) -> 
 
 
 def filtered_reciprocal_ranks(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """1 / (1 + classes not true that score at least as high), for every true class of every document, (labels,)."""
+    """1 / (1 + wrong classes that score at least as high), for every true class of every document, (labels,)."""
     rows, columns = np.nonzero(true)
     wrong = np.where(true, -np.inf, scores)
     wrong.sort(axis=1)
@@ -142,16 +134,9 @@ def filtered_reciprocal_ranks(scores: np.ndarray, true: np.ndarray) -> np.ndarra
 
 def hierarchical_metrics(predicted: np.ndarray, truth: csr_array, hierarchy: Hierarchy) -> dict[str, float]:
     """Micro precision, recall and F1 with ancestors added to both sides (Kiritchenko et al., AI 2006)."""
-    common = total_predicted = total_true = 0
-    for rows, true in _blocks(truth):
-        closed, own = hierarchy.close_upwards(true), hierarchy.close_upwards(predicted[rows])
-        common += int((closed & own).sum())
-        total_predicted, total_true = total_predicted + int(own.sum()), total_true + int(closed.sum())
-    return {
-        "hierarchical_f1": _ratio(2 * common, total_predicted + total_true),
-        "hierarchical_precision": _ratio(common, total_predicted),
-        "hierarchical_recall": _ratio(common, total_true),
-    }
+    closed = csr_array(hierarchy.close_upwards(truth.toarray()))
+    metrics = set_metrics(hierarchy.close_upwards(predicted), closed)
+    return {f"hierarchical_{name}": metrics[f"micro_{name}"] for name in ("f1", "precision", "recall")}
 
 
 def level_metrics(
@@ -161,7 +146,7 @@ def level_metrics(
 
     Accuracy: of the documents with a true class on the level, those for which its best-scored class is true.
     """
-    found, total_predicted, total_true, _ = class_counts(predicted, truth)
+    found, total_predicted, total_true = class_counts(predicted, truth)
     result = {}
     for level in range(1, int(hierarchy.levels.max()) + 1):
         columns = np.flatnonzero(hierarchy.levels == level)
@@ -181,8 +166,8 @@ def level_metrics(
 
 
 def silver_metrics(core: np.ndarray, truth: csr_array) -> dict[str, float]:
-    """Core classes (N, C) bool against true labels as given: the share of core classes that are true, and coverage."""
-    found, total_predicted, _, _ = class_counts(core, truth)
+    """Share of the core classes (N, C) bool that are true, share of documents that have one, and how many they have."""
+    found, total_predicted, _ = class_counts(core, truth)
     return {
         "precision": _ratio(found.sum(), total_predicted.sum()),
         "coverage": float(core.any(axis=1).mean()),

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: the same data, the same bytes."""
+"""Pictures of an evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reprise.core.files import atomic_path
+from reprise.core.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CLASSES = 30
 WORST_NAMED = 5
-COLOURS = ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: told apart with any colour vision
+COLOURS = ("#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: distinct with any colour vision
 
 
 def _figure(width: float, height: float) -> "Figure":
@@ -23,15 +23,8 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def _save(figure: "Figure", path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})
-
-
 def headline_bars(rows: dict[str, dict[str, Any]], metrics: Sequence[str], path: Path) -> None:
-    """Bars of the headline metrics, a colour for each classifier; example-F1 with its 95 % interval."""
+    """Draw the headline metrics as bars, a colour for each classifier; example-F1 with its 95 % interval."""
     figure = _figure(10, 4.5)
     axes = figure.add_subplot()
     width = 0.8 / len(rows)
@@ -49,11 +42,11 @@ def headline_bars(rows: dict[str, dict[str, Any]], metrics: Sequence[str], path:
     axes.set_title("Zero-shot similarity against the trained classifiers (bar on example F1: 95 % bootstrap interval)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(ncols=len(rows), loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion_matrix(pairs: pd.DataFrame, path: Path) -> None:
-    """Share of each true top-level class's documents by predicted class; the 30 most frequent classes at most."""
+    """Draw the share of each true top-level class's documents by predicted class, for the 30 most frequent classes."""
     names = pairs["actual"].value_counts().index[:MOST_CLASSES].tolist()
     counts = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(index=names, columns=names, fill_value=0)
     shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
@@ -74,11 +67,11 @@ def confusion_matrix(pairs: pd.DataFrame, path: Path) -> None:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("Top-level classes, self-trained classifier\n(test documents with one true and one predicted)")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def f1_by_silver(table: pd.DataFrame, path: Path) -> None:
-    """Each class's test F1 against its number of silver documents, coloured by level; the worst are named."""
+    """Draw each class's test F1 over its number of silver documents, coloured by level; the worst are named."""
     from matplotlib.ticker import StrMethodFormatter, SymmetricalLogLocator
 
     figure = _figure(9, 5)
@@ -104,4 +97,4 @@ def f1_by_silver(table: pd.DataFrame, path: Path) -> None:
     axes.set_title("F1 of each class, self-trained classifier")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-    _save(figure, path)
+    save_figure(figure, path)

@@ -2,140 +2,28 @@
 
     python src/run.py taxonomy.sample
 
-Writes data/taxonomy/sample: 41 classes on 3 levels, two of them with two parents, of uneven size; reviews with one
-or two products, some that name only a department, some about no class at all, some of a few words and some of
-hundreds. The same seed gives the same bytes. Under a second.
+Writes data/taxonomy/sample: 41 classes on 3 levels, two of them with two parents, of uneven size; reviews of one or two
+products, some that name only a department, some about no class at all, some of a few words and some of hundreds. The
+same seed gives the same bytes.
 """
-
-from pathlib import Path
 
 import numpy as np
 
 from reprise.core.files import write_text
-from reprise.core.params import Params, load_params, load_value
+from reprise.core.params import load_params, load_value
 from reprise.core.seed import derive_seed
-from reprise.taxonomy.sample import vocabulary
-
-FOLDER = Path("data/taxonomy/sample")
-
-
-class SampleParams(Params):
-    """Params taxonomy.sample."""
-
-    train_documents: int
-    test_documents: int
-    several: float  # fraction of reviews of two products
-    inner: float  # fraction of reviews whose label ends at a department
-    off_topic: float  # fraction of reviews about none of the classes
-    short: float  # fraction of reviews of two to four words
-    long: float  # fraction of reviews of several hundred words
-    typos: float  # fraction of words with two letters swapped
-    unevenness: float  # exponent of the class sizes: n-th largest class ~ 1 / n^unevenness
+from reprise.taxonomy import paths
+from reprise.taxonomy.sample.reviews import SampleParams, class_files, write_review
 
 
 def main() -> None:
-    """Run the stage."""
-    section = load_params("taxonomy.sample", SampleParams)
-    seed = load_value("seed")
+    params, seed = load_params("taxonomy.sample", SampleParams), load_value("seed")
     for name, text in class_files().items():
-        write_text(FOLDER / name, text)
-    for split, count in (("train", section.train_documents), ("test", section.test_documents)):
+        write_text(paths.SAMPLE / name, text)
+    for split, count in (("train", params.train_documents), ("test", params.test_documents)):
         generator = np.random.default_rng(derive_seed(seed, "taxonomy-sample", split))
-        reviews = [write_review(section, generator) for _ in range(count)]
+        reviews = [write_review(params, generator) for _ in range(count)]
         corpus = "".join(f"{split}{number}\t{text}\n" for number, (text, _) in enumerate(reviews))
         labels = "".join(f"{split}{number}\t{','.join(own)}\n" for number, (_, own) in enumerate(reviews))
-        write_text(FOLDER / f"{split}_corpus.txt", corpus)
-        write_text(FOLDER / f"{split}_doc2labels.txt", labels)
-
-
-def class_files() -> dict[str, str]:
-    """Contents of the files that describe the classes, by name; ids are numbers in the vocabulary's order."""
-    ids = class_ids()
-    return {
-        "classes.txt": "".join(f"{ids[key]}\t{name}\n" for key, (name, _) in vocabulary.CLASSES.items()),
-        "class_hierarchy.txt": "".join(
-            f"{ids[parent]}\t{ids[key]}\n" for key, (_, parents) in vocabulary.CLASSES.items() for parent in parents
-        ),
-        "class_related_keywords.txt": "".join(
-            f"{vocabulary.CLASSES[key][0]}:{','.join(words)}\n" for key, words in vocabulary.KEYWORDS.items()
-        ),
-    }
-
-
-def class_ids() -> dict[str, str]:
-    """Id of each class of the vocabulary."""
-    return {key: str(number) for number, key in enumerate(vocabulary.CLASSES)}
-
-
-def write_review(section: SampleParams, generator: np.random.Generator) -> tuple[str, list[str]]:
-    """Write one review and give its class ids, closed under ancestors, in ascending order."""
-    draw = generator.random()
-    if draw < section.off_topic:
-        text, keys = ". ".join(_pick(generator, vocabulary.OFF_TOPIC, 2)) + ".", []
-    elif draw < section.off_topic + section.inner:
-        keys = [_choose(generator, tuple(vocabulary.DEPARTMENT_REMARKS))]
-        text = f"{_choose(generator, vocabulary.DEPARTMENT_REMARKS[keys[0]])}. {_filler(generator)}"
-    else:
-        keys = _choose_products(section, generator)
-        text = _review_of(keys, section, generator)
-    labels = sorted({int(class_ids()[above]) for key in keys for above in _with_ancestors(key)})
-    return _with_typos(text, section.typos, generator), [str(label) for label in labels]
-
-
-def _choose_products(section: SampleParams, generator: np.random.Generator) -> list[str]:
-    products = list(vocabulary.PRODUCTS)
-    # A fixed shuffle decides which classes are large, so that no department is large as a whole.
-    order = np.random.default_rng(0).permutation(len(products))
-    weights = (1.0 + order) ** -section.unevenness
-    count = 2 if generator.random() < section.several else 1
-    return [products[i] for i in generator.choice(len(products), count, replace=False, p=weights / weights.sum())]
-
-
-def _review_of(keys: list[str], section: SampleParams, generator: np.random.Generator) -> str:
-    key, others = keys[0], keys[1:]
-    product = _choose(generator, vocabulary.PRODUCTS[key])
-    draw = generator.random()
-    if draw < section.short and not others:
-        return _choose(generator, vocabulary.SHORT).format(product=product)
-    opening = _choose(generator, vocabulary.OPENINGS).format(
-        product=product, month=_choose(generator, vocabulary.MONTHS), person=_choose(generator, vocabulary.PERSONS)
-    )
-    remarks = [_sentence(text) for text in _pick(generator, vocabulary.REMARKS[key], int(generator.integers(1, 3)))]
-    sentences = [opening, *remarks, _filler(generator)]
-    for other in others:
-        link = _choose(generator, vocabulary.LINKS)
-        remark = _choose(generator, vocabulary.REMARKS[other])
-        sentences.append(link.format(product=_choose(generator, vocabulary.PRODUCTS[other]), remark=remark))
-    if draw > 1 - section.long:
-        sentences += [_filler(generator) for _ in range(int(generator.integers(60, 120)))]
-    return " ".join(sentences)
-
-
-def _with_ancestors(key: str) -> set[str]:
-    return {key}.union(*(_with_ancestors(parent) for parent in vocabulary.CLASSES[key][1]))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _filler(generator: np.random.Generator) -> str:
-    return _choose(generator, vocabulary.FILLERS)
-
-
-def _choose(generator: np.random.Generator, choices: tuple[str, ...]) -> str:
-    return choices[int(generator.integers(len(choices)))]
-
-
-def _pick(generator: np.random.Generator, choices: tuple[str, ...], count: int) -> list[str]:
-    return [choices[int(index)] for index in generator.choice(len(choices), count, replace=False)]
-
-
-def _with_typos(text: str, rate: float, generator: np.random.Generator) -> str:
-    words = text.split(" ")
-    for index in np.flatnonzero(generator.random(len(words)) < rate):
-        word = words[index]
-        if len(word) > 3:
-            place = int(generator.integers(1, len(word) - 2))
-            words[index] = word[:place] + word[place + 1] + word[place] + word[place + 2 :]
-    return " ".join(words)
+        write_text(paths.SAMPLE / f"{split}_corpus.txt", corpus)
+        write_text(paths.SAMPLE / f"{split}_doc2labels.txt", labels)

@@ -61,7 +61,7 @@ def _propose(
             continue
         rows = np.flatnonzero(paths[:, column] > 0)
         block = np.ix_(rows, np.array(children))
-        # A path score of 0 would read as not proposed; probabilities and cosines of candidates lie above.
+        # A path score of 0 would mean: not proposed. Probabilities and cosines of candidates lie above it.
         own = np.maximum(similarity[block], np.finfo(np.float32).tiny)  # (n, children)
         scores = np.where(_largest(own, count), own, 0) * paths[rows, column, None]
         proposed[block] = np.maximum(proposed[block], scores)

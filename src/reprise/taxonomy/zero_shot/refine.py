@@ -11,44 +11,62 @@ lie around a centre. `refine_posterior`
 3. where these agree with the smoothed zero-shot posterior (trust: Cohen's kappa), goes on for a few rounds; and the
    more even the estimated sizes are, the more they are evened out, starting again from the names.
 
-Mixtures drift toward classes of equal size, which helps on a balanced corpus and ruins an uneven one. Evenness is the
-effective number of classes (the exponential of the entropy of their sizes) over their number: near 1, what differs in
-size is the names' fault; far below, the sizes are real.
+Mixtures drift toward classes of equal size, which helps on a balanced corpus and hurts on an uneven one. Evenness is
+the effective number of classes (the exponential of the entropy of their sizes) over their number. Near 1, sizes are
+taken to differ because names attract too many or too few documents; far below, the sizes are taken as real.
 """
 
 from collections.abc import Iterator
+from typing import Annotated, Self
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score
+from pydantic import Field, model_validator
 
 from reprise.core.params import Params
+from reprise.core.recipe import Fraction
 
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 BLOCK = 8192  # documents at once: bounds the memory of temporaries
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Kappa = Annotated[float, Field(ge=-1, le=1)]
 
 
 class RefineParams(Params):
     """Constants of `refine_posterior`."""
 
-    ridge: float  # penalty of the smoothing, relative to the covariance of unit vectors
-    concentration: float  # kappa of the von Mises-Fisher distributions
-    anchor: float  # weight of a class's name in its centre, in mean class sizes
-    anchor_documents: float  # but at least that of so many documents
-    prior_documents: float  # added to the estimated size of each class, where it serves as the prior
-    outlier_deviations: float  # documents whose best cosine to a name lies further below the median, in robust
-    # standard deviations, move no centre; 0: all do
-    careful_rounds: int  # of expectation maximisation with the estimated sizes as the prior
-    rounds: int  # further ones, where there is trust
-    stop: float  # share of documents that change their best class under which the rounds end
-    balance: float  # strength of the pull toward classes of equal size at full evenness
-    trust_low: float  # at this kappa and below, only the careful rounds are taken
-    trust_high: float  # from this kappa on, evenness alone decides on the balance
-    evenness_low: float  # at this evenness and below, sizes are taken as real
-    evenness_high: float  # from this evenness on, as the names' fault
+    ridge: Positive
+    concentration: Positive
+    anchor: Annotated[float, Field(ge=0)]
+    anchor_documents: Positive
+    prior_documents: Positive
+    outlier_deviations: Annotated[float, Field(ge=0)]
+    careful_rounds: Count
+    rounds: Count
+    stop: Fraction
+    balance: Fraction
+    trust_low: Kappa
+    trust_high: Kappa
+    evenness_low: Fraction
+    evenness_high: Fraction
+
+    @model_validator(mode="after")
+    def low_is_below_high(self) -> Self:
+        """Refuse ramps without a rise.
+
+        Raises:
+            ValueError: a lower end is not below its upper end.
+        """
+        for name in ("trust", "evenness"):
+            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+            if low >= high:
+                raise ValueError(f"{name}_low is {low} and {name}_high {high}; expected the first below the second")
+        return self
 
 
 def refine_posterior(
-    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, settings: RefineParams
+    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, params: RefineParams
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Refine the zero-shot posterior as far as the corpus supports it.
 
@@ -56,7 +74,7 @@ def refine_posterior(
         zero_shot: (N, E) float32, rows sum to 1.
         documents: (N, D) embeddings, unit rows.
         names: (E, D) embeddings of the names from the same encoder, unit rows.
-        settings: constants.
+        params: constants.
 
     Returns:
         (N, E) float32, rows sum to 1; and what decided: trust (kappa), evenness, and balancing from 0 (sizes as
@@ -64,16 +82,16 @@ def refine_posterior(
     """
     if len(names) == 1:
         return zero_shot, {"trust": 1.0, "evenness": 1.0, "balancing": 0.0}
-    mixture = NameAnchoredMixture(np.asarray(documents, dtype=np.float32), names, settings)
-    posterior = smooth(zero_shot, documents, settings.ridge)
+    mixture = NameAnchoredMixture(np.asarray(documents, dtype=np.float32), names, params)
+    posterior = smooth(zero_shot, documents, params.ridge)
     first = posterior.argmax(axis=1)
-    posterior = mixture.fit(posterior, settings.careful_rounds, balancing=0.0)
-    trust, evenness = agreement(first, posterior.argmax(axis=1)), effective_share(posterior.sum(axis=0))
-    balancing = ramp(trust, settings.trust_low, settings.trust_high)
-    balancing *= ramp(evenness, settings.evenness_low, settings.evenness_high)
-    if trust >= settings.trust_low:
+    posterior = mixture.fit(posterior, params.careful_rounds, balancing=0.0)
+    trust, evenness = cohen_kappa(first, posterior.argmax(axis=1)), effective_share(posterior.sum(axis=0))
+    balancing = ramp(trust, params.trust_low, params.trust_high)
+    balancing *= ramp(evenness, params.evenness_low, params.evenness_high)
+    if trust >= params.trust_low:
         posterior = mixture.blend_with_names(posterior, balancing)
-        posterior = mixture.fit(posterior, settings.rounds + (balancing > 0), balancing)
+        posterior = mixture.fit(posterior, params.rounds + (balancing > 0), balancing)
     return posterior, {"trust": trust, "evenness": evenness, "balancing": balancing}
 
 
@@ -83,16 +101,16 @@ class NameAnchoredMixture:
     Args:
         documents: (N, D) float32 unit rows.
         names: (E, D) unit rows.
-        settings: constants.
+        params: constants.
     """
 
-    def __init__(self, documents: np.ndarray, names: np.ndarray, settings: RefineParams) -> None:
-        self.documents, self.settings = documents, settings
+    def __init__(self, documents: np.ndarray, names: np.ndarray, params: RefineParams) -> None:
+        self.documents, self.params = documents, params
         self.names = normalise(names - names.mean(axis=0))
         self.mean = documents.mean(axis=0)
-        # Documents far from every name would gather in the class that happens to be nearest and move its centre.
+        # Documents far from every name would gather in the class that happens to be nearest, and move its centre.
         evidence = np.concatenate([(documents[rows] @ names.T).max(axis=1) for rows in self._blocks()])
-        self.known = (evidence >= robust_lower_bound(evidence, settings.outlier_deviations)).astype(np.float32)  # (N,)
+        self.known = (evidence >= robust_lower_bound(evidence, params.outlier_deviations)).astype(np.float32)  # (N,)
 
     def fit(self, posterior: np.ndarray, rounds: int, balancing: float) -> np.ndarray:
         """Expectation maximisation from a posterior (N, E): the posterior of the last round."""
@@ -102,13 +120,13 @@ class NameAnchoredMixture:
             posterior = self._likelihoods(centre, centres)
             if balancing > 0:
                 bias = balancing_bias(posterior, bias)
-            smoothed = sizes + self.settings.prior_documents
+            smoothed = sizes + self.params.prior_documents
             prior = np.log(smoothed / smoothed.sum() * len(sizes))
-            weights = self.settings.balance * balancing * bias + (1 - balancing) * prior
+            weights = self.params.balance * balancing * bias + (1 - balancing) * prior
             posterior *= np.exp(weights - weights.max()).astype(np.float32)
             posterior /= posterior.sum(axis=1, keepdims=True)
             before, best = best, posterior.argmax(axis=1)
-            if np.mean(best != before) < self.settings.stop:
+            if np.mean(best != before) < self.params.stop:
                 break
         return posterior
 
@@ -118,7 +136,7 @@ class NameAnchoredMixture:
             return posterior
         blended = np.empty_like(posterior)
         for rows in self._blocks():
-            logits = self.settings.concentration * normalise(self.documents[rows] - self.mean) @ self.names.T
+            logits = self.params.concentration * normalise(self.documents[rows] - self.mean) @ self.names.T
             blended[rows] = softmax(share * logits + (1 - share) * np.log(posterior[rows] + 1e-9))
         return blended
 
@@ -129,7 +147,7 @@ class NameAnchoredMixture:
         largest class, whose documents would have no direction.
         """
         sizes = self.known @ posterior  # (E,)
-        pseudo = max(self.settings.anchor * float(self.known.sum()) / len(sizes), self.settings.anchor_documents)
+        pseudo = max(self.params.anchor * float(self.known.sum()) / len(sizes), self.params.anchor_documents)
         share = 1 / (sizes + pseudo)
         origin = ((posterior @ share) * self.known) @ self.documents + pseudo * share.sum() * self.mean
         origin = (origin / len(sizes)).astype(np.float32)
@@ -143,7 +161,7 @@ class NameAnchoredMixture:
         """Likelihoods (N, E) float32 of the documents, each row scaled so that the largest is 1."""
         likelihoods = np.empty((len(self.documents), len(centres)), dtype=np.float32)
         for rows in self._blocks():
-            logits = self.settings.concentration * normalise(self.documents[rows] - origin) @ centres.T
+            logits = self.params.concentration * normalise(self.documents[rows] - origin) @ centres.T
             likelihoods[rows] = np.exp(logits - logits.max(axis=1, keepdims=True))
         return likelihoods
 
@@ -192,8 +210,10 @@ def robust_lower_bound(values: np.ndarray, deviations: float) -> float:
     return median - deviations * MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
 
 
-def agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Cohen's kappa of two labellings (N,); 1 where chance alone agrees wholly."""
+def cohen_kappa(first: np.ndarray, second: np.ndarray) -> float:
+    """Cohen's kappa of two labellings (N,); 1 for equal ones, also where it is 0 / 0, since both name one class."""
+    from sklearn.metrics import cohen_kappa_score
+
     if (first == second).all():
         return 1.0
     return float(cohen_kappa_score(first, second))

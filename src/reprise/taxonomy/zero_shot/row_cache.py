@@ -1,8 +1,8 @@
 """Rows computed from texts, kept on disk chunk by chunk, so that no text is embedded or scored twice.
 
-The cache holds whole chunks in the order of the corpus, keyed by their texts and by whatever else decides the rows,
-not single rows: in another batch a row's last bits differ, and the same corpus must give the same bytes with a cache
-and without. A stage that was killed goes on after its last whole chunk, and several processes share the chunks.
+The cache holds whole chunks in the order of the corpus, keyed by their texts and by what else decides the rows. It does
+not hold single rows: in another batch a row's last bits differ, and the same corpus must give the same bytes with a
+cache and without. A killed stage goes on after its last whole chunk, and several processes share the chunks.
 """
 
 import logging
@@ -32,8 +32,8 @@ def cached_rows(
     """Compute one row for each text, or read it from the cache.
 
     Args:
-        kind: names the folder of the cache, and the work in the progress bar.
-        settings: whatever decides the rows beside the texts.
+        kind: names the cache's folder, and the work in the progress bar.
+        settings: what decides the rows beside the texts.
         texts: N texts.
         width: D, the length of a row.
         compute: n texts -> (n, D), for n up to `chunk`.

@@ -1,22 +1,24 @@
-"""Write the report: one HTML page that needs no network, made of the committed metrics and plots.
+"""Write the report: one HTML page that needs no network, with its scripts and pictures in it.
 
-    python -m reprise.tools.report.build --base main
+    reprise report --base main
+    make report BASE=main
 
-The headline figures with their change against a base, every curve and table that dvc.yaml's `plots` declares, the
-stages' pictures, tables of single examples, and where the seconds went. The scripts and pictures are in the page.
+The page shows the headline figures with their change against a base, every curve and table that `plots` in dvc.yaml
+declares, the stages' pictures, tables of single examples, and the seconds of each stage.
 """
 
-import argparse
 import base64
 import csv
 import dataclasses
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from reprise.core.errors import InputError
+import typer
+
+from reprise.core.command import run_command
 from reprise.core.files import write_text
+from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, compare
 from reprise.tools.report.charts import declared_plots, draw, seconds_by_stage
 from reprise.tools.repository import base_of, git, stale_stages
@@ -36,7 +38,7 @@ class Picture:
 
     Attributes:
         caption: what it shows.
-        url: the picture itself, as a data URL.
+        url: a data URL with the picture's bytes.
         wide: whether it takes the whole width.
     """
 
@@ -46,7 +48,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Params:
+class Section:
     """One task's part of the page.
 
     Attributes:
@@ -64,31 +66,26 @@ class Params:
     seconds: str
 
 
-def main() -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Write the report as one HTML page.")
-    parser.add_argument("--base", default="HEAD", help="what the headline figures are compared with (HEAD)")
-    parser.add_argument("--output", type=Path, default=Path("report.html"), help="the page (report.html)")
-    arguments = parser.parse_args()
-    try:
-        page = write_page(arguments.base)
-        write_text(arguments.output, page)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{arguments.output}: {len(page) / 2**20:.1f} MiB; open it in a browser")
-    return 0
+def main(
+    base: Annotated[str, typer.Option(help="Branch or commit to compare the headline figures with.")] = "HEAD",
+    output: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+) -> None:
+    """Write one HTML page with all figures, curves and pictures; it needs no network."""
+    page = write_page(base)
+    write_text(output, page)
+    typer.echo(f"{for_terminal(output)}: {len(page) / 2**20:.1f} MiB; open it in a browser")
 
 
 def write_page(base: str) -> str:
-    """The whole page as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
     commit = base_of(base)
     changes = compare(commit)
     tasks = list(dict.fromkeys(change.headline.task for change in changes))
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=without_controls
+    )
     return environment.get_template("page.html.jinja").render(
         plotly=get_plotlyjs(),
         commit=git("log", "-1", "--format=%h, %cs").strip(),
@@ -98,6 +95,11 @@ def write_page(base: str) -> str:
         cards=[card(change) for change in changes],
         sections=[make_section(task) for task in tasks],
     )
+
+
+def without_controls(value: Any) -> Any:
+    """Spell out control characters in a text; Jinja escapes HTML after this, and leaves `safe` values as they are."""
+    return for_terminal(value) if type(value) is str else value
 
 
 def card(change: Change) -> dict[str, Any]:
@@ -113,14 +115,14 @@ def card(change: Change) -> dict[str, Any]:
     }
 
 
-def make_section(task: str) -> Params:
-    """Collect what a task has written."""
+def make_section(task: str) -> Section:
+    """Draw a task's metrics, and read its pictures and tables."""
     figures = [draw(title, entry) for title, entry in declared_plots(task)]
     folder = METRICS / task
     pictures = [read_picture(path) for path in sorted(folder.glob("*.png")) if path.name not in DRAWN]
     tables = [read_table(path) for path in sorted(folder.glob("*.csv")) if path.name not in DRAWN + ONE_ROW_A_PAGE]
     timings = {path.stem.replace("_", "-"): read_seconds(path) for path in sorted(folder.glob("timing/*.json"))}
-    return Params(
+    return Section(
         task,
         [to_html(figure) for figure in figures if figure is not None],
         pictures,
@@ -135,12 +137,10 @@ def to_html(figure: Any) -> str:
 
 
 def caption(path: Path) -> str:
-    """What a file shows, from its name."""
     return path.stem.replace("_", " ")
 
 
 def read_picture(path: Path) -> Picture:
-    """A picture as part of the page."""
     from PIL import Image
 
     with Image.open(path) as image:
@@ -157,9 +157,8 @@ def read_table(path: Path) -> tuple[str, list[str], list[list[str]], int]:
 
 
 def read_seconds(path: Path) -> float:
-    """A stage's seconds."""
     return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

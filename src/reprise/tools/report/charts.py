@@ -1,4 +1,4 @@
-"""Charts of the report: what dvc.yaml's `plots` declares, drawn by Plotly from the files it names."""
+"""Charts of the report: what `plots` in metrics/dvc.yaml declares, drawn by Plotly from the files it names."""
 
 import csv
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from reprise.core.params import read_yaml
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-PIPELINE = Path("dvc.yaml")
+PLOTS = Path("metrics/dvc.yaml")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
 DET_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 LAYOUT = {
@@ -27,11 +27,22 @@ LAYOUT = {
 Column = tuple[Path, str]
 
 
-def declared_plots(task: str, path: Path = PIPELINE) -> list[tuple[str, dict[str, Any]]]:
-    """Titles, without the task's name that they begin with, and declarations of a task's part of `plots`."""
+def declared_plots(task: str, path: Path = PLOTS) -> list[tuple[str, dict[str, Any]]]:
+    """Titles, without the task's name that they begin with, and declarations of a task's part of `plots`.
+
+    The declarations name files relative to `path`, as DVC wants them; what is returned names them from here.
+    """
     entries = [next(iter(entry.items())) for entry in read_yaml(path).get("plots", []) if isinstance(entry, dict)]
     own = [(title.partition(" ")[2], entry) for title, entry in entries if title.lower().startswith(f"{task} ")]
-    return [(title[:1].upper() + title[1:], entry) for title, entry in own]
+    return [(title[:1].upper() + title[1:], with_folder(entry, path.parent)) for title, entry in own]
+
+
+def with_folder(declaration: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Put a folder before the files that a declaration names."""
+    return {
+        axis: {str(folder / file): columns for file, columns in value.items()} if isinstance(value, dict) else value
+        for axis, value in declaration.items()
+    }
 
 
 def draw(title: str, declaration: dict[str, Any]) -> "Figure | None":
@@ -140,9 +151,7 @@ def numbers(table: dict[str, list[str]], path: Path, name: str) -> list[float]:
         InputError: there is no such column, or it holds something else.
     """
     if name not in table:
-        raise InputError(
-            f"{path}: no column {name!r}, which dvc.yaml's plots name; it has {', '.join(table) or 'none'}"
-        )
+        raise InputError(f"{path}: no column {name!r}, which {PLOTS} names; it has {', '.join(table) or 'none'}")
     try:
         return [float(value) for value in table[name]]
     except ValueError as error:

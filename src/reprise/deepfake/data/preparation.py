@@ -1,0 +1,105 @@
+"""From the recordings that protocols name to one array of samples and one table a split."""
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reprise.core.errors import InputError
+from reprise.deepfake.data.audio import RATE, AudioFolder, Recording, read_audio
+from reprise.deepfake.data.corpus import Corpus, read_corpus, starts_of, to_integers, write_corpus
+from reprise.deepfake.data.protocols import KEYS, UNKNOWN, Trial
+from reprise.deepfake.data.twins import find_twins, loudness_course
+
+ERRORS_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Recordings that are shorter or longer are refused.
+
+    Attributes:
+        min_seconds: shortest.
+        max_seconds: longest.
+    """
+
+    min_seconds: float
+    max_seconds: float
+
+
+def prepare_split(split: str, trials: Sequence[Trial], folder: AudioFolder, limits: Limits, target: Path) -> Corpus:
+    """Read a split's recordings and write them as a corpus. Memory does not grow with their number.
+
+    Args:
+        split: its name, for the table.
+        trials: the protocol's lines.
+        folder: of recordings.
+        limits: of their length.
+        target: an existing folder to write to.
+
+    Raises:
+        InputError: recordings that are missing or cannot be used; the line names the first few of them.
+    """
+    errors: list[str] = []
+    rows: list[dict[str, Any]] = []
+    courses: list[np.ndarray] = []
+    with tempfile.TemporaryFile(dir=target) as raw:  # the samples of all: how many there are is known at the end
+        for trial in trials:
+            try:
+                file = folder.find(trial.utterance, trial.where)
+                recording = read_audio(file, limits.min_seconds, limits.max_seconds)
+            except InputError as error:
+                errors.append(str(error))
+                continue
+            rows.append(table_row(trial, split, file, recording))
+            courses.append(loudness_course(recording.samples))
+            to_integers(recording.samples).tofile(raw)
+        if errors:
+            more = f" (and {len(errors) - ERRORS_SHOWN} more recordings)" if len(errors) > ERRORS_SHOWN else ""
+            raise InputError("; ".join(errors[:ERRORS_SHOWN]) + more)
+        table = pd.DataFrame(rows)
+        lengths = table["samples"].to_numpy()
+        table["start"] = starts_of(lengths)
+        table["twin"] = find_twins(courses, lengths, table["spoof"].to_numpy())
+        raw.flush()
+        write_corpus(target, table, np.memmap(raw, np.int16, "r"))
+    return read_corpus(target)
+
+
+def table_row(trial: Trial, split: str, file: Path, recording: Recording) -> dict[str, Any]:
+    """One row of the manifest, but for its place and its twin."""
+    return {
+        "utterance": trial.utterance,
+        "path": str(file),
+        "speaker": trial.speaker,
+        "attack": trial.attack,
+        "key": KEYS[trial.spoof],
+        "split": split,
+        "seconds": len(recording.samples) / RATE,
+        "rate": recording.rate,
+        "channels": recording.channels,
+        "clipped": recording.clipped,
+        "spoof": trial.spoof,
+        "samples": len(recording.samples),
+    }
+
+
+def count_utterances(table: pd.DataFrame) -> dict[str, Any]:
+    """Count a split's utterances, and what was unusual about their files."""
+    attacks = table.loc[table["spoof"], "attack"].value_counts().sort_index()
+    return {
+        "utterances": len(table),
+        "bonafide": int((~table["spoof"]).sum()),
+        "spoof": int(table["spoof"].sum()),
+        "attacks": {str(attack): int(count) for attack, count in attacks.items()},
+        "speakers": int(table.loc[table["speaker"] != UNKNOWN, "speaker"].nunique()),
+        "hours": round(float(table["seconds"].sum()) / 3600, 4),
+        "spoofs_with_a_natural_twin": int((table["twin"] >= 0).sum()),
+        "resampled": int((table["rate"] != RATE).sum()),
+        "mixed_down": int((table["channels"] > 1).sum()),
+        "clipped": int(table["clipped"].sum()),
+    }

@@ -1,0 +1,142 @@
+"""How good an explanation is: does it find what was spoofed, and does the detector change its mind without it?
+
+Where a natural twin of a spoof exists, frames are taken out by putting the twin's in their place. Silence in their
+place would be something that the detector has never heard, and would make the order by energy look best.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from reprise.core.seed import derive_seed
+from reprise.deepfake.data.corpus import Corpus
+from reprise.deepfake.data.protocols import UNKNOWN
+from reprise.deepfake.data.splice import fit_length
+from reprise.deepfake.data.windows import Windows
+from reprise.deepfake.explainer.model import FRAME
+from reprise.deepfake.quality.importance import Importance
+from reprise.deepfake.quality.metrics import equal_error_rate
+
+FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)  # of the frames, of the deletion and insertion curves
+TOP = 0.2  # of the frames, for comprehensiveness and sufficiency
+FADE = 80  # samples of the edges of what is replaced
+
+
+def frame_labels(samples: int, start: int, end: int) -> np.ndarray:
+    """Tell which frames (M,) bool lie by more than half in samples [start, end)."""
+    frames = np.arange(max(1, samples // FRAME)) * FRAME
+    inside = np.minimum(frames + FRAME, end) - np.maximum(frames, start)
+    return inside > FRAME / 2
+
+
+def pointing_hit(importance: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the most important frames that are spoofed: 1 or 0, but where several are equally important."""
+    return float(labels[importance == importance.max()].mean())
+
+
+def replace_frames(samples: np.ndarray, other: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Samples (N,) with the frames (M,) bool taken from another recording (N,), the edges faded."""
+    held = np.repeat(frames.astype(np.float64), FRAME)
+    held = np.pad(held, (0, max(0, len(samples) - len(held))), "edge")[: len(samples)]
+    share = np.convolve(np.pad(held, FADE // 2, "edge"), np.ones(FADE + 1) / (FADE + 1), "valid")
+    return samples + share.astype(np.float32) * (other - samples)
+
+
+def most_important(importance: np.ndarray, fraction: float) -> np.ndarray:
+    """The most important frames (M,) bool; among equals the earlier."""
+    chosen = np.zeros(len(importance), bool)
+    chosen[np.argsort(-importance, kind="stable")[: round(fraction * len(importance))]] = True
+    return chosen
+
+
+def faithfulness(
+    samples: np.ndarray,
+    natural: np.ndarray,
+    importance: np.ndarray,
+    spoof_probabilities: Callable[[list[np.ndarray]], np.ndarray],
+) -> dict[str, float]:
+    """Measure how the probability of a spoof changes as frames are taken out and put in by importance.
+
+    Args:
+        samples: (N,) of a spoof.
+        natural: (N,), what frames are replaced with.
+        importance: (M,) by frame.
+        spoof_probabilities: of several recordings.
+
+    Returns:
+        Areas under the curves of deletion (lower is better) and insertion (higher is better); comprehensiveness, the
+        fall without the top fifth (higher is better), and sufficiency, the fall with the top fifth alone (lower is
+        better; DeYoung et al., ACL 2020).
+    """
+    chosen = [most_important(importance, fraction) for fraction in FRACTIONS]
+    deleted = [replace_frames(samples, natural, frames) for frames in chosen]
+    inserted = [replace_frames(natural, samples, frames) for frames in chosen]
+    values = spoof_probabilities(deleted + inserted)
+    deletion, insertion = values[: len(FRACTIONS)], values[len(FRACTIONS) :]
+    top = FRACTIONS.index(TOP)
+    return {
+        "deletion_auc": float(np.trapezoid(deletion, FRACTIONS)),
+        "insertion_auc": float(np.trapezoid(insertion, FRACTIONS)),
+        "comprehensiveness": float(deletion[0] - deletion[top]),
+        "sufficiency": float(deletion[0] - insertion[top]),
+    }
+
+
+def localise(method: Importance, partial: Corpus, windows: Windows) -> dict[str, Any]:
+    """Measure how well importance finds the spoofed stretch of partial spoofs.
+
+    Returns:
+        `localisation_auc`, the ROC-AUC of frames, and `pointing_game`, each as the mean over utterances; `segment_eer`,
+        over all frames together. None without a partial spoof.
+    """
+    if not len(partial):
+        return {"localisation_auc": None, "pointing_game": None, "segment_eer": None}
+    areas, hits, scores, labels = [], [], [], []
+    for row in range(len(partial)):
+        samples, source = partial.waveform(row), partial.table.iloc[row]
+        importance = method(samples, windows.utterance(row))
+        spoofed = frame_labels(len(samples), int(source["span_start"]), int(source["span_end"]))
+        areas.append(float(roc_auc_score(spoofed, importance)))
+        hits.append(pointing_hit(importance, spoofed))
+        scores.append(importance)
+        labels.append(spoofed)
+    return {
+        "localisation_auc": float(np.mean(areas)),
+        "pointing_game": float(np.mean(hits)),
+        "segment_eer": equal_error_rate(-np.concatenate(scores), np.concatenate(labels)),
+    }
+
+
+def choose_spoofs(corpus: Corpus, count: int, seed: int) -> np.ndarray:
+    """Draw spoofs (n,) of a split to measure faithfulness on, those with a twin first."""
+    generator = np.random.default_rng(derive_seed(seed, "spoofs"))
+    rows = generator.permutation(np.flatnonzero(corpus.spoof))
+    return np.sort(rows[np.argsort(corpus.twin[rows] < 0, kind="stable")][:count])
+
+
+def replacements(corpus: Corpus, rows: np.ndarray, seed: int) -> "tuple[list[np.ndarray], Counter[str]]":
+    """Find what frames of spoofs are replaced with: the natural twin.
+
+    Without a twin it is natural speech of the same speaker, else of any, at the same loudness.
+
+    Returns:
+        Samples (N,) for each row, and how often each kind was taken.
+    """
+    generator = np.random.default_rng(derive_seed(seed, "replacements"))
+    speakers, natural = corpus.table["speaker"].to_numpy(), np.flatnonzero(~corpus.spoof)
+    found, kinds = [], Counter[str]()
+    for row in rows.tolist():
+        samples = corpus.waveform(row)
+        own = natural[(speakers[natural] == speakers[row]) & (speakers[natural] != UNKNOWN)]
+        if corpus.twin[row] >= 0:
+            other, kind = corpus.waveform(int(corpus.twin[row])), "twin"
+        else:
+            pool, kind = (own, "same_speaker") if len(own) else (natural, "other_speaker")
+            other = corpus.waveform(int(generator.choice(pool)))
+            other = other * (np.sqrt(np.mean(samples**2)) / max(float(np.sqrt(np.mean(other**2))), 1e-6))
+        found.append(fit_length(other, len(samples)).astype(np.float32))
+        kinds[kind] += 1
+    return found, kinds

@@ -1,0 +1,29 @@
+"""Whether a network has learned anything."""
+
+import numpy as np
+from scipy.stats import binomtest
+
+from reprise.core.errors import InputError
+
+CHANCE_LEVEL = 0.05  # p-value above which agreement with the labels counts as luck
+
+
+def refuse_chance(fold: int, predicted: np.ndarray, targets: np.ndarray) -> None:
+    """Refuse a network that knows nothing of its pages: in an average of five folds nobody would notice it.
+
+    Args:
+        fold: its number, for the message.
+        predicted: (N,) classes.
+        targets: (N,) classes.
+
+    Raises:
+        InputError: predictions agree with the labels no more than if they were dealt out at random.
+    """
+    agreed, count = int((predicted == targets).sum()), int(max(predicted.max(), targets.max())) + 1
+    shares = [np.bincount(labels, minlength=count) / len(labels) for labels in (predicted, targets)]
+    by_chance = float(shares[0] @ shares[1])
+    if binomtest(agreed, len(targets), by_chance, "greater").pvalue > CHANCE_LEVEL:
+        raise InputError(
+            f"fold {fold} ended at chance: {agreed} of {len(targets)} pages right, "
+            f"{by_chance * len(targets):.1f} expected by luck; try a lower lr, more epochs or other weights"
+        )

@@ -1,0 +1,155 @@
+"""How a fold's network learns: losses, metrics, optimiser and schedule, as a Lightning module."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from timm.optim import create_optimizer_v2, list_optimizers
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from reprise.core.errors import InputError
+from reprise.core.seed import derive_seed
+from reprise.documents.learning.augment import Augmentation
+from reprise.documents.learning.dataset import PageDataset
+from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
+from reprise.documents.network.pages import upright
+from reprise.documents.recipe import Recipe
+from reprise.training.schedule import with_schedule
+
+
+class Learner(LightningModule):
+    """Trains a classifier of pages.
+
+    Args:
+        classifier: to be trained.
+        recipe: loss, augmentation, optimiser, schedule.
+        class_counts: (C,) training pages of each class.
+        seed: of the augmentation.
+    """
+
+    def __init__(self, classifier: Classifier, recipe: Recipe, class_counts: Tensor, seed: int) -> None:
+        super().__init__()
+        self.classifier, self.recipe, self.seed = classifier, recipe, seed
+        self.classes = len(class_counts)
+        self.augmentation = Augmentation(recipe, self.classes)
+        self.frozen_norms = freeze_blocks(classifier.network, recipe.frozen_blocks)
+        adjustment = logit_adjustment(class_counts, self.augmentation.outputs, recipe.logit_adjustment)
+        self.register_buffer("adjustment", adjustment, persistent=False)
+        self.macro_f1 = MulticlassF1Score(self.classes, average="macro")
+        self.accuracy = MulticlassAccuracy(self.classes, average="micro")
+        self.generator: torch.Generator | None = None
+        self.train()  # as it should be from the first step
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Keep the batch norms of frozen blocks in evaluation mode."""
+        super().train(mode)
+        for norm in self.frozen_norms:
+            norm.eval()
+        return self
+
+    def on_train_epoch_start(self) -> None:
+        """Draw this epoch's augmentation from (seed, epoch, process)."""
+        seed = derive_seed(self.seed, "augmentation", self.current_epoch, self.global_rank)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        assert self.generator is not None
+        progress = (self.current_epoch + 1) / self.recipe.epochs
+        with torch.autocast(self.device.type, enabled=False):  # pages are damaged in full precision
+            images, labels = self.augmentation(*batch, progress, self.generator)
+        loss = self.loss(self.classifier(images), labels)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        return loss
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The recipe's loss of logits (B, K) against label distributions (B, K)."""
+        recipe = self.recipe
+        if recipe.loss == "logit_adjusted":
+            assert isinstance(self.adjustment, Tensor)
+            logits = logits + self.adjustment
+        gamma = recipe.focal_gamma if recipe.loss == "focal" else 0.0
+        return soft_focal_loss(logits, labels, gamma, recipe.label_smoothing)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Loss and metrics of pages as they are, over the classes alone."""
+        pages, targets = batch
+        logits = self.classifier(upright(pages, self.recipe.image_size))[:, : self.classes]  # (B, C)
+        loss = F.cross_entropy(logits, targets)
+        self.macro_f1(logits, targets)
+        self.accuracy(logits, targets)
+        self.log("valid_loss", loss, on_epoch=True, batch_size=len(targets), sync_dist=True)
+        self.log("macro_f1", self.macro_f1, on_epoch=True)
+        self.log("accuracy", self.accuracy, on_epoch=True)
+
+    def configure_optimizers(self) -> Any:
+        """Make an optimiser of timm's factory, without weight decay on biases and norms, and its schedule."""
+        recipe = self.recipe
+        if recipe.optimizer not in (known := [str(name) for name in list_optimizers()]):
+            raise InputError(f"optimizer {recipe.optimizer!r}; timm has {', '.join(known)}")
+        decay = recipe.layer_decay if recipe.layer_decay < 1 else None
+        # torch's fused kernel is the faster one; Lightning cannot scale gradients for it in mixed precision
+        fusible = recipe.optimizer in ("adam", "adamw") and not recipe.precision.endswith("mixed")
+        options: dict[str, Any] = {"fused": True} if fusible else {}
+        optimizer = create_optimizer_v2(
+            self.classifier.network, recipe.optimizer, recipe.lr, recipe.weight_decay, layer_decay=decay, **options
+        )
+        for group in optimizer.param_groups:
+            group["lr"] *= group.get("lr_scale", 1.0)
+        optimizer.param_groups.sort(key=lambda group: -group["lr"])  # the first group's rate is the one that is logged
+        if recipe.schedule == "plateau":
+            plateau = ReduceLROnPlateau(optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "valid_loss"}}
+        return with_schedule(optimizer, self.trainer, recipe)
+
+
+def soft_focal_loss(logits: Tensor, labels: Tensor, gamma: float, smoothing: float) -> Tensor:
+    """Focal loss (Lin et al., ICCV 2017, equation 4) of label distributions, averaged over the batch.
+
+    Args:
+        logits: (B, K).
+        labels: (B, K), rows that sum to 1.
+        gamma: 0 is the cross-entropy.
+        smoothing: share of each row that is spread over all outputs.
+    """
+    labels = labels * (1 - smoothing) + smoothing / labels.shape[1]
+    log_probabilities = logits.log_softmax(1)
+    weights = (1 - log_probabilities.exp()).pow(gamma) if gamma else 1.0
+    return -(labels * weights * log_probabilities).sum(1).mean()
+
+
+def logit_adjustment(class_counts: Tensor, outputs: int, tau: float) -> Tensor:
+    """What the logit-adjusted loss adds to logits (Menon et al., ICLR 2021, equation 10): tau log prior, (K,).
+
+    Centred, so that the output "not upright", which has no prior, is neither favoured nor held back.
+
+    Args:
+        class_counts: (C,) training pages; a class without one counts as one.
+        outputs: K, C or one more.
+        tau: 1 is consistent with the balanced error.
+    """
+    log_prior = (class_counts.clamp(min=1) / class_counts.sum()).log()
+    return F.pad(tau * (log_prior - log_prior.mean()), (0, outputs - len(class_counts)))
+
+
+def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) -> Learner:
+    """Build the network with its weights, and measure its batch norms anew where the recipe says so."""
+    classifier = Classifier(build_network(recipe, classes), recipe.channels_last, recipe.standardise)
+    counts = torch.bincount(train.targets, minlength=classes).float()
+    learner = Learner(classifier, recipe, counts, seed)
+    if recipe.recalibrate:
+        recalibrate_batch_norm(classifier.network, calibration_batches(learner, train, seed))
+    learner.train()
+    return learner
+
+
+def calibration_batches(learner: Learner, train: PageDataset, seed: int) -> list[Tensor]:
+    """Augment random training pages as batch norm will meet them: normalised batches (B, 3, S, S)."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "recalibrate"))
+    rows = torch.randperm(len(train), generator=generator)[: learner.recipe.recalibrate]
+    return [
+        learner.classifier.normalise(learner.augmentation(*train[part.numpy()], 1.0, generator)[0])
+        for part in rows.split(learner.recipe.batch_size)
+    ]

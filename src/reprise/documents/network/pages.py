@@ -1,0 +1,16 @@
+"""From stored pages to what a network sees of them in validation and prediction."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+INFERENCE_BATCH = 128  # pages; validation takes as many, so that its logits are those that are stored
+
+
+def to_float(pages: Tensor) -> Tensor:
+    """Stored pages (B, S, S, 3) uint8 -> (B, 3, S, S) float in [0, 1]."""
+    return pages.permute(0, 3, 1, 2).contiguous().float().mul_(1 / 255)
+
+
+def upright(pages: Tensor, size: int) -> Tensor:
+    """Stored pages (B, S, S, 3) uint8 -> (B, 3, size, size) in [0, 1], as they lie and without anything random."""
+    return F.interpolate(to_float(pages), size=(size, size), mode="bilinear", antialias=True)

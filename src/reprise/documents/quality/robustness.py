@@ -1,0 +1,69 @@
+"""How well the folds do on corrupted copies of the pages."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from reprise.core.seed import derive_seed
+from reprise.documents.network.ensemble import Ensemble
+from reprise.documents.quality.calibration import calibration_error
+from reprise.documents.quality.corruptions import ALL, KINDS, corrupt_block
+from reprise.documents.quality.scores import macro_f1
+
+BLOCK = 512  # pages that are corrupted at once
+
+
+def measure_robustness(
+    ensemble: Ensemble,
+    pages: np.ndarray,
+    table: pd.DataFrame,
+    pages_per_corruption: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Score corrupted copies of pages, each predicted by the fold that did not learn from it, with all its views.
+
+    Args:
+        ensemble: the folds.
+        pages: (M, S, S, 3) uint8.
+        table: row, target and fold of the N pages to take.
+        pages_per_corruption: how many of them, at random, for each corruption alone.
+        seed: of the corrupted set.
+
+    Returns:
+        `macro_f1`, `accuracy` and `ece` of all pages under all corruptions together; `per_corruption`: the macro-F1
+        under each alone, and under `none`.
+    """
+    rows, targets, folds = (table[column].to_numpy() for column in ("row", "target", "fold"))
+    every = np.arange(len(rows))
+    part = np.sort(np.random.default_rng(derive_seed(seed, "part")).permutation(every)[:pages_per_corruption])
+    per_corruption = {
+        kind: macro_f1(predict_corrupted(ensemble, pages, rows[part], folds[part], kind, seed).argmax(1), targets[part])
+        for kind in ("none", *KINDS)
+    }
+    together = predict_corrupted(ensemble, pages, rows, folds, ALL, seed)
+    return {
+        "macro_f1": macro_f1(together.argmax(1), targets),
+        "accuracy": float((together.argmax(1) == targets).mean()),
+        "ece": calibration_error(together, targets),
+        "per_corruption": per_corruption,
+        "pages_per_corruption": len(part),
+    }
+
+
+def predict_corrupted(
+    ensemble: Ensemble, pages: np.ndarray, rows: np.ndarray, folds: np.ndarray, kind: str, seed: int
+) -> np.ndarray:
+    """Class probabilities (N, C) of corrupted pages, each by its own fold's model."""
+    probabilities = np.zeros((len(rows), len(ensemble.classes)))
+    for start in range(0, len(rows), BLOCK):
+        chosen = slice(start, start + BLOCK)
+        corrupted = pages[rows[chosen]]
+        if kind != "none":
+            corrupted = corrupt_block(torch.from_numpy(corrupted), kind, seed, start).numpy()
+        for fold in ensemble.folds:
+            own = np.flatnonzero(folds[chosen] == fold)
+            if len(own):
+                probabilities[start + own] = ensemble.fold_probabilities(fold, corrupted[own])
+    return probabilities

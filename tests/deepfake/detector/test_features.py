@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+from scipy import signal
+from scipy.fft import dct
+
+from reprise.deepfake.detector.features import (
+    FILTERS,
+    FLOOR,
+    Cepstra,
+    Filterbank,
+    cosine_transform,
+    deltas,
+    linear_filters,
+    power_spectrum,
+    scale_loudness,
+)
+from tests.deepfake.helpers import speech
+
+ENERGIES = torch.randn(2, 30, FILTERS, generator=torch.Generator().manual_seed(0))
+
+
+def test_power_is_scipys():
+    samples = speech(0.5, 0).astype(np.float64)
+    window = np.pad(signal.windows.hann(400, sym=False), 56)  # torch centres the window in the transform
+    padded = np.pad(samples, 256)
+    frames = [padded[start : start + 512] * window for start in range(0, len(samples) + 1, 160)]
+    expected = np.abs(np.fft.rfft(np.stack(frames))) ** 2
+    found = power_spectrum(torch.from_numpy(samples)[None].float())[0].numpy()
+    assert found.shape == (len(samples) // 160 + 1, 257)
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_filters_are_triangles_that_add_up_to_one_between_the_outer_peaks():
+    filters = linear_filters()
+    assert filters.shape == (257, 80)
+    total = filters.sum(1)
+    inner = slice(int(257 / 81) + 2, 257 - int(257 / 81) - 2)
+    assert torch.allclose(total[inner], torch.ones_like(total[inner]), atol=1e-4)
+    assert (filters.argmax(0).diff() > 0).all()
+
+
+def test_a_filterbank_is_log_energy_without_its_mean_and_does_not_hear_gain():
+    samples = torch.from_numpy(speech(0.5, 0))[None]
+    bank = Filterbank("linear")
+    expected = torch.log(power_spectrum(samples) @ linear_filters() + FLOOR)
+    assert torch.allclose(bank(samples), expected - expected.mean(1, keepdim=True))
+    scaled = bank(scale_loudness(samples)), bank(scale_loudness(0.1 * samples))
+    assert torch.allclose(*scaled, atol=1e-3)
+    assert scale_loudness(samples).square().mean().sqrt().item() == pytest.approx(0.06, rel=1e-4)
+
+
+def test_cepstra_are_scipys_dct_and_deltas_are_slopes():
+    expected = dct(ENERGIES.numpy(), type=2, norm="ortho", axis=-1)[..., :40]
+    found = Cepstra()(ENERGIES)
+    assert found.shape == (2, 30, 120)
+    assert np.allclose(found[..., :40], expected, atol=1e-4)
+    assert torch.allclose(cosine_transform().T @ cosine_transform(), torch.eye(40), atol=1e-5)
+    ramp = torch.arange(10.0)[None, :, None] * 3
+    assert torch.allclose(deltas(ramp)[:, 2:-2], torch.full((1, 6, 1), 3.0))

@@ -1,0 +1,17 @@
+import numpy as np
+
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.explainer.model import (
+    FRAME,
+)
+from reprise.deepfake.quality.importance import frame_means, gradient_importance
+from tests.deepfake.helpers import speech, tiny_recipe
+
+
+def test_baselines_by_their_definitions():
+    samples = np.repeat(np.arange(5, dtype=np.float32), FRAME)
+    assert frame_means(samples).tolist() == [0, 1, 2, 3, 4]
+    importance = gradient_importance(speech(0.6, 0), Detector(tiny_recipe()).eval(), "cpu")
+    assert importance.shape == (30,)
+    assert (importance >= 0).all()
+    assert importance.max() > 0

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from reprise.deepfake import vocode
+from reprise.deepfake.data.audio import RATE, AudioFolder
+from reprise.deepfake.data.protocols import SPLITS, read_protocols
+from tests.deepfake.helpers import call, speech
+
+SPEAKERS = ("anna", "ben", "speaker one")
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, speaker in enumerate(SPEAKERS):
+        Path("mine", speaker).mkdir(parents=True)
+        soundfile.write(f"mine/{speaker}/{speaker} {number}.wav", np.repeat(speech(1.0, number), 2), 2 * RATE)
+    return tmp_path
+
+
+def make(*arguments):
+    return call(vocode.main, "mine", "out", "--processes", 1, *arguments)
+
+
+def test_what_is_written_is_what_the_protocols_name(mine):
+    code, output, _ = make("--vocoder", "random_phase", "--vocoder", "band_limited")
+    assert code == 0
+    trials = read_protocols({split: Path(f"out/{split}.txt") for split in SPLITS})
+    folder = AudioFolder(Path("out/flac"))
+    found = {}
+    for split in SPLITS:
+        assert len({trial.speaker for trial in trials[split]}) == 1
+        for trial in trials[split]:
+            samples, rate = soundfile.read(folder.find(trial.utterance, trial.where))
+            assert (len(samples), rate) == (RATE, RATE)
+            found[trial.utterance] = (trial.speaker, trial.attack)
+    assert found == {
+        f"{speaker} {number}{suffix}": (speaker, attack)
+        for number, speaker in enumerate(SPEAKERS)
+        for suffix, attack in (("", "-"), ("-random_phase", "random_phase"), ("-band_limited", "band_limited"))
+    }
+    assert "dvc exp run -S deepfake.data=out/flac -S deepfake.protocols.train=out/train.txt" in output
+    code, _, errors = make()
+    assert code == 1
+    assert errors == "out: not empty; name a new folder\n"
+
+
+def test_one_protocol_for_speakers_to_be_split_by_hand(mine):
+    assert make("--vocoder", "random_phase", "--no-split")[0] == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["flac", "protocol.txt"]
+
+
+def test_a_broken_recording_leaves_nothing_half_written(mine):
+    Path("mine/anna/broken.wav").write_bytes(b"RIFF....")
+    code, _, errors = make("--vocoder", "random_phase")
+    assert code == 1
+    assert "mine/anna/broken.wav" in errors
+    assert errors.count("\n") == 1
+    assert sorted(path.name for path in mine.iterdir()) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda: [soundfile.write(f"mine/anna/{name}.wav", speech(1, 0), RATE) for name in ("a", "a-smoothed")],
+            "mine/anna/a-smoothed.wav and mine/anna/a.wav would both be written as a-smoothed.flac; rename one",
+        ),
+        (
+            lambda: [soundfile.write(f"mine/{name}/a.wav", speech(1, 0), RATE) for name in ("anna", "ben")],
+            "mine/anna/a.wav and mine/ben/a.wav would both be written as a.flac; rename one",
+        ),
+        (
+            lambda: soundfile.write("mine/lonely.wav", speech(1, 0), RATE),
+            "speakers: -, anna, ben, speaker one; expected at least three folders, a speaker each",
+        ),
+        (
+            lambda: soundfile.write("mine/anna/tab\there.wav", speech(1, 0), RATE),
+            r"'tab\there': a name that a line of columns cannot hold; rename it",
+        ),
+    ],
+)
+def test_recordings_that_cannot_go_into_a_set_are_named(mine, spoil, message):
+    spoil()
+    code, _, errors = make()
+    assert code == 1
+    assert errors.startswith(message)
+    assert errors.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_a_vocoder_that_is_none_is_named(mine):
+    code, _, errors = make("--vocoder", "wavenet")
+    assert code == 1
+    assert errors.startswith("no vocoder 'wavenet'; there are griffin_lim, ")

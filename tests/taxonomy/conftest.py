@@ -1,0 +1,27 @@
+"""A folder in which all of the task's stages have run, shared by the tests that read it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import tiny_params, write_params
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Path:
+    from tests.taxonomy.all_stages import ALL, run
+
+    folder = tmp_path_factory.mktemp("finished")
+    write_params(folder, tiny_params(encoder_folder))
+    before = Path.cwd()
+    os.chdir(folder)
+    run(ALL)
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def in_finished(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(finished)
+    return finished

@@ -1,0 +1,158 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reprise.core.errors import InputError
+from reprise.taxonomy.data.hierarchy import Hierarchy, as_words, read_hierarchy
+from tests.taxonomy.hierarchies import naive_ancestors, naive_paths, random_hierarchy
+
+CLASSES = "0\tfood_drink\n1\ttea\n2\tice-cream\n3\ticed_tea\n4\ttoys\n"
+EDGES = "0\t1\n0\t2\n1\t3\n2\t3\n"  # iced tea has two parents
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "classes.txt").write_text(CLASSES)
+    (tmp_path / "class_hierarchy.txt").write_text(EDGES)
+    return tmp_path
+
+
+def test_a_diamond(folder):
+    hierarchy = read_hierarchy(folder)
+    assert hierarchy.names == ("food drink", "tea", "ice cream", "iced tea", "toys")
+    assert hierarchy.roots == (0, 4)
+    assert hierarchy.leaves.tolist() == [3, 4]
+    assert hierarchy.levels.tolist() == [1, 2, 2, 3, 1]
+    assert hierarchy.best_paths(3, np.array([0.9, 0.5, 0.8, 0.3, 0.1]), 4) == [(0, 2, 3), (0, 1, 3)]
+    assert Hierarchy.from_dict(hierarchy.to_dict()) == hierarchy
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_graphs_against_recursion(seed):
+    hierarchy = random_hierarchy(seed)
+    for index in range(len(hierarchy)):
+        ancestors = naive_ancestors(hierarchy, index)
+        assert set(np.flatnonzero(hierarchy.closure[index])) == ancestors
+        assert hierarchy.levels[index] == min(len(path) for path in naive_paths(hierarchy, index))
+    sets = np.random.default_rng(seed).random((20, len(hierarchy))) < 0.2
+    closed = hierarchy.close_upwards(sets)
+    for row in range(20):
+        expected = set().union(*(naive_ancestors(hierarchy, int(index)) for index in np.flatnonzero(sets[row])))
+        assert set(np.flatnonzero(closed[row])) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_paths_against_all_paths(seed):
+    hierarchy = random_hierarchy(seed)
+    probabilities = np.random.default_rng(seed).random(len(hierarchy))
+    for index in range(len(hierarchy)):
+        every = sorted(naive_paths(hierarchy, index), key=lambda path: -np.prod(probabilities[list(path)]))
+        assert hierarchy.best_paths(index, probabilities, 3) == every[:3]
+
+
+def test_paths_through_a_million_diamonds_cost_what_their_edges_cost():
+    levels = [(2 * number, 2 * number + 1) for number in range(1000)]  # 2^999 paths to each class of the last
+    edges = tuple((parent, child) for above, below in itertools.pairwise(levels) for parent in above for child in below)
+    ids = tuple(str(index) for index in range(2000))
+    hierarchy = Hierarchy(ids, ids, ((),) * 2000, edges)
+    paths = hierarchy.best_paths(1999, np.where(np.arange(2000) % 2, 0.9, 0.8), 4)
+    assert len(set(paths)) == 4
+    assert paths[0] == tuple(range(1, 2000, 2))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_best_of_descendants_against_recursion(seed):
+    hierarchy = random_hierarchy(seed)
+    scores = np.random.default_rng(seed).random((6, len(hierarchy))).astype(np.float32)
+    scores[0, :] = np.nan
+    scores[1, ::2] = np.nan
+    best = hierarchy.best_of_descendants(scores)
+    for index in range(len(hierarchy)):
+        below = np.flatnonzero(hierarchy.closure[:, index])
+        expected = [np.nan if np.isnan(row[below]).all() else np.nanmax(row[below]) for row in scores]
+        np.testing.assert_array_equal(best[:, index], np.array(expected, dtype=np.float32))
+
+
+@pytest.mark.parametrize("edges", ["", None])
+def test_a_flat_list_of_classes(folder, edges):
+    if edges is None:
+        (folder / "class_hierarchy.txt").unlink()
+    else:
+        (folder / "class_hierarchy.txt").write_text(edges)
+    hierarchy = read_hierarchy(folder)
+    assert hierarchy.leaves.tolist() == [0, 1, 2, 3, 4]
+    assert (hierarchy.levels == 1).all()
+    assert np.array_equal(hierarchy.closure, np.eye(5, dtype=bool))
+
+
+def test_a_single_class(tmp_path):
+    (tmp_path / "classes.txt").write_text("7\tall")
+    hierarchy = read_hierarchy(tmp_path)
+    assert (hierarchy.roots, hierarchy.leaves.tolist(), hierarchy.best_paths(0, np.ones(1), 4)) == ((0,), [0], [(0,)])
+
+
+def test_keywords_belong_to_the_longest_known_name(folder):
+    (folder / "classes.txt").write_text("0\tsize\n1\tsize: large\n")
+    (folder / "class_hierarchy.txt").write_text("")
+    (folder / "class_related_keywords.txt").write_text("size: large:big, extra_big,\nsize:\n")
+    assert read_hierarchy(folder).keywords == ((), ("big", "extra big"))
+
+
+def test_windows_lines_a_byte_order_mark_and_a_doubled_edge(folder):
+    (folder / "classes.txt").write_bytes(b"\xef\xbb\xbf" + CLASSES.replace("\n", "\r\n").encode())
+    (folder / "class_hierarchy.txt").write_text(EDGES + EDGES + "\n\n")
+    hierarchy = read_hierarchy(folder)
+    assert hierarchy.ids[0] == "0"
+    assert len(hierarchy.edges) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "class_hierarchy.txt",
+            EDGES + "3\t0\n",
+            r"class_hierarchy\.txt: the edges form a cycle: .*\(iced tea\) -> 0 ",
+        ),
+        ("class_hierarchy.txt", EDGES + "2\t2\n", r"class_hierarchy\.txt:5: class '2' is its own parent"),
+        ("class_hierarchy.txt", EDGES + "9\t2\n", r"class_hierarchy\.txt:5: class id '9' is not in classes\.txt"),
+        ("class_hierarchy.txt", "0 1\n", r"class_hierarchy\.txt:1: no tab in '0 1'; expected parent id<TAB>child id"),
+        ("classes.txt", CLASSES + "0\tx\n", r"classes\.txt:6: duplicate class id '0', first on line 1"),
+        ("classes.txt", CLASSES + "5\ttea\n", r"classes\.txt:6: duplicate class name 'tea', first on line 2"),
+        ("classes.txt", CLASSES + "5\t \n", r"classes\.txt:6: class '5' has an empty name"),
+        ("classes.txt", CLASSES + " \ttea\n", r"classes\.txt:6: nothing before the tab"),
+        ("classes.txt", "", r"classes\.txt: no classes"),
+        ("classes.txt", "0\tfood\n1\tt\xe9\n", r"classes\.txt:2: byte 4 of the line is not UTF-8 \(0xe9\)"),
+        ("class_related_keywords.txt", "coffee:bean\n", r"keywords\.txt:1: 'coffee' is not a name in classes\.txt"),
+        ("class_related_keywords.txt", "tea\n", r"keywords\.txt:1: no colon"),
+        (
+            "class_related_keywords.txt",
+            "tea:a\ntea:b\n",
+            r"txt:2: second line of keywords for 'tea', first on line 1",
+        ),
+    ],
+)
+def test_bad_input_is_named(folder, file, content, message):
+    (folder / file).write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=message) as error:
+        read_hierarchy(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_names_read_as_words():
+    assert [as_words(name) for name in ("skin_care", "hiking-boots", "__", "a  b")] == [
+        "skin care",
+        "hiking boots",
+        "__",
+        "a b",
+    ]
+
+
+def test_thousands_of_classes_take_no_time():
+    count = 5000
+    edges = tuple((child // 4, child) for child in range(4, count))
+    ids = tuple(str(index) for index in range(count))
+    hierarchy = Hierarchy(ids, ids, ((),) * count, edges)
+    assert hierarchy.closure[count - 1].sum() == len(hierarchy.best_paths(count - 1, np.ones(count), 1)[0])

@@ -1,0 +1,151 @@
+"""The Makefile in a small repository whose path has a space, with commands that write down how they were called."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+ECHO = '#!/bin/sh\nfor word in "$@"; do printf "<%s>" "$word"; done; echo\n'
+LOCK = (
+    "schema: '2.0'\nstages:\n  first:\n    cmd: a\n  fold@0:\n    cmd: b\n  fold@1:\n    cmd: b\n  last:\n    cmd: c\n"
+)
+PIPELINE = "stages:\n  first:\n    cmd: a\n  fold:\n    foreach: [0, 1]\n  last:\n    cmd: c\n"
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "my project"
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / ".ci/check-locks", folder / ".ci")
+    (folder / "requirements.txt").write_text("uv==1.0 \\\n    --hash=sha256:00\n    # via x\nzipp==1.0\n")
+    (folder / "pyproject.toml").write_text("[project]\n")
+    (folder / "dvc.lock").write_text(LOCK)
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "params.yaml").write_text("folds: [0, 1]\n")
+    for name in ("reprise", "uv", "pip", "dvc"):
+        (folder / ".venv/bin" / name).write_text(ECHO)
+        (folder / ".venv/bin" / name).chmod(0o755)
+    make(folder, "env", PYTHON="true")  # leaves the false commands where they are
+    call(folder, "git", "init", "--quiet")
+    call(folder, "git", "add", "dvc.lock", "dvc.yaml", "params.yaml")
+    call(folder, "git", "-c", "user.name=t", "-c", "user.email=t", "commit", "--quiet", "--message", "first")
+    return folder
+
+
+def call(folder, *command):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def make(folder, *targets, **variables):
+    done = call(
+        folder, "make", "--no-print-directory", *targets, *(f"{key}={value}" for key, value in variables.items())
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_environment_is_made_once_whatever_the_clocks_say(project):
+    assert make(project, "env") == (0, "", "")
+    for age in (-1e6, 1e6):
+        os.utime(project / "requirements.txt", (time.time() + age,) * 2)
+        assert make(project, "env") == (0, "", ""), "nothing changed but a time"
+    (project / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert make(project, "env")[1] == "<pip><install><--quiet><--no-deps><--no-build-isolation><--editable><.>\n"
+    with (project / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    code, printed, _ = make(project, "env", PYTHON="true")
+    assert code == 0
+    assert "<pip><sync><--quiet><--require-hashes><requirements.txt>" in printed
+    assert "<--require-hashes><-r><.venv/uv.txt>" in printed, "uv itself is checked, too"
+    assert (project / ".venv/uv.txt").read_text() == "uv==1.0 \\\n    --hash=sha256:00\n"
+    assert f"<core.site_cache_dir><{project}/.cache/dvc-site>" in printed
+
+
+@pytest.mark.parametrize(
+    "value", ["s3://b/p&touch evil", "x; touch evil", "`touch evil`", "$(shell touch evil)", 'a\'b "c"']
+)
+def test_values_of_variables_are_one_word(project, value):
+    assert make(project, "remote", URL=value)[1] == f"<remote><--><{value}>\n"
+    assert make(project, "remote", URL="u", ENDPOINT=value)[1] == f"<remote><--endpoint><{value}><--><u>\n"
+    assert make(project, "pr-report", BASE=value)[1] == f"<pull-request><{value}>\n"
+    assert not (project / "evil").exists()
+
+
+def test_the_site_cache_is_private(project):
+    (project / ".venv/bin/reprise").write_text('#!/bin/sh\necho "$DVC_SITE_CACHE_DIR"\n')
+    assert make(project, "current")[1].splitlines()[-1] == f"{project}/.cache/dvc-site"
+
+
+@pytest.mark.parametrize(
+    ("lock", "lacks"),
+    [
+        ("", "everything"),
+        (LOCK[:-3], "the end of its last line"),
+        (LOCK[: LOCK.index("  last")], "last"),
+        (LOCK[: LOCK.index("  fold@1")], "fold@1 last"),
+    ],
+)
+def test_a_lock_that_was_cut_short_is_noticed(project, lock, lacks):
+    (project / "dvc.lock").write_text(lock)
+    code, _, error = make(project, "current")
+    assert code == 2
+    assert f"dvc.lock: cut short, it lacks {lacks}: run `git checkout dvc.lock`" in error
+    call(project, "git", "checkout", "dvc.lock")
+    assert make(project, "current")[0] == 0
+
+
+def test_a_lock_that_lacks_stages_on_purpose_is_accepted(project):
+    (project / "dvc.lock").write_text(LOCK.replace("  fold@1:\n    cmd: b\n", ""))
+    assert make(project, "current")[0] == 2
+    (project / "params.yaml").write_text("folds: [0]\n")
+    assert make(project, "current")[0] == 0, "there is one fold less"
+    (project / "dvc.lock").write_text(LOCK.replace("  last:\n    cmd: c\n", ""))
+    assert make(project, "current")[0] == 2
+    (project / "dvc.yaml").write_text(PIPELINE.replace("  last:\n    cmd: c\n", ""))
+    assert make(project, "current")[0] == 0, "the stage was removed"
+    (project / "dvc.lock").unlink()
+    assert make(project, "current")[0] == 0
+
+
+def test_a_lock_of_git_that_was_left_is_noticed(project):
+    left = project / ".git/index.lock"
+    left.touch()
+    assert make(project, "current")[0] == 0, "Git may be at work"
+    os.utime(left, (time.time() - 600,) * 2)
+    code, _, error = make(project, "current")
+    assert code == 2
+    assert ".git/index.lock: a Git command was killed" in error
+
+
+def test_explainers_are_trained_side_by_side(project):
+    (project / ".venv/bin/dvc").write_text(
+        '#!/bin/sh\ncase "$1" in\n'
+        "stage) echo deepfake-explainer@ema; echo deepfake-explainer@fixed; echo other ;;\n"
+        'status) printf "%s:\\n\\tchanged deps:\\n" deepfake-explainer@ema deepfake-explainer@fixed ;;\n'
+        'repro) echo "$*" >>called; sleep 2; echo "end $*" >>called ;;\nesac\n'
+    )
+    assert make(project, "-j3", "explainers")[0] == 0
+    called = (project / "called").read_text().splitlines()
+    assert called[:2] == ["repro deepfake-detector", "end repro deepfake-detector"]
+    assert sorted(called[2:4]) == [f"repro --single-item deepfake-explainer@{mode}" for mode in ("ema", "fixed")]
+    assert len(called) == 6
+
+
+def test_help_lists_every_target_for_people(project):
+    _, printed, _ = make(project, "help")
+    phony = {
+        word
+        for line in (ROOT / "Makefile").read_text().splitlines()
+        if line.startswith(".PHONY")
+        for word in line.split()[1:]
+    }
+    listed = {line.split()[0] for line in printed.splitlines()}
+    assert listed == phony - {"check-locks", "install", "documents-folds"}
+    assert Path(project / ".ci/check-locks").exists()
