@@ -25,7 +25,7 @@ from typing import Annotated
 
 import typer
 
-from tests.conftest import ROOT, tiny_params, write_params
+from tests.conftest import ROOT, make_encoder, tiny_params, write_params
 
 EMULATOR = "qemu-x86_64"
 PROCESSORS = {"AMD": "EPYC-Rome", "Intel": "Haswell"}  # with AVX2, without AVX-512
@@ -115,7 +115,8 @@ def main(
         place = Path(temporary) if keep is None else keep.resolve()
         encoder = place / "encoder"
         if tasks:
-            run_python(["tests.emulation.encoder", str(encoder)], None)
+            encoder.mkdir(parents=True, exist_ok=True)
+            make_encoder(encoder)
         for what in groups or (STAGES if tasks else GROUPS):
 
             def hashes(processor: str | None, what: str = what) -> dict[str, str]:

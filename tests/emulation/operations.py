@@ -15,11 +15,10 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from reprise.core import kernels
+import reprise  # noqa: F401 -- pins the kernels, before numpy is loaded
 
-kernels.pin()  # does nothing where a parent has pinned already; before numpy and torch
-
-import numpy as np  # noqa: E402
+# isort: split
+import numpy as np
 
 Arrays = Any  # an array, a tensor, bytes, or several of them
 GROUPS: dict[str, dict[str, Callable[[], Arrays]]] = {}
@@ -120,7 +119,17 @@ def numpy_fft() -> Arrays:
 @operation("numpy")
 def numpy_sums() -> Arrays:
     x = floats(301, 1003)
-    return x.sum(), x.sum(0), x.sum(1), x.mean(), x.std(0), x.var(), np.linalg.norm(x, axis=1), x.cumsum(), np.prod(x[0])
+    return (
+        x.sum(),
+        x.sum(0),
+        x.sum(1),
+        x.mean(),
+        x.std(0),
+        x.var(),
+        np.linalg.norm(x, axis=1),
+        x.cumsum(),
+        np.prod(x[0]),
+    )
 
 
 @operation("numpy")
@@ -183,10 +192,18 @@ def numpy_order() -> Arrays:
 def numpy_random() -> Arrays:
     generator = np.random.default_rng(5)
     return (
-        *(generator.standard_normal(3000), generator.standard_normal(3000, dtype=np.float32), generator.uniform(size=99)),
+        *(
+            generator.standard_normal(3000),
+            generator.standard_normal(3000, dtype=np.float32),
+            generator.uniform(size=99),
+        ),
         *(generator.permutation(500), generator.choice(300, 90, replace=False), generator.gamma(2.5, size=500)),
         *(generator.beta(0.7, 2, size=500), generator.exponential(size=500), generator.poisson(3.3, 500)),
-        *(generator.dirichlet(np.ones(9), 50), generator.choice(9, 99, p=np.arange(9) / 36), generator.lognormal(size=99)),
+        *(
+            generator.dirichlet(np.ones(9), 50),
+            generator.choice(9, 99, p=np.arange(9) / 36),
+            generator.lognormal(size=99),
+        ),
         *(generator.vonmises(0, 3, 99), generator.triangular(0, 1, 3, 99), generator.laplace(size=99)),
     )
 
@@ -201,11 +218,23 @@ def scipy_filters() -> Arrays:
     x = fractions(9001)
     sections = signal.butter(6, [300, 3400], "bandpass", fs=16000, output="sos")
     return (
-        *(signal.sosfilt(sections, x), signal.lfilter([1.0], [1.0, -1.3, 0.7], x), signal.filtfilt([0.5, 0.5], [1.0], x)),
+        *(
+            signal.sosfilt(sections, x),
+            signal.lfilter([1.0], [1.0, -1.3, 0.7], x),
+            signal.filtfilt([0.5, 0.5], [1.0], x),
+        ),
         *(signal.firwin(101, 0.3), signal.firwin2(65, [0, 0.4, 1], [1, 0.5, 0]), signal.get_window("hann", 400)),
         *(signal.fftconvolve(x, x[:800]), signal.resample_poly(x, 3, 2), signal.resample(x, 6000), signal.hilbert(x)),
-        *(signal.medfilt(x, 5), np.convolve(x, x[:300]), signal.stft(x, nperseg=512)[2], signal.istft(signal.stft(x)[2])[1]),
-        *(signal.freqz(sections[0, :3], sections[0, 3:])[1], signal.lfilter([1.0, 0.3], [1.0, -0.9], x.astype(np.float32))),
+        *(
+            signal.medfilt(x, 5),
+            np.convolve(x, x[:300]),
+            signal.stft(x, nperseg=512)[2],
+            signal.istft(signal.stft(x)[2])[1],
+        ),
+        *(
+            signal.freqz(sections[0, :3], sections[0, 3:])[1],
+            signal.lfilter([1.0, 0.3], [1.0, -0.9], x.astype(np.float32)),
+        ),
     )
 
 
@@ -215,8 +244,15 @@ def scipy_linear_algebra() -> Arrays:
 
     x = fractions(120, 40)
     return (
-        *(linalg.solve_toeplitz(fractions(30) + 20 * (np.arange(30) == 0), fractions(30)), linalg.lstsq(x, fractions(120))[0]),
-        *(linalg.cho_solve(linalg.cho_factor(x.T @ x), fractions(40)), linalg.toeplitz(x[:, 0]) @ x, linalg.eigvalsh(x.T @ x)),
+        *(
+            linalg.solve_toeplitz(fractions(30) + 20 * (np.arange(30) == 0), fractions(30)),
+            linalg.lstsq(x, fractions(120))[0],
+        ),
+        *(
+            linalg.cho_solve(linalg.cho_factor(x.T @ x), fractions(40)),
+            linalg.toeplitz(x[:, 0]) @ x,
+            linalg.eigvalsh(x.T @ x),
+        ),
     )
 
 
@@ -226,8 +262,20 @@ def scipy_functions() -> Arrays:
 
     x = fractions(3001, low=0.01, high=9)
     return (
-        *(special.expit(x), special.logsumexp(x), special.softmax(x.reshape(-1, 1)), special.log_softmax(x), special.erf(x)),
-        *(special.gammaln(x), special.ndtri(x / 10), special.logit(x / 10), special.iv(2, x), special.expit(x.astype(np.float32))),
+        *(
+            special.expit(x),
+            special.logsumexp(x),
+            special.softmax(x.reshape(-1, 1)),
+            special.log_softmax(x),
+            special.erf(x),
+        ),
+        *(
+            special.gammaln(x),
+            special.ndtri(x / 10),
+            special.logit(x / 10),
+            special.iv(2, x),
+            special.expit(x.astype(np.float32)),
+        ),
         *(stats.norm.ppf(x / 10), stats.gaussian_kde(x[:400])(x[:100]), stats.spearmanr(x, x[::-1]).statistic),
         *(stats.binomtest(30, 90, 0.4).pvalue, stats.qmc.Sobol(3, rng=1).random(64)),
     )
@@ -403,7 +451,9 @@ def torch_batched_one_row() -> Arrays:
 def torch_einsum() -> Arrays:
     import torch
 
-    return torch.einsum("bij,bkj->bik", tensor(5, 30, 64), tensor(5, 9, 64)), torch.einsum("ij,j->i", tensor(5, 64), tensor(64))
+    return torch.einsum("bij,bkj->bik", tensor(5, 30, 64), tensor(5, 9, 64)), torch.einsum(
+        "ij,j->i", tensor(5, 64), tensor(64)
+    )
 
 
 @operation("torch")
@@ -415,7 +465,14 @@ def torch_sums() -> Arrays:
 @operation("torch")
 def torch_softmax() -> Arrays:
     x = tensor(70, 133)
-    return x.softmax(-1), x.log_softmax(-1), x.softmax(0), x.double().softmax(-1), x.softmax(0), x.double().log_softmax(-1)
+    return (
+        x.softmax(-1),
+        x.log_softmax(-1),
+        x.softmax(0),
+        x.double().softmax(-1),
+        x.softmax(0),
+        x.double().log_softmax(-1),
+    )
 
 
 @operation("torch")
@@ -440,7 +497,14 @@ def _elementwise(function: Callable[[Any], Any], low: float = -9.0, high: float 
     x = tensor(5003, low=low, high=high)
     y = x.clone().requires_grad_()
     function(y).sum().backward()
-    return function(x), y.grad, function(x.double()), function(x[:7]), function(x[::3]), function(x[:5000].view(100, 50).T)
+    return (
+        function(x),
+        y.grad,
+        function(x.double()),
+        function(x[:7]),
+        function(x[::3]),
+        function(x[:5000].view(100, 50).T),
+    )
 
 
 ELEMENTWISE: dict[str, tuple[float, float]] = {
@@ -474,7 +538,16 @@ def torch_pow() -> Arrays:
     import torch
 
     x = tensor(5003, low=0.01, high=4)
-    return x.pow(1.7), x.pow(3), x.pow(0.5), x.pow(x.flip(0)), 2.0**x, x.square(), torch.atan2(x, x.flip(0)), x.pow(1 / 3)
+    return (
+        x.pow(1.7),
+        x.pow(3),
+        x.pow(0.5),
+        x.pow(x.flip(0)),
+        2.0**x,
+        x.square(),
+        torch.atan2(x, x.flip(0)),
+        x.pow(1 / 3),
+    )
 
 
 @operation("torch")
@@ -618,7 +691,11 @@ def torch_random() -> Arrays:
     torch.manual_seed(3)
     return (
         *(torch.randn(2000), torch.randn(7), torch.rand(2000), torch.randperm(500), torch.empty(2000).exponential_()),
-        *(torch.multinomial(torch.ones(50) / 50, 20), torch.bernoulli(torch.full((900,), 0.3)), torch.randint(9, (90,))),
+        *(
+            torch.multinomial(torch.ones(50) / 50, 20),
+            torch.bernoulli(torch.full((900,), 0.3)),
+            torch.randint(9, (90,)),
+        ),
         *(torch.nn.functional.dropout(torch.ones(2000), 0.2), torch.nn.init.trunc_normal_(torch.empty(900), std=0.02)),
         *(torch.nn.init.kaiming_normal_(torch.empty(30, 30)), torch.nn.init.orthogonal_(torch.empty(30, 20))),
     )
@@ -653,7 +730,7 @@ def torch_attention() -> Arrays:
     q, k, v = (tensor(3, 4, 77, 32, seed=seed).requires_grad_() for seed in range(3))
     y = F.scaled_dot_product_attention(q, k, v)
     (y * y).sum().backward()
-    mask = (tensor(3, 1, 77, 77, seed=5) > -1)
+    mask = tensor(3, 1, 77, 77, seed=5) > -1
     masked = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     one_query = F.scaled_dot_product_attention(q[:, :, :1], k, v)
     return y, q.grad, k.grad, v.grad, masked, one_query
@@ -768,7 +845,9 @@ def transformers_bert() -> Arrays:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
-    config = BertConfig(hidden_size=384, num_hidden_layers=2, num_attention_heads=12, intermediate_size=1536, vocab_size=99)
+    config = BertConfig(
+        hidden_size=384, num_hidden_layers=2, num_attention_heads=12, intermediate_size=1536, vocab_size=99
+    )
     net = BertModel(config).eval()
     tokens = torch.arange(6 * 40).reshape(6, 40) % 99
     mask = (torch.arange(40) < torch.tensor([40, 33, 9, 3, 40, 1])[:, None]).long()
@@ -785,7 +864,7 @@ def graph_networks() -> Arrays:
     import torch
     from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
-    edges = torch.stack([torch.arange(60), (torch.arange(60) * 7 + 1) % 40 ])
+    edges = torch.stack([torch.arange(60), (torch.arange(60) * 7 + 1) % 40])
     edges[0] %= 40
     results: list[Any] = []
     for layer in (
@@ -815,7 +894,12 @@ def pillow_jpeg() -> Arrays:
     from PIL import Image
 
     results: list[Any] = []
-    for options in ({"quality": 30}, {"quality": 85}, {"quality": 95, "subsampling": 0}, {"quality": 60, "optimize": True}):
+    for options in (
+        {"quality": 30},
+        {"quality": 85},
+        {"quality": 95, "subsampling": 0},
+        {"quality": 60, "optimize": True},
+    ):
         stream = io.BytesIO()
         _picture().save(stream, "JPEG", **options)
         results += [stream.getvalue(), np.asarray(Image.open(stream)), np.asarray(Image.open(stream).convert("L"))]
@@ -846,11 +930,29 @@ def pillow_transforms() -> Arrays:
     return [
         np.asarray(value)
         for value in (
-            *(page.resize((97, 61), method) for method in (resampling.LANCZOS, resampling.BICUBIC, resampling.BILINEAR)),
-            *(page.resize((97, 61), resampling.BOX, reducing_gap=2.0), page.rotate(7.3, resampling.BICUBIC, expand=True)),
-            *(page.filter(ImageFilter.GaussianBlur(1.7)), page.filter(ImageFilter.UnsharpMask()), drawn, page.convert("HSV")),
-            *(ImageEnhance.Contrast(page).enhance(1.3), ImageOps.autocontrast(page), page.convert("L"), page.quantize(16)),
-            page.transform((200, 200), Image.Transform.PERSPECTIVE, (1, 0.1, 3, 0.05, 1, 2, 1e-4, 2e-4), resampling.BICUBIC),
+            *(
+                page.resize((97, 61), method)
+                for method in (resampling.LANCZOS, resampling.BICUBIC, resampling.BILINEAR)
+            ),
+            *(
+                page.resize((97, 61), resampling.BOX, reducing_gap=2.0),
+                page.rotate(7.3, resampling.BICUBIC, expand=True),
+            ),
+            *(
+                page.filter(ImageFilter.GaussianBlur(1.7)),
+                page.filter(ImageFilter.UnsharpMask()),
+                drawn,
+                page.convert("HSV"),
+            ),
+            *(
+                ImageEnhance.Contrast(page).enhance(1.3),
+                ImageOps.autocontrast(page),
+                page.convert("L"),
+                page.quantize(16),
+            ),
+            page.transform(
+                (200, 200), Image.Transform.PERSPECTIVE, (1, 0.1, 3, 0.05, 1, 2, 1e-4, 2e-4), resampling.BICUBIC
+            ),
             page.transform((200, 200), Image.Transform.AFFINE, (1, 0.1, 3, 0.05, 1, 2), resampling.BILINEAR),
             page.resize((9, 8)).convert("F"),
         )
@@ -910,7 +1012,13 @@ def pyarrow_and_pandas() -> Arrays:
     table = pd.DataFrame({"x": fractions(5001), "group": np.arange(5001) % 7, "text": ["some text"] * 5001})
     stream = io.BytesIO()
     table.to_parquet(stream, index=False)
-    return stream.getvalue(), table.groupby("group")["x"].mean(), table["x"].sum(), table["x"].std(), table.describe()["x"]
+    return (
+        stream.getvalue(),
+        table.groupby("group")["x"].mean(),
+        table["x"].sum(),
+        table["x"].std(),
+        table.describe()["x"],
+    )
 
 
 def in_a_fork(function: Callable[[], Arrays]) -> str:
@@ -949,9 +1057,9 @@ def main(names: Sequence[str]) -> dict[str, str]:
         if group in names or name in names
     }
     if any(GROUPS[group].keys() & wanted for group in ("torch", "networks")):
-        import torch
+        from reprise.core.seed import use_deterministic_kernels
 
-        torch.set_num_threads(1)
+        use_deterministic_kernels(threads=1)
     with threadpool_limits(limits=1):
         return {name: in_a_fork(function) for name, function in wanted.items()}
 

@@ -15,7 +15,9 @@ import sys
 PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
-    "MKL_CBWR": "AVX2,STRICT",  # torch's matrix products, linear algebra and FFT
+    # torch's linear algebra, FFT, exp, sqrt, ... With any other value MKL takes other paths on AMD than on Intel for
+    # all of them but large matrix products, which are slow in this mode: see `reprise.core.products`.
+    "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Haswell",  # numpy's and scipy's linear algebra
     # numpy's AVX2 kernels go too, though AMD and Intel agree on them: QEMU, with which the tests prove that, sorts
     # wrongly with them. Sorting is what it costs: 0.2 s for a million numbers.
@@ -32,7 +34,7 @@ def pin() -> None:
 
     One line of warning says where numpy or torch is loaded already, and so keeps the kernels it has chosen.
     """
-    if os.environ.get(SWITCH) == "0" or os.uname().machine != "x86_64" or all(map(_is_pinned, PINS)):
+    if os.environ.get(SWITCH) == "0" or os.uname().machine != "x86_64" or pinned():
         return
     if not _has_avx2():
         _warn("this processor lacks AVX2: results differ in the last bits from those of others")
@@ -53,6 +55,11 @@ def release() -> None:
         else:
             os.environ[name] = value
     _before.clear()
+
+
+def pinned() -> bool:
+    """Whether the pins are in the environment."""
+    return all(map(_is_pinned, PINS))
 
 
 def _is_pinned(name: str) -> bool:
