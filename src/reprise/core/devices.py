@@ -17,9 +17,9 @@ def torch_devices(hardware: Hardware) -> list[str]:
     """
     import torch
 
-    from reprise.core.products import use_equal_products
+    from reprise.core.equal_ops import use_equal_operations
 
-    use_equal_products()
+    use_equal_operations()
     wanted = "cuda" if hardware.accelerator in ("gpu", "cuda") else hardware.accelerator
     if wanted not in ("auto", "cpu", "cuda", "mps"):
         raise InputError(f"params.yaml: hardware.accelerator: {wanted!r}; choose auto, cpu, gpu, cuda or mps")

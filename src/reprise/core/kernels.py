@@ -16,7 +16,7 @@ PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
     # torch's linear algebra, FFT, exp, sqrt, ... With any other value MKL takes other paths on AMD than on Intel for
-    # all of them but large matrix products, which are slow in this mode: see `reprise.core.products`.
+    # all of them but large matrix products, which are slow in this mode: see `reprise.core.equal_ops`.
     "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Haswell",  # numpy's and scipy's linear algebra
     # numpy's AVX2 kernels go too, though AMD and Intel agree on them: QEMU, with which the tests prove that, sorts

@@ -1,17 +1,18 @@
-"""Products through oneDNN against the same in float64, and what still takes the other way."""
+"""Products and roots against the same in float64, and what still takes the other way."""
 
+import numpy as np
 import pytest
 import torch
 
 from reprise.core import kernels
-from reprise.core.products import LEAST_WORK, use_equal_products
+from reprise.core.equal_ops import LEAST_WORK, use_equal_operations
 
 pytestmark = pytest.mark.skipif(not kernels.pinned(), reason="the kernels are not pinned")
 
 
 @pytest.fixture(autouse=True)
-def products() -> None:
-    use_equal_products()
+def operations() -> None:
+    use_equal_operations()
 
 
 def ops_of(function) -> set[str]:
@@ -68,3 +69,26 @@ def test_large_products_take_onednn_and_small_ones_do_not():
 def test_what_does_not_fit_is_refused_as_ever():
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         torch.randn(60, 80) @ torch.randn(81, 90)
+
+
+def test_roots_are_exact_in_every_layout():
+    x = torch.rand(7, 8, 9, 10) * 9
+    for values in (x, x.contiguous(memory_format=torch.channels_last), x[:, ::2], x.transpose(0, 3), x[0, 0, 0, 0]):
+        root = values.sqrt()
+        assert root.tolist() == np.sqrt(values.double().numpy()).astype(np.float32).tolist()
+        assert root.dtype is torch.float32
+        in_place = values.clone()
+        assert in_place.sqrt_() is in_place
+        assert torch.equal(in_place, root)
+    assert x.contiguous(memory_format=torch.channels_last).sqrt().is_contiguous(memory_format=torch.channels_last)
+
+
+def test_roots_of_other_values_and_types():
+    edges = torch.tensor([0.0, -0.0, -1.0, torch.inf, torch.nan, 4.0]).sqrt()
+    assert edges.nan_to_num(-7).tolist() == [0.0, -0.0, -7.0, torch.finfo(torch.float32).max, -7.0, 2.0]
+    assert torch.tensor([4, 9]).sqrt().tolist() == [2.0, 3.0]
+    assert torch.tensor([4.0, 9.0], dtype=torch.bfloat16).sqrt().dtype is torch.bfloat16
+    assert torch.tensor([-4.0 + 0j]).sqrt().tolist() == [2j]
+    assert torch.tensor([4.0], dtype=torch.float16).sqrt_().item() == 2.0
+    x = torch.rand(50, dtype=torch.float64).add(0.1).requires_grad_()
+    assert torch.autograd.gradcheck(torch.sqrt, x)
