@@ -26,15 +26,11 @@ from typing import Annotated
 import typer
 
 from tests.conftest import ROOT, make_encoder, tiny_params, write_params
+from tests.system.workspaces import STAGES
 
 EMULATOR = "qemu-x86_64"
 PROCESSORS = {"AMD": "EPYC-Rome", "Intel": "Haswell"}  # with AVX2, without AVX-512
 GROUPS = ("numpy", "scipy", "sklearn", "torch", "pictures", "sounds", "networks")
-STAGES = {
-    "taxonomy": ("sample", "prepare", "similarity", "core_classes", "recipe", "train", "self_train", "evaluate"),
-    "documents": ("sample", "recipe", "prepare", "train 0", "train 1", "calibrate", "predict", "evaluate"),
-    "deepfake": ("sample", "recipe", "prepare", "detector", "windows", "explainer ema", "evaluate"),
-}
 OUTPUTS = ("data", "models", "metrics")
 
 
