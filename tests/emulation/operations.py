@@ -1036,7 +1036,7 @@ def in_a_fork(function: Callable[[], Arrays]) -> str:
             traceback.print_exc()
             os._exit(1)
     os.close(writer)
-    with open(reader, encoding="ascii") as pipe:
+    with os.fdopen(reader, encoding="ascii") as pipe:
         result = pipe.read()
     _, status = os.waitpid(child, 0)
     return result if status == 0 else f"failed with exit code {os.waitstatus_to_exitcode(status)}"
