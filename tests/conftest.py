@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
+import reprise  # noqa: F401 -- pins the CPU kernels, before a test imports numpy or torch
+
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -106,13 +108,11 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
         YAML().dump(params, file)
 
 
-@pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
+def make_encoder(folder: Path) -> None:
+    """Write a BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
-    folder = tmp_path_factory.mktemp("encoder")
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
@@ -127,6 +127,12 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    make_encoder(folder)
     return folder
 
 

@@ -21,10 +21,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from reprise.core import kernels
 from reprise.core.code import changed_modules
 from reprise.core.errors import InputError
 from reprise.core.files import write_json
 from reprise.core.light_imports import import_torchmetrics_light
+from reprise.core.params import Hardware, load_params
 from reprise.core.processes import rank
 from reprise.core.text import for_terminal
 
@@ -49,6 +51,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
     started = time.perf_counter()
     logger.info("%s: started, log in %s", name, log_path(name))
     try:
+        choose_kernels()
         main, arguments = find_stage(command_line)
         main(*arguments)
         refuse_changed_code()
@@ -70,6 +73,16 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
         logger.exception("%s: failed, which is a defect of the code", name)
         _end(1)
     _end(0, f"{name}: done in {time.perf_counter() - started:.1f} s")
+
+
+def choose_kernels() -> None:
+    """Leave the choice of CPU kernels to the libraries where params.yaml says so; before any of them is imported.
+
+    Raises:
+        InputError: a wrong key or value under `hardware`.
+    """
+    if not load_params("hardware", Hardware).same_bytes:
+        kernels.release()
 
 
 def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequence[str]]:
