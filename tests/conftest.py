@@ -7,16 +7,56 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from ruamel.yaml import YAML
 
+import reprise  # noqa: F401 -- pins the CPU kernels, before a test imports numpy or torch
+
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 
+# A recipe with a small self-supervised encoder of random weights, which params.yaml has no use for.
+WAV2VEC2_TINY: dict[str, Any] = {
+    "front_end": "ssl",
+    "ssl_model": "facebook/wav2vec2-base",
+    "ssl_config": {
+        "model_type": "wav2vec2",
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 128,
+        "conv_dim": [32] * 7,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+    },
+    "ssl_weights": False,
+    "ssl_trained": True,
+    "separate_evidence": False,
+    "resyntheses": 0,
+    "resynthesis_share": 0,
+    "lr": 1.0e-3,
+    "epochs": 10,
+    "average_best": 3,
+}
+
+
 def read_params() -> dict[str, Any]:
     return YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+
+
+TINY_WHISPER = {
+    "d_model": 8,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "max_source_positions": 400,
+}
 
 
 def tiny_params(encoder: Path) -> dict[str, Any]:
@@ -39,9 +79,11 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     documents = params["documents"]
     documents["folds"] = [0, 1]
     documents["sample"] |= {"train_pages": 85, "test_pages": 10}
-    documents["train"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
+    documents["recipe"] = "quick"  # of random weights: the package with the default's is not the tests' concern
+    documents["recipes"]["quick"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
     documents["evaluate"] |= {"pages_per_corruption": 20}
     deepfake = params["deepfake"]
+    deepfake["recipes"]["wav2vec2-tiny"] = copy.deepcopy(WAV2VEC2_TINY)
     deepfake["sample"] |= {"train_utterances": 6, "dev_utterances": 6, "eval_utterances": 6, "seconds": [0.8, 1.0]}
     deepfake["sample"]["utterances_per_speaker"] = 2
     deepfake["prepare"] |= {"partial_count": 4, "partial_seconds": [0.2, 0.4]}
@@ -54,6 +96,8 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
         "batch_size": 4,
     }
     deepfake["train"] |= {"average_best": 2, "crop_seconds": [0.4, 0.7], "partial_seconds": [0.2, 0.4]}
+    deepfake["train"] |= {"ssl_weights": False, "ssl_config": TINY_WHISPER}
+    deepfake["evaluate"] |= {"robust_utterances": 4}
     deepfake["explainer"] |= {"hidden": 16, "epochs": 4, "batch_size": 6}
     deepfake["explain"] |= {"faithfulness_utterances": 3, "shown": 1}
     return params
@@ -64,13 +108,11 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
         YAML().dump(params, file)
 
 
-@pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
+def make_encoder(folder: Path) -> None:
+    """Write a BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
-    folder = tmp_path_factory.mktemp("encoder")
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
@@ -85,6 +127,12 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    make_encoder(folder)
     return folder
 
 

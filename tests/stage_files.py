@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,3 +17,14 @@ def digests(*folders: str) -> dict[str, str]:
 def read(path: str) -> Any:
     """A JSON file's value."""
     return json.loads(Path(path).read_text())
+
+
+def kill_at_batch(learner: type, number: int) -> None:
+    """Make this process kill itself at the end of a training's batch, counted from 0 over all epochs."""
+    steps = iter(range(10_000))
+
+    def die(self: Any, *arguments: Any) -> None:
+        if next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature

@@ -69,7 +69,7 @@ def find_core_classes(rule: str) -> tuple[float, float]:
     similarity = documents @ names.T
     started = time.perf_counter()
     if rule == "paper":
-        assert paper_core_classes(similarity, hierarchy).any()
+        assert paper_core_classes(similarity, np.zeros(similarity.shape, dtype=bool), hierarchy).any()
     else:
         leaves = hierarchy.leaves
         zero_shot = zero_shot_posterior(similarity[:, leaves], 80)

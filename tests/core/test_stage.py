@@ -8,15 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from reprise.core.errors import InputError
-from reprise.core.stage import find_stage, log_path, stage_name, timed
-from tests.conftest import ROOT
+from reprise.core.stage import find_stage, log_path, out_of_memory, stage_name, timed
+from tests.conftest import ROOT, read_params, write_params
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 from reprise.core import stage
 from reprise.core.errors import InputError
 
@@ -27,6 +29,10 @@ def main(what):
         raise ZeroDivisionError("oops")
     if what == "disk":
         raise OSError(28, "No space left on device", "models/x.safetensors")
+    if what == "kernels":
+        print(sorted(name for name in sys.modules if name in ("numpy", "torch")))
+        import torch
+        print(torch.backends.cpu.get_cpu_capability(), os.environ.get("MKL_CBWR"))
     if what == "wait":
         print("waiting", flush=True)
         time.sleep(60)
@@ -36,8 +42,9 @@ stage.run_stage(["toy", *sys.argv[1:]])
 """
 
 
-def start(folder: Path, what: str) -> "subprocess.Popen[str]":
+def start(folder: Path, what: str, **hardware: Any) -> "subprocess.Popen[str]":
     (folder / "toy.py").write_text(SCRIPT)
+    write_params(folder, {"hardware": read_params()["hardware"] | hardware})
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "toy@1"}
     command = [sys.executable, "toy.py", what]
     return subprocess.Popen(
@@ -62,6 +69,29 @@ def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
     assert ("Traceback" in output) == traceback
     assert output.splitlines()[-1] == f"exit code {code}"
     assert expected in (tmp_path / ".logs/toy@1.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"), "(2.00 GiB asked for)"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."), "(4096 bytes"),
+        (MemoryError("Unable to allocate 1.5 TiB for an array"), "(1.5 TiB asked for)"),
+        (MemoryError(), "out of memory; lower batch_size"),
+    ],
+)
+def test_memory_that_ran_out_is_one_line_that_says_what_to_lower(error, said):
+    line = out_of_memory(error)
+    assert line is not None
+    assert said in line
+    assert all(word in line for word in ("batch_size", "accumulate", "precision"))
+
+
+def test_torch_itself_says_it_that_way():
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert f"({2**60} bytes asked for)" in str(out_of_memory(error.value))
+    assert out_of_memory(RuntimeError("shapes differ")) is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -120,7 +150,17 @@ def test_code_that_is_edited_while_a_stage_runs_fails_it(tmp_path):
         "    path = Path(__file__)\n"
         "    path.write_text(path.read_text() + '# edited\\n')\n"
     )
+    write_params(tmp_path, read_params())
     command = [sys.executable, "src/run.py", "taxonomy.recipe"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "reprise.taxonomy.stages.recipe: changed while the stage ran; run it again" in done.stdout
+
+
+def test_kernels_are_pinned_unless_params_say_otherwise(tmp_path):
+    pinned, _ = start(tmp_path, "kernels").communicate(timeout=120)
+    assert "\n[]\nAVX2 COMPATIBLE\n" in pinned  # and neither library was loaded before
+    free, _ = start(tmp_path, "kernels", same_bytes=False).communicate(timeout=120)
+    assert " None\n" in free
+    wrong, _ = start(tmp_path, "kernels", same_bytes="perhaps").communicate(timeout=120)
+    assert "toy@1: params.yaml: hardware.same_bytes: " in wrong

@@ -15,14 +15,15 @@ from reprise.core.command import typer_app
 from reprise.core.params import parse_params
 from reprise.deepfake.data.corpus import Corpus, starts_of
 from reprise.deepfake.recipe import Recipe
-from tests.conftest import read_params
+from tests.conftest import WAV2VEC2_TINY, read_params
 
 
 def tiny_recipe(name: str = "small", **changes: Any) -> Recipe:
     """One of the true recipes, made small, with changes."""
     params = copy.deepcopy(read_params())["deepfake"]
     small = {"embedding": 16, "encoders": 1, "heads": 2, "kernel": 5, "epochs": 2, "batch_size": 4, "average_best": 1}
-    merged = params["train"] | params["recipes"][name] | small | changes
+    recipes = params["recipes"] | {"wav2vec2-tiny": WAV2VEC2_TINY}
+    merged = params["train"] | recipes[name] | small | changes
     return parse_params(merged, Recipe, name)
 
 

@@ -1,6 +1,6 @@
 """Folders to run stages in: an empty one, and one in which all have run."""
 
-import os
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.documents.all_stages import own, run_all
 
-    folder = tmp_path_factory.mktemp("finished")
-    before = Path.cwd()
-    os.chdir(folder)
-    write_own()
-    run_all(own())
-    os.chdir(before)
+    folder = tmp_path_factory.mktemp("documents")
+    with contextlib.chdir(folder):
+        write_own()
+        run_all(own())
     return folder
 
 

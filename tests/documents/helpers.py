@@ -21,7 +21,7 @@ def tiny(**changes: Any) -> dict[str, Any]:
     params = tiny_params(Path("none"))
     params["documents"]["folds"] = list(FOLDS)
     params["documents"]["prepare"]["folds"] = len(FOLDS)
-    params["documents"]["train"] |= changes
+    params["documents"]["recipes"]["quick"] |= changes
     return params
 
 

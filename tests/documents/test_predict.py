@@ -1,9 +1,11 @@
 """The command that classifies any images."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from reprise.core.command import run_command
 from reprise.documents import predict
@@ -39,18 +41,66 @@ def test_any_image_is_predicted_from_the_models_alone(in_finished, tmp_path, mon
         assert record["probability"] == pytest.approx(expected.max(), abs=1e-5)
 
 
+def test_a_bad_image_is_an_error_record_among_the_others(in_finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(in_finished / "models")
+    draw_page("dots", 60).save("good.png")
+    Path("text.png").write_text("not a picture")
+    Path("cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    Image.new("L", (40, 40)).save("black.png")
+    code, records, _ = call_predict(
+        monkeypatch, capsys, "text.png", "good.png", "none.jpg", "cut.jpg", "black.png", "--accelerator", "cpu"
+    )
+    assert code == 1
+    assert [record["path"] for record in records] == ["text.png", "good.png", "none.jpg", "cut.jpg", "black.png"]
+    assert [record.get("class_name") for record in records] == [None, "dots", None, None, records[4]["class_name"]]
+    assert records[0] == {"path": "text.png", "error": records[0]["error"]}
+    assert records[0]["error"].startswith("text.png: not an image that can be read")
+    assert records[2]["error"] == "none.jpg: no such file"
+    assert records[4]["warning"] == "the page is of one colour all over"
+
+
+def test_some_folds_alone(in_finished, monkeypatch, capsys):
+    _, records, _ = call_predict(monkeypatch, capsys, "own/test/page0.png", "--folds", "1", "--accelerator", "cpu")
+    ensemble = load_ensemble()
+    page = decode(Path("own/test/page0.png"), cache_size(ensemble.image_size), 200.0).pixels[None]
+    expected = ensemble.fold_probabilities(1, page)[0]
+    assert list(records[0]["probabilities"].values()) == pytest.approx(expected, abs=1e-5)
+    code, _, errors = call_predict(monkeypatch, capsys, "own/test", "--folds", "0,7", "--accelerator", "cpu")
+    assert (code, errors) == (1, "no fold '7'; the models have 0, 1\n")
+
+
+def test_an_image_that_takes_too_long_is_given_up(in_finished, monkeypatch, capsys, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")  # nobody ever writes to it
+    code, records, _ = call_predict(
+        monkeypatch, capsys, tmp_path / "pipe.png", "own/test/page0.png", "--seconds", "0.5", "--accelerator", "cpu"
+    )
+    assert code == 1
+    assert records[0]["error"] == f"{tmp_path}/pipe.png: not read within 0.5 s"
+    assert "probabilities" in records[1]
+
+
+def test_names_that_are_no_text_or_move_a_cursor_are_spelt_out(in_finished, monkeypatch, capsys, tmp_path):
+    paths = [tmp_path / os.fsdecode(b"\xff.png"), tmp_path / "a\x1b[2Jb.png"]
+    for path in paths:
+        draw_page("dots", 60).save(path)
+    monkeypatch.setattr("sys.argv", ["predict", *map(str, paths), "--accelerator", "cpu"])
+    with pytest.raises(SystemExit):
+        run_command(predict.main)
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["path"] for line in lines] == [str(path) for path in paths]
+    assert all(line.isprintable() for line in lines)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.jpg"], "none.jpg: no such file"),
         (["empty"], "empty: no image in it; known extensions are"),
-        (["text.png"], "text.png: not an image that can be read"),
-        (["own/test", "--models", "nowhere"], "nowhere/ensemble.json: no such file"),
+        (["own/test", "--models", "nowhere"], "nowhere/ensemble.json: no such file; run `dvc repro`"),
     ],
 )
 def test_prediction_says_what_is_missing(in_finished, monkeypatch, capsys, arguments, message):
     Path("empty").mkdir(exist_ok=True)
-    Path("text.png").write_text("not a picture")
     code, records, errors = call_predict(monkeypatch, capsys, *arguments, "--accelerator", "cpu")
     assert (code, records) == (1, [])
     assert errors.startswith(message)

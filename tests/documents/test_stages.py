@@ -1,5 +1,6 @@
 """All stages of the documents task, one after the other: the true configuration, made small."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -14,8 +15,10 @@ from sklearn.metrics import f1_score
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model
+from reprise.documents.learning.learner import Learner
 from reprise.documents.network.ensemble import load_ensemble, load_fold
 from reprise.documents.network.out_of_fold import read_out_of_fold
+from reprise.documents.network.views import average_views
 from reprise.documents.stages import calibrate, evaluate, prepare, recipe, train
 from tests.conftest import write_params
 from tests.documents.all_stages import after_training, own, run_all
@@ -87,22 +90,35 @@ def test_the_submission_has_the_order_and_columns_of_the_list(in_finished):
     assert read("metrics/documents/evaluation.json")["test"]["macro_f1"] == pytest.approx(expected)
 
 
-def test_probabilities_are_the_mean_over_folds_and_views_of_calibrated_ones(in_finished):
+def test_probabilities_are_of_the_folds_mean_logits_averaged_over_views(in_finished):
     ensemble = load_ensemble()
     assert ensemble.temperature == pytest.approx(read("metrics/documents/calibration.json")["temperature"])
     pages = np.load("data/documents/prepared_test/images.npy")[:1]
-    total = np.zeros(3)
-    for fold in FOLDS:
-        shares, odds = np.zeros(3), 0.0
-        for view in range(8):
-            turned = np.rot90(pages[0][:, ::-1] if view >= 4 else pages[0], view % 4)
-            logits = ensemble.folds[fold].logits(turned[None].copy())[0, 0].double().numpy() / ensemble.temperature
-            exponents = np.exp(logits - logits[3])
-            shares += exponents[:3]
-            odds += exponents[:3].sum()
-        total += shares / odds / len(FOLDS)
+    shares, odds = np.zeros(3), 0.0
+    for view in range(8):
+        turned = np.rot90(pages[0][:, ::-1] if view >= 4 else pages[0], view % 4)
+        logits = [ensemble.folds[fold].logits(turned[None].copy())[0, 0].double().numpy() for fold in FOLDS]
+        mean = np.mean(logits, axis=0) / ensemble.temperature
+        exponents = np.exp(mean - mean[3])
+        shares += exponents[:3]
+        odds += exponents[:3].sum()
     stored = pd.read_csv("metrics/documents/probabilities.csv")[list(KINDS)].to_numpy()[0]
-    assert np.allclose(total, stored, atol=1e-4)
+    assert np.allclose(shares / odds, stored, atol=1e-4)
+
+
+def test_scores_on_damaged_copies_are_those_of_the_stored_logits(in_finished):
+    robust, ensemble = read("metrics/documents/evaluation.json")["robust"], load_ensemble()
+    predicted, targets = [], []
+    for fold in FOLDS:
+        damaged = np.load(f"data/documents/out_of_fold/fold-{fold}/damaged.npy").astype(np.float64)
+        predicted.append(average_views(damaged, 3, ensemble.temperature).argmax(1))
+        targets.append(np.load(f"data/documents/out_of_fold/fold-{fold}/targets.npy"))
+        assert damaged.shape == (8, len(targets[-1]), 4)
+    expected = f1_score(np.concatenate(targets), np.concatenate(predicted), average="macro")
+    assert robust["macro_f1"] == pytest.approx(expected)
+    assert {"ece_before", "ece_after", "nll_before", "nll_after"} == read("metrics/documents/calibration.json")[
+        "damaged"
+    ].keys()
 
 
 def test_a_wrong_label_is_suspected(in_finished):
@@ -215,6 +231,27 @@ def test_a_fold_that_learns_nothing_fails_and_writes_nothing(tmp_path, monkeypat
     assert not Path("data/documents/out_of_fold").exists()
 
 
+def test_names_are_data_from_the_first_stage_to_the_last(tmp_path, monkeypatch):
+    """IDs and classes that libraries take for missing values, columns, formulas or markup."""
+    monkeypatch.chdir(tmp_path)
+    write_own()
+    names = {"bars": "ID", "columns": "NA", "dots": "$x$\x1b[2J<b>"}
+    meta = pd.read_csv("own/meta.csv").replace(names)
+    meta.to_csv("own/meta.csv", index=False)
+    for page, other in (("page0", "NA"), ("page1", "=1+1"), ("page2", "cafe\u0301")):
+        Path(f"own/test/{page}.png").rename(f"own/test/{other}.png")
+        for table in ("sample_submission.csv", "test_labels.csv"):
+            given = "caf\u00e9" if page == "page2" else other  # composed in the tables, not in the file's name
+            Path(f"own/{table}").write_text(Path(f"own/{table}").read_text().replace(page, given))
+    run_all(own())
+    assert read("metrics/documents/evaluation.json")["test"]["pages"] == 6
+    assert list(read("metrics/documents/evaluation.json")["oof"]["per_class"]) == list(names.values())
+    submission = pd.read_csv("metrics/documents/submission.csv", dtype=str, keep_default_na=False)
+    listed = pd.read_csv("own/sample_submission.csv", dtype=str, keep_default_na=False)
+    assert submission["ID"].tolist() == listed["ID"].tolist()
+    assert "\x1b" not in Path("metrics/documents/suspects.csv").read_text()
+
+
 def test_without_test_pages_all_stages_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(Path("own"), pages_per_kind=12, test_pages=0)
@@ -246,20 +283,23 @@ def test_other_recipes_run_through_every_stage(tmp_path, monkeypatch, changes):
     assert load_ensemble().views[0] == 0
 
 
-def stage_process(folder: Path, kill_at: int | None) -> None:
+def train_until_killed(folder: Path, steps: int | None) -> None:
     os.chdir(folder)
     train.refuse_chance = lambda *_: None  # so short a training ends at chance, which is not what is tested
-    if kill_at is not None:
-        from reprise.documents.learning.learner import Learner
-
-        steps = iter(range(10_000))
-
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(Learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
+    if steps is not None:
+        kill_after(steps)
     train.main("1")
+
+
+def kill_after(steps: int) -> None:
+    """End this process as `kill -9` does, once it has trained for so many steps."""
+    counter = itertools.count()
+
+    def count(*_: Any) -> None:
+        if next(counter) == steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Learner.on_train_batch_end = count  # type: ignore[method-assign,assignment]
 
 
 @pytest.mark.slow
@@ -274,7 +314,7 @@ def test_a_killed_fold_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeypa
     context.set_forkserver_preload(["tests.documents.test_stages"])
 
     def in_process(step: int | None) -> int:
-        process = context.Process(target=stage_process, args=(tmp_path, step))
+        process = context.Process(target=train_until_killed, args=(tmp_path, step))
         process.start()
         process.join()
         return process.exitcode

@@ -1,15 +1,11 @@
 """A folder in which all of the task's stages have run, shared by the tests that read it."""
 
-import os
+import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.conftest import tiny_params, write_params
-
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
-settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +14,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> 
 
     folder = tmp_path_factory.mktemp("finished")
     write_params(folder, tiny_params(encoder_folder))
-    before = Path.cwd()
-    os.chdir(folder)
-    run(ALL)
-    os.chdir(before)
+    with contextlib.chdir(folder):
+        run(ALL)
     return folder
 
 

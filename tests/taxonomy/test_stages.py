@@ -3,13 +3,13 @@
 import csv
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reprise.core.errors import InputError
@@ -19,7 +19,7 @@ from reprise.taxonomy.classifier.learner import split_documents
 from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from tests.conftest import tiny_params, write_params
-from tests.stage_files import digests, read
+from tests.stage_files import digests, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
@@ -162,6 +162,32 @@ def test_small_and_flat_taxonomies_without_labels(workspace, change_params, clas
     assert "example_f1" not in evaluation["trained"]
 
 
+@pytest.mark.parametrize("rule", ["refined", "paper"])
+def test_seed_documents_and_keywords_reach_every_stage(workspace, change_params, rule):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": "4\t0\n7\t2,0\n"}
+    files |= {"class_related_keywords": "tax:money that the state takes,levy\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    change_params("taxonomy.core_classes.rule", rule)
+    run(ALL[1:])
+    assert read("metrics/taxonomy/data.json")["seed_documents"] == 2
+    assert read("metrics/taxonomy/data.json")["classes_with_seed_documents"] == 2
+    silver = pd.read_parquet("data/taxonomy/silver/core_classes.parquet")["core_classes"]
+    assert [sorted(silver[row]) for row in (4, 7)] == [["0"], ["0", "2"]]
+    assert np.load("data/taxonomy/silver/posterior.npy")[[4, 7]].tolist() == [[1, 0, 0], [0.5, 0, 0.5]]
+
+
+def test_a_bad_seed_document_stops_prepare_before_it_writes(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n", "class_hierarchy": "", "seed_documents": "4\t0\n99\t0\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    with pytest.raises(InputError, match=r"seed_documents\.txt:2: document '99' is not in the corpus"):
+        prepare.main()
+    assert not Path("data/taxonomy/prepared").exists()
+
+
 def test_a_label_file_for_other_documents_is_named(in_finished, tmp_path, monkeypatch):
     labels = in_finished / "data/taxonomy/sample/test_doc2labels.txt"
     content = labels.read_text()
@@ -236,7 +262,7 @@ def change_labels(in_finished: Path) -> Iterator[Callable[[Rewrite], None]]:
         ("taxonomy.similarity.hypothesis", "{name} {parent}", r"similarity\.hypothesis: .*is no field of a template"),
         ("taxonomy.similarity.batch_size", 0, r"similarity\.batch_size: .*greater than or equal to 1, got 0"),
         ("taxonomy.similarity.max_tokens", -1, r"similarity\.max_tokens"),
-        ("taxonomy.core_classes.refined.trust_low", 0.9, r"refined: trust_low is 0.9 and trust_high 0.85; expected"),
+        ("taxonomy.core_classes.refined.trust_low", 0.9, r"refined: trust_low is 0.9 and trust_high 0.8; expected"),
         ("taxonomy.core_classes.refined.sharpness", float("inf"), r"refined\.sharpness"),
         ("taxonomy.core_classes.refined.core_confidence", 2, r"refined\.core_confidence"),
         ("taxonomy.self_train.confident", 1, r"self_train\.confident"),
@@ -266,7 +292,7 @@ def test_parameters_out_of_range_are_one_line(in_finished, encoder_folder, key, 
 
 def test_a_share_of_validation_that_leaves_nothing_to_train_on():
     with pytest.raises(InputError, match=r"valid_fraction is 0.999: of 8 labelled documents none is left"):
-        split_documents(np.ones(8, dtype=bool), 0.999, 0)
+        split_documents(np.ones(8, dtype=bool), np.zeros(8, dtype=bool), 0.999, 0)
 
 
 @pytest.mark.slow
@@ -335,13 +361,7 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     if kill_at is not None:
         from reprise.taxonomy.classifier.learner import Learner
 
-        steps = iter(range(10_000))
-
-        def die(self: Any, *arguments: Any) -> None:
-            if next(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(Learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
+        kill_at_batch(Learner, kill_at)
     module.main()
 
 

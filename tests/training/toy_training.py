@@ -25,6 +25,7 @@ HARDWARE = Hardware(
     threads=1,
     training_threads=1,
     workers=0,
+    same_bytes=True,
     image_memory_mib=64,
 )
 SETTINGS = TrainParams(

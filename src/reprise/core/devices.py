@@ -17,6 +17,9 @@ def torch_devices(hardware: Hardware) -> list[str]:
     """
     import torch
 
+    from reprise.core.equal_ops import use_equal_operations
+
+    use_equal_operations()
     wanted = "cuda" if hardware.accelerator in ("gpu", "cuda") else hardware.accelerator
     if wanted not in ("auto", "cpu", "cuda", "mps"):
         raise InputError(f"params.yaml: hardware.accelerator: {wanted!r}; choose auto, cpu, gpu, cuda or mps")
@@ -52,6 +55,7 @@ def prediction_devices(accelerator: str) -> list[str]:
         threads=1,
         training_threads=1,
         workers=0,
+        same_bytes=True,
         image_memory_mib=0,
     )
     return torch_devices(hardware)

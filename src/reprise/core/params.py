@@ -37,6 +37,7 @@ class Hardware(Params):
     threads: int  # CPU threads for linear algebra and encoders
     training_threads: int  # CPU threads of a training: more only help large models
     workers: int  # data loading processes
+    same_bytes: bool  # the CPU kernels that every x86-64 processor has; false: the fastest this one has
     image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
 
 

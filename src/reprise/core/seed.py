@@ -37,6 +37,9 @@ def use_deterministic_kernels(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
+    from reprise.core.equal_ops import use_equal_operations
+
+    use_equal_operations()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False

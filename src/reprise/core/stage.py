@@ -21,10 +21,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from reprise.core import kernels
 from reprise.core.code import changed_modules
 from reprise.core.errors import InputError
 from reprise.core.files import write_json
 from reprise.core.light_imports import import_torchmetrics_light
+from reprise.core.params import Hardware, load_params
 from reprise.core.processes import rank
 from reprise.core.text import for_terminal
 
@@ -49,6 +51,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
     started = time.perf_counter()
     logger.info("%s: started, log in %s", name, log_path(name))
     try:
+        choose_kernels()
         main, arguments = find_stage(command_line)
         main(*arguments)
         refuse_changed_code()
@@ -65,9 +68,21 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
     except Exception as error:
         if os.strerror(errno.ENOSPC) in str(error):  # libraries with errors of their own
             _end(1, f"{name}: the disk: {os.strerror(errno.ENOSPC)}")
+        if wanted := out_of_memory(error):
+            _end(1, f"{name}: {wanted}")
         logger.exception("%s: failed, which is a defect of the code", name)
         _end(1)
     _end(0, f"{name}: done in {time.perf_counter() - started:.1f} s")
+
+
+def choose_kernels() -> None:
+    """Leave the choice of CPU kernels to the libraries where params.yaml says so; before any of them is imported.
+
+    Raises:
+        InputError: a wrong key or value under `hardware`.
+    """
+    if not load_params("hardware", Hardware).same_bytes:
+        kernels.release()
 
 
 def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequence[str]]:
@@ -93,6 +108,19 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     if len(arguments) != len(parameters):
         raise InputError(f"{stage} takes {', '.join(parameters) or 'no argument'}; got {' '.join(arguments) or 'none'}")
     return main, arguments
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """Say what to lower where memory ran out, on a device or on the CPU; None for any other error."""
+    text = str(error)
+    refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)
+    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        if "can't allocate memory" not in text and "not enough memory" not in text:
+            return None
+        refused = re.search(r"(\d+) bytes", text) or refused
+    amount = next((part for part in refused.groups() if part), "") if refused else ""
+    asked = f" ({amount}{' bytes' if amount.isdigit() else ''} asked for)" if amount else ""
+    return f"out of memory{asked}; lower batch_size and raise accumulate as much, or try precision bf16-mixed"
 
 
 def refuse_changed_code() -> None:

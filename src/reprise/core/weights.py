@@ -39,8 +39,18 @@ def load_weights(module: torch.nn.Module, path: Path, optional: tuple[str, ...] 
     Raises:
         InputError: unreadable, or names or shapes that differ from the module's; the line lists both ways.
     """
-    state = read_state_dict(path)
-    own = module.state_dict()
+    load_state(module, read_state_dict(path), path, optional)
+
+
+def load_state(
+    module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, optional: tuple[str, ...] = ()
+) -> None:
+    """Load tensors by name into a module, in place, as `load_weights` does.
+
+    Raises:
+        InputError: names or shapes differ from the module's; the line names the file that they came from.
+    """
+    own, state = module.state_dict(), dict(state)
     for name in [name for name in own if name.startswith(optional)] if optional else []:
         if name not in state or state[name].shape != own[name].shape:
             state[name] = own[name]

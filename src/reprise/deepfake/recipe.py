@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=1, le=65_536)]
 class Recipe(TrainParams):
     """`deepfake.train` with the chosen recipe's differences; params.yaml explains the keys."""
 
-    front_end: Literal["lfcc", "logmel", "ssl"]
+    front_end: Literal["lfcc", "logmel", "ssl", "whisper"]
     ssl_model: str
     ssl_config: dict[str, Any]
     ssl_weights: bool
@@ -29,6 +29,8 @@ class Recipe(TrainParams):
     statistics_branch: bool
     loss: Literal["cross_entropy", "one_class"]
     one_class_dimensions: Count
+    separate_evidence: bool
+    view_loss: NotNegative
     balanced_classes: bool
     frame_loss: NotNegative
     frame_share: Annotated[float, Field(gt=0, le=1)]
@@ -41,6 +43,9 @@ class Recipe(TrainParams):
     band_limit: Fraction
     noise: Fraction
     gain: NotNegative
+    channel_copies: Annotated[int, Field(ge=0)]
+    resyntheses: Annotated[int, Field(ge=0)]
+    resynthesis_share: Fraction
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
@@ -48,8 +53,21 @@ class Recipe(TrainParams):
             raise ValueError(f"embedding {self.embedding} is no multiple of heads {self.heads}")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} is even; expected an odd number of frames")
+        if self.separate_evidence and not (self.loss == "one_class" and self.statistics_branch):
+            raise ValueError("separate_evidence needs loss one_class and the statistics_branch, a view of its own")
+        if self.resynthesis_share and not (self.resyntheses and self.twins):
+            raise ValueError("resynthesis_share needs resyntheses, and twins to compare them with")
+        if self.front_end == "whisper" and not self.ssl_trained and self.augments_crops:
+            raise ValueError(
+                "rawboost, band_limit, noise and gain change samples, and a frozen Whisper hears each once"
+            )
         for name in ("crop_seconds", "partial_seconds"):
             shortest, longest = getattr(self, name)
             if shortest > longest:
                 raise ValueError(f"{name}: {shortest} ... {longest}; expected the shortest first")
         return self
+
+    @property
+    def augments_crops(self) -> bool:
+        """Whether crops are changed beside being cut."""
+        return bool(self.rawboost or self.band_limit or self.noise or self.gain)

@@ -3,9 +3,10 @@
     python -m reprise.deepfake.vocode recordings/ data/deepfake/mine
 
 Takes all recordings under a folder and writes each, at 16 kHz, with a copy-synthesis by every vocoder (or those named
-by `--vocoder`) to OUT/flac. The folder that a recording lies in names its speaker. Writes OUT/train.txt, dev.txt and
-eval.txt in the layout of ASVspoof 2019 (speaker, utterance, -, vocoder, key), which share no speaker, and prints the
-command that trains on them. All of OUT is written, or nothing.
+by `--vocoder`) to OUT/flac. With `--channel mu_law`, say, recordings and spoofs are written through that codec, noise
+or room as well, under the same key: what a telephone does to speech is no synthesis. The folder that a recording lies
+in names its speaker. Writes OUT/train.txt, dev.txt and eval.txt in the layout of ASVspoof 2019 (speaker, utterance, -,
+vocoder, key), which share no speaker, and prints the command that trains on them. All of OUT is written, or nothing.
 """
 
 import itertools
@@ -29,28 +30,35 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Recordings, in a folder a speaker.")],
     out: Annotated[Path, typer.Argument(help="New folder for recordings and protocols.")],
     vocoder: Annotated[list[str] | None, typer.Option(help="Take this one; may be repeated (all).")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="Also write all through this one; may be repeated.")] = None,
     split: Annotated[bool, typer.Option(help="Split speakers into train, dev and eval, or write one protocol.")] = True,
     seed: Annotated[int, typer.Option(help="Of the syntheses and of the split.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Side by side.")] = os.cpu_count() or 1,
 ) -> None:
     """Make spoofs of recordings by copy-synthesis."""
+    from reprise.deepfake.detector.channel import CHANNELS
     from reprise.deepfake.sample.vocoders import VOCODERS
 
-    names = vocoder or list(VOCODERS)
+    names, channels = vocoder or list(VOCODERS), channel or []
     if unknown := [name for name in names if name not in VOCODERS]:
         raise InputError(f"no vocoder {unknown[0]!r}; there are {', '.join(VOCODERS)}")
+    if unknown := [name for name in channels if name not in CHANNELS]:
+        raise InputError(f"no channel {unknown[0]!r}; there are {', '.join(CHANNELS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: not empty; name a new folder")
-    recordings = name_recordings(folder, names)
+    recordings = name_recordings(folder, names, channels)
     homes = split_speakers([speaker_of(path, folder) for path in recordings.values()], seed) if split else {}
-    protocols = vocode(recordings, folder, out, names, seed, processes, homes)
-    spoofs = len(recordings) * len(names)
-    typer.echo(f"{len(recordings)} recordings, {spoofs} spoofs in {out / 'flac'}: {', '.join(sorted(protocols))}")
+    protocols = vocode(recordings, folder, out, names, seed, processes, homes, channels)
+    spoofs = len(recordings) * len(names) * (1 + len(channels))
+    typer.echo(
+        f"{len(recordings) * (1 + len(channels))} recordings, {spoofs} spoofs in {out / 'flac'}: "
+        f"{', '.join(sorted(protocols))}"
+    )
     if split:
         typer.echo(f"train and evaluate on them with\n{next_command(out)}")
 
 
-def name_recordings(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+def name_recordings(folder: Path, names: Sequence[str], channels: Sequence[str] = ()) -> dict[str, Path]:
     """Find the recordings under a folder by the utterance names that they get.
 
     Raises:
@@ -65,8 +73,8 @@ def name_recordings(folder: Path, names: Sequence[str]) -> dict[str, Path]:
         utterance = normalise(path.stem)
         check_name(utterance, str(path))
         check_name(speaker_of(path, folder), str(path))
-        for name in ("-", *names):
-            written = output_name(utterance, name).casefold()
+        for name, channel in itertools.product(("-", *names), ("-", *channels)):
+            written = output_name(utterance, name, channel).casefold()
             if written in taken:
                 raise InputError(f"{taken[written]} and {path} would both be written as {written}.flac; rename one")
             taken[written] = path
@@ -74,8 +82,8 @@ def name_recordings(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     return recordings
 
 
-def output_name(utterance: str, vocoder: str) -> str:
-    return utterance if vocoder == "-" else f"{utterance}-{vocoder}"
+def output_name(utterance: str, vocoder: str, channel: str = "-") -> str:
+    return "-".join([utterance, *(name for name in (vocoder, channel) if name != "-")])
 
 
 def speaker_of(path: Path, folder: Path) -> str:
@@ -116,6 +124,7 @@ def vocode(
     seed: int,
     processes: int,
     homes: Mapping[str, str],
+    channels: Sequence[str] = (),
 ) -> list[str]:
     """Write recordings, their syntheses and the protocols, or nothing.
 
@@ -127,6 +136,7 @@ def vocode(
         seed: of the syntheses.
         processes: how many work side by side.
         homes: split of each speaker; empty: all go to one protocol.
+        channels: that all go through as well.
 
     Returns:
         The names of the protocols.
@@ -145,7 +155,7 @@ def vocode(
     errors: list[str] = []
     with whole_folder(out) as temporary, ProcessPoolExecutor(processes) as pool:
         (temporary / "flac").mkdir()
-        same = [itertools.repeat(each) for each in (temporary / "flac", names, seed)]
+        same = [itertools.repeat(each) for each in (temporary / "flac", names, seed, channels)]
         speakers = [speaker_of(path, folder) for path in recordings.values()]
         made = pool.map(vocode_one, recordings, recordings.values(), speakers, *same, chunksize=4)
         for speaker, (lines, error) in zip(speakers, tqdm(made, total=len(recordings), disable=None), strict=True):
@@ -160,7 +170,13 @@ def vocode(
 
 
 def vocode_one(
-    utterance: str, path: Path, speaker: str, target: Path, names: Sequence[str], seed: int
+    utterance: str,
+    path: Path,
+    speaker: str,
+    target: Path,
+    names: Sequence[str],
+    seed: int,
+    channels: Sequence[str] = (),
 ) -> tuple[list[str], str | None]:
     """Write one recording and its syntheses; returns their protocol lines, or what is wrong with the recording."""
     import numpy as np
@@ -169,6 +185,7 @@ def vocode_one(
     from reprise.core.seed import derive_seed
     from reprise.deepfake.data.audio import read_audio, write_flac
     from reprise.deepfake.data.protocols import KEYS, join_columns
+    from reprise.deepfake.detector.channel import CHANNELS
     from reprise.deepfake.sample.vocoders import synthesise
 
     torch.set_num_threads(1)  # the processes fill the cores
@@ -180,9 +197,12 @@ def vocode_one(
     for name in ("-", *names):
         generator = np.random.default_rng(derive_seed(seed, "vocode", utterance, name))
         made = samples if name == "-" else synthesise(name, samples, generator)
-        written = output_name(utterance, name)
-        write_flac(target / f"{written}.flac", made)
-        lines.append(join_columns([speaker, written, "-", name, KEYS[name != "-"]]))
+        for channel in ("-", *channels):
+            generator = np.random.default_rng(derive_seed(seed, "channel", utterance, name, channel))
+            heard = made if channel == "-" else CHANNELS[channel](made, generator)
+            written = output_name(utterance, name, channel)
+            write_flac(target / f"{written}.flac", heard)
+            lines.append(join_columns([speaker, written, "-", name, KEYS[name != "-"]]))
     return lines, None
 
 

@@ -19,6 +19,7 @@ class Recipe(TrainParams):
     pooling: str
     frozen_blocks: Annotated[int, Field(ge=0)]
     recalibrate: Annotated[int, Field(ge=0)]
+    probe: Annotated[int, Field(ge=0)]
     standardise: bool
     channels_last: bool
 

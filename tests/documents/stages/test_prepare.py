@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,14 @@ BAD = {
         lambda own: [path.unlink() for path in (own / "test").iterdir()],
         r"^own/test: no image in it; known extensions are",
     ),
+    "a test file whose name is not text": (
+        lambda own: (own / "test/page0.png").rename(own / "test" / os.fsdecode(b"\xff.png")),
+        r"own/test: '\\udcff\.png': the file's name is not UTF-8; rename it",
+    ),
+    "two targets with one name": (
+        lambda own: change_table(own / "meta.csv", lambda t: t.replace("dots", "bars")),
+        r"^own/meta\.csv:4: class_name 'bars' is already on line 2$",
+    ),
     "a test page that is not there": (
         lambda own: (own / "sample_submission.csv").write_text("ID,target\npage9,0\n"),
         r"^own/sample_submission\.csv:2: ID 'page9' has no image in own/test$",
@@ -184,3 +193,65 @@ def test_absurdly_large_images_name_the_limit(own, change_params):
     change_params("documents.prepare.max_megapixels", 0.005)
     with pytest.raises(InputError, match=r"bars0\.png: 80 x 80 pixels, more than max_megapixels 0\.005"):
         prepare.main()
+
+
+ODD = {"bars": "ID", "columns": "NA", "dots": "$x$ <b>=1+1 | \u202e"}
+
+
+def test_classes_with_names_that_mean_something_elsewhere(own):
+    change_table(own / "meta.csv", lambda table: table.replace(ODD))
+    (own / "train/bars1.png").write_bytes((own / "train/bars0.png").read_bytes())
+    prepare.main()
+    assert list(read_data()["train"]["classes"]) == list(ODD.values())
+    assert Path("metrics/documents/class_distribution.png").exists()
+
+
+def read_data():
+    return json.loads(Path("metrics/documents/data.json").read_text())
+
+
+def test_pages_of_one_colour_and_wide_pixels_are_counted_and_named(own, caplog):
+    Image.new("RGB", (80, 80), "white").save(own / "train/bars0.png")
+    Image.fromarray(np.asarray(draw_page("bars", 1).convert("L")) / np.float32(255)).save(own / "train/bars1.tif")
+    (own / "train/bars1.png").unlink()
+    with caplog.at_level("WARNING", logger="reprise"):
+        prepare.main()
+    assert read_data()["train"]["handled"] == {"constant": 1, "float": 1}
+    assert "1 images are of one colour all over: own/train/bars0.png" in caplog.text
+
+
+def test_formulas_are_no_formulas_in_the_list_of_duplicates(own):
+    (own / "train/bars1.png").write_bytes((own / "train/bars0.png").read_bytes())
+    (own / "train/bars1.png").rename(own / "train/=1+1.png")
+    change_table(own / "train.csv", lambda table: table.replace("bars1", "=1+1"))
+    prepare.main()
+    assert "'=1+1" in Path("metrics/documents/near_duplicates.csv").read_text()
+    assert "=1+1" in prepared()[0]["id"].tolist()
+
+
+def test_nothing_is_written_where_the_picture_cannot_be_drawn(own, monkeypatch):
+    def fail(*_):
+        raise InputError("no picture")
+
+    monkeypatch.setattr("reprise.documents.class_distribution.plot_class_distribution", fail)
+    with pytest.raises(InputError, match="no picture"):
+        prepare.main()
+    assert [path for folder in ("data", "metrics") for path in Path(folder).rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("documents.data", None, r"documents\.data: expected the path"),
+        ("documents.data", 5, r"documents\.data: expected the path"),
+        ("seed", "abc", r"seed: expected a whole number"),
+        ("documents.prepare.folds", 1, r"documents\.prepare\.folds: .*greater than or equal to 2"),
+        ("documents.prepare.id_column", "", r"documents\.prepare\.id_column: .*at least 1 character"),
+        ("documents.prepare.max_megapixels", "many", r"documents\.prepare\.max_megapixels: "),
+    ],
+)
+def test_parameters_that_make_no_sense(own, change_params, key, value, message):
+    change_params(key, value)
+    with pytest.raises(InputError, match=message) as caught:
+        prepare.main()
+    assert "\n" not in str(caught.value)

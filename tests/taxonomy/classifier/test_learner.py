@@ -7,7 +7,9 @@ from reprise.taxonomy.classifier.learner import (
     binary_divergence,
     core_labels,
     masked_bce,
+    sharpen,
     soft_cross_entropy,
+    split_documents,
 )
 from reprise.taxonomy.data.hierarchy import Hierarchy
 
@@ -17,6 +19,23 @@ def test_labels_of_core_classes():
     core = np.array([[0, 1, 0, 0, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]], dtype=bool)
     expected = [[1, 1, IGNORED, IGNORED, 0], [1, 1, 1, 0, 1], [0, 0, 0, 0, 0]]
     assert core_labels(core, chain).tolist() == expected
+
+
+def test_documents_that_a_person_labelled_do_not_validate():
+    labelled, seeds = np.arange(40) < 30, np.arange(40) % 2 == 0
+    train, valid = split_documents(labelled, seeds, 0.2, seed=1)
+    assert len(valid) == 6
+    assert not seeds[valid].any()
+    assert sorted([*train, *valid]) == list(range(30))
+    everyone = split_documents(labelled, np.ones(40, dtype=bool), 0.2, seed=1)
+    assert [len(part) for part in everyone] == [24, 6]  # where all are labelled, some have to validate
+
+
+def test_sharper_targets_are_surer_and_sum_to_one():
+    posterior = np.array([[0.8, 0.2], [0.5, 0.5], [1, 0], [0, 0]], dtype=np.float32)
+    expected = np.array([[16 / 17, 1 / 17], [0.5, 0.5], [1, 0], [0, 0]])
+    np.testing.assert_allclose(sharpen(posterior, 2), expected, rtol=1e-6)
+    assert np.array_equal(sharpen(posterior, 1), posterior)
 
 
 def test_bce_sums_over_classes_and_passes_over_ignored_ones():

@@ -46,6 +46,10 @@ def test_random_graphs_against_recursion(seed):
     for row in range(20):
         expected = set().union(*(naive_ancestors(hierarchy, int(index)) for index in np.flatnonzero(sets[row])))
         assert set(np.flatnonzero(closed[row])) == expected
+        deepest = set(np.flatnonzero(hierarchy.drop_ancestors(sets)[row]))
+        below = {index for index in np.flatnonzero(sets[row]) if naive_ancestors(hierarchy, int(index)) - {index}}
+        covered = set().union(*(naive_ancestors(hierarchy, int(index)) - {index} for index in below))
+        assert deepest == set(np.flatnonzero(sets[row])) - covered
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.zero_shot.class_texts import check_template, class_texts, mean_per_class
+from reprise.taxonomy.zero_shot.class_texts import add_keywords, check_template, class_texts, mean_per_class
 
 HIERARCHY = Hierarchy(("0", "1", "2"), ("food", "drink", "iced tea"), ((), ("cup",), ("ice", "leaf")), ((0, 2), (1, 2)))
 
@@ -20,6 +20,16 @@ def test_every_template_that_a_class_can_fill():
 
 def test_a_class_is_never_without_a_text():
     assert class_texts(HIERARCHY, ["{parent}: {name}"])[0] == ["food"]
+
+
+def test_keywords_count_by_themselves():
+    classes = np.eye(3, dtype=np.float32)
+    keywords = np.array([[0, 0, 1], [0.6, 0.8, 0], [0.6, -0.8, 0]], dtype=np.float32)  # cup; ice, leaf
+    moved = add_keywords(classes, keywords, HIERARCHY, 2.0)
+    expected = [[1, 0, 0], np.array([0, 1, 2]) / 5**0.5, np.array([1.2, 0, 1]) / np.linalg.norm([1.2, 0, 1])]
+    np.testing.assert_allclose(moved, expected, rtol=1e-6)
+    assert np.array_equal(classes, np.eye(3))
+    np.testing.assert_allclose(add_keywords(classes, keywords, HIERARCHY, 0.0), classes)
 
 
 def test_means_are_of_norm_one():

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from reprise.taxonomy.zero_shot.refine import (
+    NameAnchoredMixture,
     RefineParams,
+    Seeds,
     balancing_bias,
     cohen_kappa,
-    effective_share,
+    cohesion_loss,
     normalise,
     ramp,
     refine_posterior,
@@ -52,7 +54,7 @@ def test_only_even_corpora_are_balanced():
         decided.append(refine_posterior(zero_shot_of(documents, names), documents, names, SETTINGS)[1])
     assert decided[0]["balancing"] == 1
     assert decided[1]["balancing"] == 0
-    assert decided[0]["evenness"] > 0.95 > 0.6 > decided[1]["evenness"]
+    assert decided[0]["cohesion_loss"] < SETTINGS.loss_low < SETTINGS.loss_high < decided[1]["cohesion_loss"]
 
 
 def test_names_that_say_nothing_are_not_trusted():
@@ -96,6 +98,53 @@ def test_a_single_class_is_certain():
     assert decided["balancing"] == 0
 
 
+def seeds_of(labels, classes, per_class):
+    rows = np.concatenate([np.flatnonzero(labels == label)[:per_class] for label in classes])
+    return Seeds(rows, np.eye(labels.max() + 1, dtype=np.float32)[labels[rows]])
+
+
+def test_a_few_seed_documents_mend_names_that_mislead():
+    documents, names, labels = corpus([60] * 8)
+    names[[0, 1, 2]] = names[[1, 2, 0]]
+    zero_shot, seeds = zero_shot_of(documents, names), seeds_of(labels, range(3), 3)
+    others = np.setdiff1d(np.arange(len(labels)), seeds.rows)
+    right = []
+    for known in (None, seeds):
+        posterior, _ = refine_posterior(zero_shot, documents, names, SETTINGS, known)
+        right.append(float(np.mean(posterior.argmax(axis=1)[others] == labels[others])))
+        np.testing.assert_allclose(posterior.sum(axis=1), 1, rtol=1e-4)
+    assert right[0] < 0.65
+    assert right[1] > 0.97
+    np.testing.assert_allclose(posterior[seeds.rows], seeds.posterior, atol=1e-6)
+
+
+def test_classes_without_seed_documents_keep_their_anchors():
+    documents, names, labels = corpus([20] * 4)
+    plain = NameAnchoredMixture(documents, names, SETTINGS)
+    seeded = NameAnchoredMixture(documents, names, SETTINGS, seeds_of(labels, [2], 1))
+    np.testing.assert_allclose(seeded.anchors[[0, 1, 3]], plain.anchors[[0, 1, 3]], atol=1e-6)
+    direction = normalise(documents[np.flatnonzero(labels == 2)[:1]] - documents.mean(axis=0))[0]
+    assert seeded.anchors[2] @ direction > plain.anchors[2] @ direction + 0.01
+
+
+def test_the_loss_of_cohesion_against_loops():
+    generator = np.random.default_rng(0)
+    documents = normalise(generator.normal(size=(40, 5))).astype(np.float32)
+    before, after = generator.integers(0, 3, 40), generator.integers(0, 3, 40)
+
+    def kappa(labels):
+        same = []
+        for row in range(40):
+            nearest = sorted(set(range(40)) - {row}, key=lambda other: -documents[row] @ documents[other])[:4]
+            same += [labels[row] == labels[other] for other in nearest]
+        chance = sum(np.mean(labels == label) ** 2 for label in range(3))
+        return (np.mean(same) - chance) / (1 - chance)
+
+    assert cohesion_loss(documents, before, after, 4) == pytest.approx(kappa(before) - kappa(after))
+    assert cohesion_loss(documents, np.zeros(40, dtype=int), before, 4) == pytest.approx(1 - kappa(before))
+    assert cohesion_loss(documents[:1], before[:1], after[:1], 4) == 0
+
+
 def test_smoothing_is_scikit_learns_ridge_regression():
     from sklearn.linear_model import Ridge
 
@@ -121,8 +170,6 @@ def test_measures():
     assert cohen_kappa(np.array([0, 1, 1]), np.array([0, 1, 1])) == 1
     assert cohen_kappa(np.array([0, 0]), np.array([0, 0])) == 1
     assert cohen_kappa(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])) == pytest.approx(0)
-    assert effective_share(np.array([5.0, 5.0, 5.0])) == pytest.approx(1)
-    assert effective_share(np.array([1.0, 0, 0, 0])) == pytest.approx(0.25)
     assert [ramp(value, 0.2, 0.4) for value in (0, 0.3, 1)] == pytest.approx([0, 0.5, 1])
 
 

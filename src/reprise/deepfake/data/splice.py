@@ -1,4 +1,4 @@
-"""Arithmetic on samples: fit to a length, and put a stretch of one recording into another."""
+"""Arithmetic on samples or frames: fit to a length, and put a stretch of one recording into another."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ FADE_SECONDS = 0.01  # of the cross-fades at the ends of a splice
 
 
 def fit_length(samples: np.ndarray, length: int) -> np.ndarray:
-    """Cut samples (N,) to `length`, or repeat them from their start up to it."""
+    """Cut samples (N,) or frames (N, C) to `length`, or repeat them from their start up to it."""
     repeats = -(-length // len(samples))
-    return np.tile(samples, repeats)[:length] if repeats > 1 else samples[:length]
+    return np.concatenate([samples] * repeats)[:length] if repeats > 1 else samples[:length]
 
 
 def splice(natural: np.ndarray, spoof: np.ndarray, start: int, end: int) -> np.ndarray:
@@ -24,3 +24,10 @@ def splice(natural: np.ndarray, spoof: np.ndarray, start: int, end: int) -> np.n
     if end < len(natural):
         share[end - fade : end] = ramp[::-1]
     return natural + share * (spoof - natural)
+
+
+def replace(natural: np.ndarray, spoof: np.ndarray, start: int, end: int) -> np.ndarray:
+    """Put the frames [start, end) of a spoof (N, C) into natural ones (N, C)."""
+    mixed = natural.copy()
+    mixed[start:end] = spoof[start:end]
+    return mixed

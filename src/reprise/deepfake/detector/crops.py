@@ -6,22 +6,27 @@ from torch import Tensor
 
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus
-from reprise.deepfake.data.splice import fit_length, splice
+from reprise.deepfake.data.splice import fit_length, replace, splice
+from reprise.deepfake.detector.copies import Copies
+from reprise.deepfake.detector.model import FRAME_RATE
 from reprise.deepfake.recipe import Recipe
 
 
 class CropMaker:
-    """Cuts batches out of a corpus.
+    """Cuts batches out of training utterances: of samples, or of the frames that a frozen encoder has heard.
 
     Args:
-        corpus: the training utterances.
-        recipe: lengths, twins, partial spoofs.
+        corpus: the utterances.
+        recipe: lengths, twins, partial spoofs, share of re-syntheses.
+        copies: their forms; None: samples as they are.
     """
 
-    def __init__(self, corpus: Corpus, recipe: Recipe) -> None:
-        self.corpus, self.recipe = corpus, recipe
+    def __init__(self, corpus: Corpus, recipe: Recipe, copies: Copies | None = None) -> None:
+        self.corpus, self.recipe, self.copies = corpus, recipe, copies
         self.natural = np.flatnonzero(~corpus.spoof)
         self.spoof, self.twin = corpus.spoof, corpus.twin
+        self.framed = copies is not None and copies.forms[0][0].ndim == 2
+        self.rate = FRAME_RATE if self.framed else RATE  # of what crops are cut of, a second
 
     def rows(self) -> Tensor:
         """The rows that an epoch goes through: the spoofs, where natural ones come with them, else all utterances."""
@@ -33,46 +38,64 @@ class CropMaker:
 
         Args:
             rows: (B,) of the corpus.
-            generator: of lengths, places, splices.
+            generator: of copies, lengths, places, splices.
 
         Returns:
-            Samples (B', N) float and labels (B',), 1 for a spoof; B' = 2 B where natural utterances come with spoofs.
+            Samples (B', N) or frames (B', M, C), float, and labels (B',), 1 for a spoof; B' = 2 B where natural
+            utterances come with spoofs.
         """
-        length = int(generator.uniform(*self.recipe.crop_seconds) * RATE)
+        length = int(generator.uniform(*self.recipe.crop_seconds) * self.rate)
         if not self.recipe.twins:
-            crops = [self._crop(int(row), length, generator)[0] for row in rows.tolist()]
-            return torch.from_numpy(np.stack(crops)), torch.from_numpy(self.spoof[rows.numpy()]).float()
+            crops = [self._cut(self._form(int(row), generator), length, generator)[0] for row in rows.tolist()]
+            return torch.from_numpy(np.stack(crops)).float(), torch.from_numpy(self.spoof[rows.numpy()]).float()
         pairs = [self._pair(row, length, generator) for row in rows.tolist()]
         spoofs, naturals = (np.stack(column) for column in zip(*pairs, strict=True))
         labels = torch.cat([torch.ones(len(rows)), torch.zeros(len(rows))])
-        return torch.from_numpy(np.concatenate([spoofs, naturals])), labels
+        return torch.from_numpy(np.concatenate([spoofs, naturals])).float(), labels
 
     def _pair(self, row: int, length: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A spoof and a natural crop (N,) each: of the twin at the same place, or of any other utterance."""
+        """Cut a spoof and a natural crop, of the twin at the same place or of any other utterance.
+
+        The spoof is that of the row, or a re-synthesis of a natural utterance.
+        """
         twin = int(self.twin[row])
+        if self.recipe.resynthesis_share and generator.random() < self.recipe.resynthesis_share:
+            assert self.copies is not None
+            twin = int(generator.choice(self.natural))
+            whole = _pick(self.copies.resyntheses[twin], generator)
+        else:
+            whole = self._form(row, generator)
         if twin < 0:
-            other = int(generator.choice(self.natural))
-            return self._crop(row, length, generator)[0], self._crop(other, length, generator)[0]
-        spoof, start = self._crop(row, length, generator, min(self.corpus.samples[[row, twin]]))
-        natural, _ = self._crop(twin, length, generator, start=start)
+            other = self._form(int(generator.choice(self.natural)), generator)
+            return self._cut(whole, length, generator)[0], self._cut(other, length, generator)[0]
+        whole_natural = self._form(twin, generator)
+        spoof, start = self._cut(whole, length, generator, min(len(whole), len(whole_natural)))
+        natural, _ = self._cut(whole_natural, length, generator, start=start)
         if generator.random() < self.recipe.partial_spoofs:
             seconds = generator.uniform(*self.recipe.partial_seconds)
-            count = min(length, int(seconds * RATE))
+            count = min(length, int(seconds * self.rate))
             first = int(generator.integers(0, length - count + 1))
-            spoof = splice(natural, spoof, first, first + count)
+            spoof = (replace if self.framed else splice)(natural, spoof, first, first + count)
         return spoof, natural
 
-    def _crop(
+    def _form(self, row: int, generator: np.random.Generator) -> np.ndarray:
+        """The utterance as it is, or one of its copies."""
+        return self.corpus.waveform(row) if self.copies is None else _pick(self.copies.forms[row], generator)
+
+    def _cut(
         self,
-        row: int,
+        whole: np.ndarray,
         length: int,
         generator: np.random.Generator,
         available: int | None = None,
         start: int | None = None,
     ) -> tuple[np.ndarray, int]:
-        """Cut (N,) samples at a random place of the first `available`, or at `start`; short utterances are repeated."""
-        waveform = self.corpus.waveform(row)
+        """Cut at a random place of the first `available`, or at `start`; short utterances are repeated."""
         if start is None:
-            free = (len(waveform) if available is None else int(available)) - length
+            free = (len(whole) if available is None else available) - length
             start = int(generator.integers(0, free + 1)) if free > 0 else 0
-        return fit_length(waveform[start:], length), start
+        return fit_length(whole[start : start + length], length), start
+
+
+def _pick(forms: list[np.ndarray], generator: np.random.Generator) -> np.ndarray:
+    return forms[int(generator.integers(len(forms)))] if len(forms) > 1 else forms[0]

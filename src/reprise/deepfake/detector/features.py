@@ -9,6 +9,7 @@ from reprise.deepfake.data.audio import RATE
 LOUDNESS = 0.06  # root mean square to which every piece is scaled
 WINDOW, HOP, BINS = 400, 160, 512  # samples; samples; of the Fourier transform
 FILTERS, CEPSTRA = 80, 40
+HIGHEST = 7600.0  # hertz; above, a spectrum tells whether a file was resampled, which is no sign of synthesis
 FLOOR = 1e-7  # of a filter's energy, before the logarithm
 
 
@@ -26,7 +27,7 @@ def power_spectrum(samples: Tensor) -> Tensor:
 
 def linear_filters() -> Tensor:
     """Triangular filters on a linear scale of frequency, (BINS / 2 + 1, FILTERS)."""
-    edges = torch.linspace(0, RATE / 2, FILTERS + 2)
+    edges = torch.linspace(0, HIGHEST, FILTERS + 2)
     frequencies = torch.linspace(0, RATE / 2, BINS // 2 + 1)[:, None]
     rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])

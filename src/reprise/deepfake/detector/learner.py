@@ -12,9 +12,11 @@ from reprise.core.processes import gather
 from reprise.core.seed import derive_seed
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.augment import augment
+from reprise.deepfake.detector.copies import Copies
 from reprise.deepfake.detector.crops import CropMaker
 from reprise.deepfake.detector.features import scale_loudness
-from reprise.deepfake.detector.model import CepstralFrontEnd, Detector, Output
+from reprise.deepfake.detector.frames import hear_once
+from reprise.deepfake.detector.model import Detector, Output
 from reprise.deepfake.detector.scoring import score_utterance
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.recipe import Recipe
@@ -33,12 +35,15 @@ class Learner(LightningModule):
         train: utterances to cut from.
         dev: utterances to choose the epoch by.
         seed: of crops and augmentation.
+        copies: forms of the training utterances; None: as they are.
     """
 
-    def __init__(self, detector: Detector, recipe: Recipe, train: Corpus, dev: Corpus, seed: int) -> None:
+    def __init__(
+        self, detector: Detector, recipe: Recipe, train: Corpus, dev: Corpus, seed: int, copies: Copies | None = None
+    ) -> None:
         super().__init__()
         self.detector, self.recipe, self.seed = detector, recipe, seed
-        self.crops, self.dev = CropMaker(train, recipe), dev
+        self.crops, self.dev = CropMaker(train, recipe, copies), dev
         self.natural_weight, self.spoof_weight = class_weights(train.spoof, recipe)
         self.generator = np.random.default_rng(seed)
         self.dev_logits: dict[int, float] = {}
@@ -50,21 +55,25 @@ class Learner(LightningModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Loss of a batch of rows (B,)."""
         samples, labels = self.crops(batch.cpu(), self.generator)
-        if self.recipe.rawboost or self.recipe.band_limit or self.recipe.noise or self.recipe.gain:
+        if self.recipe.augments_crops:
             rows = [augment(row, self.recipe, self.generator) for row in samples.numpy()]
             samples = torch.from_numpy(np.stack(rows))
-        output = self.detector(samples.to(self.device))
+        pieces, detector = samples.to(self.device), self.detector
+        output = detector.judge(detector.condense(pieces)) if detector.framed else detector(pieces)
         loss = self.loss(output, labels.to(self.device))
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
         return loss
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
-        """Cross-entropy of the pieces, and of their most suspicious frames.
+        """Cross-entropy of the pieces, of each view alone, and of their most suspicious frames.
 
         Some frames of a spoof have to look like one, none of a natural utterance; there are no labels by frame.
         """
         weights = torch.where(labels > 0, self.spoof_weight, self.natural_weight)
         loss = F.binary_cross_entropy_with_logits(output.logits, labels, weights)
+        if output.view_logits is not None:  # else the view that learns first would leave the other untaught
+            for logits in output.view_logits.unbind(1):
+                loss = loss + self.recipe.view_loss * F.binary_cross_entropy_with_logits(logits, labels, weights)
         if self.recipe.frame_loss:
             count = max(1, round(self.recipe.frame_share * output.frame_logits.shape[1]))
             suspicious = output.frame_logits.topk(count, 1).values.mean(1)
@@ -87,7 +96,7 @@ class Learner(LightningModule):
 
     def dev_logit(self, row: int) -> float:
         """Mean logit of a dev utterance's chunks."""
-        return -score_utterance(self.dev.waveform(row), self.detector, str(self.device))
+        return -score_utterance(self.dev.waveform(row), self.detector, str(self.device), hear_once)
 
     def judge(self, logits: dict[int, float]) -> dict[str, float]:
         """Measure dev utterances' logits, by row: loss, EER, and `dev_error`, by which the epoch is chosen."""
@@ -125,8 +134,8 @@ def class_weights(spoof: np.ndarray, recipe: Recipe) -> tuple[float, float]:
 def make_detector(recipe: Recipe, train: Corpus) -> Detector:
     """Build a detector, and standardise its features on the training utterances."""
     detector = Detector(recipe)
-    if isinstance(detector.front_end, CepstralFrontEnd):
+    if detector.cepstral is not None:
         with torch.no_grad():
             pieces = (torch.from_numpy(train.waveform(row))[None] for row in range(len(train)))
-            detector.front_end.standardise_on([detector.filterbank(scale_loudness(piece)) for piece in pieces])
+            detector.cepstral.standardise_on([detector.filterbank(scale_loudness(piece)) for piece in pieces])
     return detector

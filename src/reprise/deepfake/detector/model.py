@@ -1,7 +1,11 @@
 """The detector: a front-end, Conformer blocks with temporal-channel modelling, a branch of statistics, one logit.
 
-Positive logits say synthesised. Shapes: B pieces of N samples, T frames of the front-end, M of the Conformer, D
-dimensions.
+Positive logits say synthesised. Shapes: B pieces of N samples, T frames of 10 ms, M of the Conformer, D dimensions.
+
+With front-end `whisper` the detector works in three steps: `listen` gives for every 40 ms what learns nothing (filter
+energies and Whisper's hidden states), `condense` weighs and projects the states frame by frame, `judge` does the rest.
+A piece of a recording is then a slice of its frames: training cuts crops, and explanations cut windows, out of a
+recording that Whisper has heard once.
 """
 
 import dataclasses
@@ -14,10 +18,13 @@ from torch.nn import functional as F
 from reprise.core.errors import InputError
 from reprise.deepfake.detector.conformer import ConformerBlock
 from reprise.deepfake.detector.features import CEPSTRA, FILTERS, Cepstra, Filterbank, scale_loudness
+from reprise.deepfake.detector.whisper import LogMel, build_encoder, hidden_states, load_encoder
 from reprise.deepfake.recipe import Recipe
 
 STATISTICS = 64  # dimensions of the branch's output
 QUANTILE = 0.05
+JOINED = 4  # frames of 10 ms, and 2 hidden states, in a frame of `listen`
+FRAME_RATE = 25  # of `listen`, a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +34,14 @@ class Output:
     Attributes:
         logits: (B,) of the piece.
         frame_logits: (B, M).
-        vectors: (B, V) before the logit: the one-class vector, or the readout.
+        vectors: (B, V) before the logit: the one-class vectors, or the readout.
+        view_logits: (B, views) of each view alone, where their evidence is kept apart.
     """
 
     logits: Tensor
     frame_logits: Tensor
     vectors: Tensor
+    view_logits: Tensor | None = None
 
 
 class CepstralFrontEnd(nn.Module):
@@ -125,6 +134,62 @@ class SelfSupervisedFrontEnd(nn.Module):
         return self.projection(hidden)
 
 
+class WhisperFrontEnd(nn.Module):
+    """Whisper's hidden states of all layers, weighed by learned weights, added to the frames of the cepstra.
+
+    The upper layers carry over to synthesis that training lacks, the cepstra tell the vocoders at hand; each frame of a
+    layer is normalised, so that no layer counts for its size.
+
+    Args:
+        name: a hub name or a folder.
+        weights: load them; else random ones.
+        trained: whether the encoder learns.
+        dim: D.
+        dropout: of the states.
+        config: of random weights.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
+
+    def __init__(
+        self, name: str, weights: bool, trained: bool, dim: int, dropout: float, config: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self.encoder = load_encoder(name) if weights else build_encoder(config)
+        self.trained = trained
+        self.encoder.requires_grad_(trained)
+        width = self.encoder.config.d_model
+        self.log_mel = LogMel(self.encoder.config.num_mel_bins)
+        self.layers = self.encoder.config.encoder_layers + 1
+        self.layer_weights = nn.Parameter(torch.zeros(self.layers))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.projection = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, dim))
+        self.cepstral = CepstralFrontEnd("lfcc", dim)
+
+    def train(self, mode: bool = True) -> "WhisperFrontEnd":
+        """Set the mode; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if not self.trained:
+            self.encoder.eval()
+        return self
+
+    def states(self, samples: Tensor) -> Tensor:
+        """Samples (B, N) -> hidden states (B, M, layers, width), each the mean of two."""
+        states = hidden_states(self.encoder, self.log_mel(samples))  # (B, layers, T', width)
+        states = states[:, :, : states.shape[2] // 2 * 2]
+        return states.unflatten(2, (-1, 2)).mean(3).transpose(1, 2)
+
+    def condense(self, states: Tensor) -> Tensor:
+        """Hidden states (B, M, layers, width) -> (B, M, D)."""
+        weights = self.layer_weights.softmax(0)[:, None]
+        return self.projection((self.norm(states) * weights).sum(2))
+
+    def forward(self, energies: Tensor, condensed: Tensor) -> Tensor:
+        """(B, T, FILTERS), (B, M, D) -> (B, M, D)."""
+        return self.cepstral(energies) + condensed
+
+
 class StatisticsBranch(nn.Module):
     """How much an utterance varies: spread of cepstra and deltas; of each filter spread, mean change, skew, quantile.
 
@@ -172,6 +237,30 @@ class OneClassHead(nn.Module):
         return F.softplus(self.gain) * z.square().sum(-1) - self.bias, z
 
 
+class SeparateHead(nn.Module):
+    """Logit = sum over views of softplus(g_v) |z_v|^2, less b: what lies far from natural speech in any view is spoof.
+
+    No view's evidence is below zero, so that none outvotes another by finding speech very natural: clean synthesis
+    does look so to Whisper.
+
+    Args:
+        inputs: dimensions of each view's readout.
+        dimensions: of each z.
+    """
+
+    def __init__(self, inputs: list[int], dimensions: int) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(OneClassHead(count, dimensions) for count in inputs)
+        self.bias = nn.Parameter(torch.ones(()))
+
+    def forward(self, readouts: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, inputs) of each view -> logits (B,), z of all (B, views dimensions), logits of each (B, views)."""
+        logits, vectors = zip(*(view(part) for view, part in zip(self.views, readouts, strict=True)), strict=True)
+        biases = torch.stack([view.bias for view in self.views])  # type: ignore[misc]
+        each = torch.stack(logits, 1)
+        return (each + biases).sum(1) - self.bias, torch.cat(vectors, 1), each
+
+
 class LinearHead(nn.Module):
     """A logit of the readout, with the readout as the vector."""
 
@@ -189,21 +278,21 @@ class Detector(nn.Module):
 
     Args:
         recipe: its shape.
-        ssl_config: of the self-supervised encoder, to build it for weights that come from elsewhere.
+        ssl_config: of the encoder, to build it for weights that come from elsewhere.
     """
 
     def __init__(self, recipe: Recipe, ssl_config: dict[str, Any] | None = None) -> None:
         super().__init__()
         dim = recipe.embedding
-        self.front_end: CepstralFrontEnd | SelfSupervisedFrontEnd
-        if recipe.front_end == "ssl":
-            self.front_end = SelfSupervisedFrontEnd(
-                recipe.ssl_model,
-                recipe.ssl_weights and ssl_config is None,
-                recipe.ssl_trained,
-                dim,
-                ssl_config if ssl_config is not None else recipe.ssl_config or None,
+        weights = recipe.ssl_weights and ssl_config is None
+        config = ssl_config if ssl_config is not None else recipe.ssl_config or None
+        self.front_end: CepstralFrontEnd | SelfSupervisedFrontEnd | WhisperFrontEnd
+        if recipe.front_end == "whisper":
+            self.front_end = WhisperFrontEnd(
+                recipe.ssl_model, weights, recipe.ssl_trained, dim, recipe.dropout, config or {}
             )
+        elif recipe.front_end == "ssl":
+            self.front_end = SelfSupervisedFrontEnd(recipe.ssl_model, weights, recipe.ssl_trained, dim, config)
         else:
             self.front_end = CepstralFrontEnd(recipe.front_end, dim)
         self.filterbank = Filterbank("mel" if recipe.front_end == "logmel" else "linear")
@@ -212,25 +301,73 @@ class Detector(nn.Module):
             ConformerBlock(dim, recipe.heads, recipe.kernel, recipe.dropout) for _ in range(recipe.encoders)
         )
         self.statistics = StatisticsBranch() if recipe.statistics_branch else None
-        readout = 3 * dim + (STATISTICS if recipe.statistics_branch else 0)
+        views = [3 * dim] + ([STATISTICS] if recipe.statistics_branch else [])
         self.dropout = nn.Dropout(recipe.dropout)
-        self.head, self.frame_head = (
-            OneClassHead(inputs, recipe.one_class_dimensions) if recipe.loss == "one_class" else LinearHead(inputs)
-            for inputs in (readout, dim)
-        )
+        self.head: SeparateHead | OneClassHead | LinearHead
+        if recipe.separate_evidence:
+            self.head = SeparateHead(views, recipe.one_class_dimensions)
+        else:
+            self.head = make_head(recipe, sum(views))
+        self.frame_head = make_head(recipe, dim)
+
+    @property
+    def framed(self) -> bool:
+        """Whether a frozen encoder hears a recording once, and pieces of it are slices of its frames."""
+        return isinstance(self.front_end, WhisperFrontEnd) and not self.front_end.trained
+
+    @property
+    def cepstral(self) -> CepstralFrontEnd | None:
+        """What is standardised on the training recordings."""
+        if isinstance(self.front_end, WhisperFrontEnd):
+            return self.front_end.cepstral
+        return self.front_end if isinstance(self.front_end, CepstralFrontEnd) else None
 
     def forward(self, samples: Tensor) -> Output:
         """Samples (B, N) in [-1, 1] at any loudness."""
+        if isinstance(self.front_end, WhisperFrontEnd):
+            return self.judge(self.condense(self.listen(samples)))
         samples = scale_loudness(samples)
         energies = self.filterbank(samples)  # (B, T, FILTERS)
-        frames = self.front_end(samples if isinstance(self.front_end, SelfSupervisedFrontEnd) else energies)
+        heard = samples if isinstance(self.front_end, SelfSupervisedFrontEnd) else energies
+        return self.read_out(self.front_end(heard), energies)
+
+    def listen(self, samples: Tensor) -> Tensor:
+        """Samples (B, N) -> frames (B, M, JOINED FILTERS + layers width) of 40 ms, by what learns nothing."""
+        assert isinstance(self.front_end, WhisperFrontEnd)
+        samples = scale_loudness(samples)
+        states = self.front_end.states(samples)  # (B, M, layers, width)
+        energies = self.filterbank(samples)[:, : JOINED * states.shape[1]]  # T is at least JOINED M
+        return torch.cat([energies.unflatten(1, (-1, JOINED)).flatten(2), states.flatten(2)], 2)
+
+    def condense(self, frames: Tensor) -> Tensor:
+        """Frames of `listen` -> (B, M, JOINED FILTERS + D), each for itself."""
+        assert isinstance(self.front_end, WhisperFrontEnd)
+        energies, states = frames[..., : JOINED * FILTERS], frames[..., JOINED * FILTERS :]
+        condensed = self.front_end.condense(states.unflatten(2, (self.front_end.layers, -1)))
+        return torch.cat([energies, condensed], 2)
+
+    def judge(self, frames: Tensor) -> Output:
+        """Frames of `condense`, of a recording or a slice of it."""
+        energies = frames[..., : JOINED * FILTERS].unflatten(2, (JOINED, FILTERS)).flatten(1, 2)  # (B, T, FILTERS)
+        energies = energies - energies.mean(1, keepdim=True)
+        return self.read_out(self.front_end(energies, frames[..., JOINED * FILTERS :]), energies)
+
+    def read_out(self, frames: Tensor, energies: Tensor) -> Output:
+        """Frames of the front-end (B, M, D), energies (B, T, FILTERS)."""
         x = torch.cat([self.class_token.expand(len(frames), -1, -1), frames], 1)  # (B, 1 + M, D)
         for block in self.blocks:
             x = block(x)
         token, frames = x[:, 0], x[:, 1:]
-        parts = [token, frames.mean(1), frames.std(1)]
+        parts = [self.dropout(torch.cat([token, frames.mean(1), frames.std(1)], 1))]
         if self.statistics is not None:
-            parts.append(self.statistics(energies))
-        logits, vectors = self.head(self.dropout(torch.cat(parts, 1)))
+            parts.append(self.dropout(self.statistics(energies)))
         frame_logits, _ = self.frame_head(frames)
+        if isinstance(self.head, SeparateHead):
+            logits, vectors, view_logits = self.head(parts)
+            return Output(logits, frame_logits, vectors, view_logits)
+        logits, vectors = self.head(torch.cat(parts, 1))
         return Output(logits, frame_logits, vectors)
+
+
+def make_head(recipe: Recipe, inputs: int) -> OneClassHead | LinearHead:
+    return OneClassHead(inputs, recipe.one_class_dimensions) if recipe.loss == "one_class" else LinearHead(inputs)

@@ -9,7 +9,7 @@ from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.core.params import Params, parse_params
 from reprise.core.weights import rebuild
-from reprise.deepfake.detector.model import Detector, SelfSupervisedFrontEnd
+from reprise.deepfake.detector.model import CepstralFrontEnd, Detector
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 
@@ -28,8 +28,8 @@ class DetectorDescription(Params):
 
 def save_detector(path: Path, detector: Detector, recipe: Recipe, best_epoch: int) -> None:
     """Write a detector with its description."""
-    encoder = detector.front_end
-    config = encoder.encoder.config.to_dict() if isinstance(encoder, SelfSupervisedFrontEnd) else None
+    front_end = detector.front_end
+    config = None if isinstance(front_end, CepstralFrontEnd) else front_end.encoder.config.to_dict()
     description = DetectorDescription(task="deepfake-detector", recipe=recipe, ssl_config=config, best_epoch=best_epoch)
     save_model(path, detector.state_dict(), description.model_dump(mode="json"))
 
@@ -44,7 +44,7 @@ def load_detector(path: Path = DETECTOR, device: str = "cpu") -> tuple[Detector,
         raise InputError(f"{path}: no such file; train the detector first: dvc repro deepfake-detector")
     tensors, metadata = load_model(path)
     told = parse_params(metadata, DetectorDescription, str(path))
-    if (told.recipe.front_end == "ssl") != (told.ssl_config is not None):
+    if (told.recipe.front_end in ("ssl", "whisper")) != (told.ssl_config is not None):
         raise InputError(f"{path}: front_end {told.recipe.front_end} with ssl_config {told.ssl_config!r}")
     _refuse_absurd(told.ssl_config, path)
     detector = rebuild(lambda: Detector(told.recipe, told.ssl_config), tensors, path)
@@ -54,9 +54,10 @@ def load_detector(path: Path = DETECTOR, device: str = "cpu") -> tuple[Detector,
 def _refuse_absurd(value: Any, path: Path) -> None:
     """Refuse numbers in an encoder's description for which even a model without memory takes forever to build."""
     if isinstance(value, dict):
-        layers = value.get("num_hidden_layers", 0)
-        if not isinstance(layers, int) or layers > MOST_LAYERS:
-            raise InputError(f"{path}: ssl_config.num_hidden_layers: {layers!r}; expected at most {MOST_LAYERS}")
+        for name in ("num_hidden_layers", "encoder_layers"):
+            layers = value.get(name, 0)
+            if not isinstance(layers, int) or layers > MOST_LAYERS:
+                raise InputError(f"{path}: ssl_config.{name}: {layers!r}; expected at most {MOST_LAYERS}")
         value = list(value.values())
     if isinstance(value, list):
         for each in value[:LARGEST_NUMBER]:

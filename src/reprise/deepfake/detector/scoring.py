@@ -1,34 +1,43 @@
 """Scores of whole utterances: as they are up to a length, in equal chunks beyond, whose logits are averaged."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus
-from reprise.deepfake.data.splice import fit_length
-from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.frames import CHUNK_SECONDS, chunks, hear
+from reprise.deepfake.detector.model import FRAME_RATE, Detector
 
-CHUNK_SECONDS = 8.0
-SHORTEST_SECONDS = 0.4  # shorter ones are repeated up to it
-
-
-def chunks(samples: np.ndarray) -> list[np.ndarray]:
-    """Cut samples (N,) into the fewest equal chunks of at most CHUNK_SECONDS."""
-    if len(samples) < SHORTEST_SECONDS * RATE:
-        return [fit_length(samples, int(SHORTEST_SECONDS * RATE))]
-    count = -(-len(samples) // int(CHUNK_SECONDS * RATE))
-    return np.array_split(samples, count)
+Hear = Callable[[np.ndarray, Detector, str], np.ndarray]
 
 
 @torch.inference_mode()
-def score_utterance(samples: np.ndarray, detector: Detector, device: str = "cpu") -> float:
-    """Score samples (N,): minus the mean logit of the chunks; high for natural speech."""
+def score_frames(frames: np.ndarray, detector: Detector, device: str = "cpu") -> float:
+    """Score the frames (M, C) of a recording: minus the mean logit of the chunks; high for natural speech."""
+    parts = np.array_split(frames, -(-len(frames) // int(CHUNK_SECONDS * FRAME_RATE)))
+    pieces = (torch.from_numpy(np.array(part)).float()[None].to(device) for part in parts)
+    return -float(np.mean([float(detector.judge(detector.condense(piece)).logits[0]) for piece in pieces]))
+
+
+@torch.inference_mode()
+def score_utterance(samples: np.ndarray, detector: Detector, device: str = "cpu", listen: Hear = hear) -> float:
+    """Score samples (N,): minus the mean logit of the chunks; high for natural speech.
+
+    Args:
+        samples: of the whole utterance.
+        detector: on `device`.
+        device: such as "cpu".
+        listen: how a frozen encoder hears: `hear`, or `hear_once`.
+    """
+    if detector.framed:
+        return score_frames(listen(samples, detector, device), detector, device)
     logits = [float(detector(torch.from_numpy(chunk)[None].to(device)).logits[0]) for chunk in chunks(samples)]
     return -float(np.mean(logits))
 
 
-def score_corpus(corpus: Corpus, detector: Detector, device: str) -> np.ndarray:
+def score_corpus(corpus: Corpus, detector: Detector, device: str, listen: Hear = hear) -> np.ndarray:
     """Scores (N,) of all utterances of a corpus."""
     rows = tqdm(range(len(corpus)), "scoring", disable=None)
-    return np.array([score_utterance(corpus.waveform(row), detector, device) for row in rows])
+    return np.array([score_utterance(corpus.waveform(row), detector, device, listen) for row in rows])

@@ -2,7 +2,8 @@
 
 Frames of a Conformer mix the whole utterance, so they cannot say where something happened. Windows can: each moment is
 described by the detector's vector and logit on windows of several lengths around it, and nothing outside the longest
-window can move that description.
+window can move that description. Where a frozen Whisper is the front-end, windows are slices of the frames of the whole
+recording: it hears a recording once instead of 36 times, and what it heard around a window is in them a little.
 """
 
 import numpy as np
@@ -10,7 +11,10 @@ import torch
 from torch import Tensor
 
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.data.splice import fit_length
+from reprise.deepfake.detector.frames import hear
+from reprise.deepfake.detector.model import FRAME_RATE, Detector, Output
+from reprise.deepfake.detector.scoring import Hear
 
 LENGTHS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # seconds
 HOP_SECONDS = 0.1  # between moments
@@ -34,8 +38,10 @@ def cut_windows(samples: np.ndarray, seconds: float) -> np.ndarray:
 
 
 @torch.inference_mode()
-def describe(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np.ndarray:
-    """Describe the moments of samples (N,): (M, W, V + 1) float32."""
+def describe(samples: np.ndarray, detector: Detector, device: str = "cpu", listen: Hear = hear) -> np.ndarray:
+    """Describe the moments of samples (N,): (M, W, V + 1) float32; a frozen encoder hears them by `listen`."""
+    if detector.framed:
+        return describe_frames(listen(samples, detector, device), len(samples), detector, device)
     moments = len(moment_centres(len(samples)))
     columns = []
     for seconds in LENGTHS:
@@ -47,7 +53,26 @@ def describe(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np
     return torch.stack(columns, 1).numpy()
 
 
+def describe_frames(frames: np.ndarray, samples: int, detector: Detector, device: str) -> np.ndarray:
+    """Describe the moments of a recording of so many samples by its frames (M', C): (M, W, V + 1) float32."""
+    condensed = detector.condense(torch.from_numpy(np.array(frames)).float()[None].to(device))[0].cpu().numpy()
+    centres = np.round(moment_centres(samples) * FRAME_RATE / RATE).astype(int)
+    columns = []
+    for seconds in LENGTHS:
+        length = round(seconds * FRAME_RATE)
+        whole = fit_length(condensed, length) if len(condensed) < length else condensed
+        starts = np.clip(centres - length // 2, 0, len(whole) - length)
+        windows = torch.from_numpy(np.stack([whole[start : start + length] for start in starts]))
+        outputs = [joined(detector.judge(part.to(device))) for part in windows.split(BATCH)]
+        columns.append(torch.cat(outputs).cpu())
+    return torch.stack(columns, 1).numpy()
+
+
 def describe_batch(windows: Tensor, detector: Detector) -> Tensor:
     """(B, L) -> (B, V + 1)."""
-    output = detector(windows)
+    return joined(detector(windows))
+
+
+def joined(output: Output) -> Tensor:
+    """Vectors and, last, logits: (B, V + 1)."""
     return torch.cat([output.vectors, output.logits[:, None]], 1).float()

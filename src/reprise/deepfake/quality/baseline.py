@@ -10,12 +10,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
+from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus
-from reprise.deepfake.detector.features import Cepstra, linear_filters, power_spectrum, scale_loudness
+from reprise.deepfake.detector.features import BINS, HIGHEST, Cepstra, linear_filters, power_spectrum, scale_loudness
 from reprise.deepfake.quality.metrics import equal_error_rate
 
 PENALTIES = (3.0, 10.0, 30.0)  # of the machine's errors; chosen on dev
 QUANTILE = 0.05
+KEPT = int(HIGHEST / RATE * BINS)  # bins of the spectrum that are read
 FLOOR = 1e-9  # of the power, before the logarithm: lower than the detector's, for the bins are narrower
 
 
@@ -27,7 +29,7 @@ def pooled_statistics(samples: np.ndarray, filters: Tensor, cepstra: Cepstra) ->
     """
     power = power_spectrum(scale_loudness(torch.from_numpy(samples)[None]))[0]  # (T, BINS / 2 + 1)
     energies = torch.log(power @ filters + FLOOR)
-    bins = torch.log(power + FLOOR)
+    bins = torch.log(power[:, :KEPT] + FLOOR)
     bins = bins - bins.mean(0)
     spread = bins.std(0)
     parts = [
@@ -55,6 +57,10 @@ class Baseline:
     def scores(self, statistics: np.ndarray) -> np.ndarray:
         """Scores (N,) of statistics (N, S), high for natural speech."""
         return -self.pipeline.decision_function(statistics)
+
+    def score(self, samples: np.ndarray) -> float:
+        """Score of samples (N,)."""
+        return float(self.scores(pooled_statistics(samples, linear_filters(), Cepstra())[None])[0])
 
 
 def corpus_statistics(corpus: Corpus) -> np.ndarray:

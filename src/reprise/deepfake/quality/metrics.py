@@ -116,10 +116,21 @@ def fit_decision(scores: np.ndarray, spoof: np.ndarray) -> Decision:
     """Calibrate scores and choose the equal-error threshold.
 
     The calibration is a logistic regression of the label on the score, with equal weight of both classes (Brümmer and
-    du Preez, 2006).
+    du Preez, 2006). Its targets are Platt's (1999): a label of n counts as 1 - 1 / (n + 2), so that scores which part
+    the classes without an error do not claim a certainty that n utterances cannot show.
     """
     spread = max(float(scores.std()), 1e-9)
-    model = LogisticRegression(class_weight="balanced", C=100.0).fit(scores[:, None] / spread, ~spoof)
+    weights = []
+    for label in (False, True):  # of the label itself and of the other one, by utterance; each class weighs 1
+        count = int((spoof == label).sum())
+        weights.append(np.array([count + 1, 1]) / (count + 2) / count)
+    likely = np.where(spoof, weights[1][0], weights[0][0])
+    unlikely = np.where(spoof, weights[1][1], weights[0][1])
+    model = LogisticRegression(C=1e4).fit(
+        np.concatenate([scores, scores])[:, None] / spread,
+        np.concatenate([~spoof, spoof]),
+        np.concatenate([likely, unlikely]) * len(scores) / 2,
+    )
     return Decision(
         threshold=equal_error_threshold(scores, spoof),
         scale=float(model.coef_[0, 0]) / spread,

@@ -169,6 +169,28 @@ def pitch_period(frame: np.ndarray) -> float | None:
     return float(best)
 
 
+def world(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """WORLD (Morise et al. 2016): pitch, envelope, aperiodicity, often coded on few coefficients or moved in pitch."""
+    import pyworld
+
+    wave = np.ascontiguousarray(samples, np.float64)
+    pitch, times = pyworld.dio(wave, RATE)
+    pitch = pyworld.stonemask(wave, pitch, times, RATE)
+    envelope = pyworld.cheaptrick(wave, pitch, times, RATE)
+    aperiodicity = pyworld.d4c(wave, pitch, times, RATE)
+    size = (envelope.shape[1] - 1) * 2
+    if generator.random() < 0.6:
+        coded = pyworld.code_spectral_envelope(envelope, RATE, int(generator.integers(24, 80)))
+        envelope = pyworld.decode_spectral_envelope(coded, RATE, size)
+    if generator.random() < 0.5:
+        coded = pyworld.code_aperiodicity(aperiodicity, RATE)
+        aperiodicity = pyworld.decode_aperiodicity(coded, RATE, size)
+    if generator.random() < 0.3:
+        pitch = pitch * float(generator.uniform(0.85, 1.2))
+    made = pyworld.synthesize(pitch, np.ascontiguousarray(envelope), np.ascontiguousarray(aperiodicity), RATE)
+    return np.pad(made, (0, max(0, len(wave) - len(made))))[: len(wave)]
+
+
 VOCODERS: dict[str, Vocoder] = {
     "griffin_lim": griffin_lim,
     "linear_prediction": linear_prediction,
@@ -176,6 +198,7 @@ VOCODERS: dict[str, Vocoder] = {
     "band_limited": band_limited,
     "cepstral": cepstral,
     "smoothed": smoothed,
+    "world": world,
 }
 
 

@@ -19,6 +19,7 @@ from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.corpus import read_corpus
+from reprise.deepfake.detector.copies import make_copies
 from reprise.deepfake.detector.learner import Learner, make_detector
 from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.paths import DETECTOR, METRICS, PREPARED, TIMING
@@ -38,7 +39,12 @@ def main() -> None:
     train, dev = read_corpus(PREPARED / "train"), read_corpus(PREPARED / "dev")
     with timed(TIMING / "detector.json") as figures:
         seed_everything(derive_seed(seed, "weights"))
-        learner = Learner(make_detector(recipe, train), recipe, train, dev, seed)
+        detector = make_detector(recipe, train)
+        copies = None
+        if detector.framed or recipe.channel_copies or recipe.resyntheses:
+            copies = make_copies(train, detector.eval(), recipe, derive_seed(seed, "copies"), "cpu")
+            logger.info("%d copies of training utterances are ready", sum(map(len, copies.forms + copies.resyntheses)))
+        learner = Learner(detector, recipe, train, dev, seed, copies)
         run = Run(
             name="deepfake-detector",
             params=recipe,

@@ -2,50 +2,65 @@
 
     python src/run.py deepfake.evaluate
 
-Reads data/deepfake/prepared and models/deepfake/detector.safetensors; writes metrics/deepfake/evaluation.json,
-det.png, curves, score files in data/deepfake/scores, and models/deepfake/decision.json: calibration and threshold, both
-from dev.
+`robust` measures both systems on part of the eval split through each channel alone (codecs, noise, room, band, noise
+gate), and through a room, noise, a band and a codec one after the other (`all`). Reads data/deepfake/prepared and
+models/deepfake/detector.safetensors; writes metrics/deepfake/evaluation.json, det.png, curves, score files in
+data/deepfake/scores, and models/deepfake/decision.json: calibration and threshold, both from dev.
 """
 
 import logging
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import write_json
-from reprise.core.params import Hardware, load_params, load_seed
+from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.detector.decision import Decision, write_decision
+from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model_file import load_detector
-from reprise.deepfake.detector.scoring import score_corpus
+from reprise.deepfake.detector.scoring import score_corpus, score_utterance
 from reprise.deepfake.paths import METRICS, PREPARED, SCORES, TIMING
-from reprise.deepfake.quality.baseline import corpus_statistics, train_baseline
+from reprise.deepfake.quality.baseline import Baseline, corpus_statistics, train_baseline
 from reprise.deepfake.quality.metrics import equal_error_rate, fit_decision
 from reprise.deepfake.quality.plots import plot_det
 from reprise.deepfake.quality.report import describe_rates, measure, write_curve, write_scores
+from reprise.deepfake.quality.robustness import choose_evenly, robustness
 
 logger = logging.getLogger("reprise")
 
 SYSTEMS = ("detector", "baseline", "fused")
 HELD_OUT = ("dev", "eval")
 
+
+class EvaluateParams(Params):
+    """`deepfake.evaluate`."""
+
+    robust_utterances: Annotated[int, Field(ge=0)]
+
+
 Scores = dict[str, dict[str, np.ndarray]]  # by split and system
 
 
 def main() -> None:
     hardware, seed = load_params("hardware", Hardware), derive_seed(load_seed(), "deepfake-evaluate")
+    params = load_params("deepfake.evaluate", EvaluateParams)
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]
     with timed(TIMING / "evaluate.json") as figures:
         corpora = {split: read_corpus(PREPARED / split) for split in ("train", *HELD_OUT)}
         detector, _ = load_detector(device=device)
-        scores: Scores = {split: {"detector": score_corpus(corpora[split], detector, device)} for split in HELD_OUT}
+        scores: Scores = {
+            split: {"detector": score_corpus(corpora[split], detector, device, hear_once)} for split in HELD_OUT
+        }
         figures["audio_seconds"] = round(sum(float(corpora[split].samples.sum()) for split in HELD_OUT) / RATE, 1)
-        add_baseline(corpora, scores)
+        baseline = add_baseline(corpora, scores)
         decisions = add_fusion(corpora["dev"].spoof, scores)
         known, spoof = set(corpora["train"].table["attack"]), corpora["dev"].spoof
         dev = {system: {"eer": equal_error_rate(scores["dev"][system], spoof)} for system in SYSTEMS}
@@ -55,6 +70,13 @@ def main() -> None:
         }
         report: dict[str, Any] = {"dev": dev["detector"], "eval": found["detector"]}
         report |= {system: {"dev": dev[system], "eval": found[system]} for system in SYSTEMS[1:]}
+        rows = choose_evenly(corpora["eval"].spoof, params.robust_utterances, seed)
+        report["robust"] = robustness(
+            corpora["eval"],
+            rows,
+            {"detector": partial(score_utterance, detector=detector, device=device), "baseline": baseline.score},
+            seed,
+        )
         write_decision(decisions["detector"])
         write_json(METRICS / "evaluation.json", report)
         for system in SYSTEMS:
@@ -67,18 +89,24 @@ def main() -> None:
         logger.info("%s", describe_rates(system, found[system]))
     if found["detector"]["eer"] > found["baseline"]["eer"]:
         logger.warning("the baseline is better than the detector")
+    if "all" in report["robust"]:
+        logger.info("eval through all channels: EER %.4f (baseline %.4f)", *report["robust"]["all"].values())
 
 
-def add_baseline(corpora: dict[str, Corpus], scores: Scores) -> None:
+def add_baseline(corpora: dict[str, Corpus], scores: Scores) -> Baseline:
     """Train the baseline on train, choose its penalty on dev, and add its scores."""
     statistics = {split: corpus_statistics(corpus) for split, corpus in corpora.items()}
     baseline = train_baseline(statistics["train"], corpora["train"].spoof, statistics["dev"], corpora["dev"].spoof)
     for split in HELD_OUT:
         scores[split]["baseline"] = baseline.scores(statistics[split])
+    return baseline
 
 
 def add_fusion(spoof: np.ndarray, scores: Scores) -> dict[str, Decision]:
-    """Calibrate each system on dev, and add the mean of the calibrated two, itself calibrated.
+    """Calibrate each system on dev, and add the sum of their log probabilities of natural speech, itself calibrated.
+
+    Natural is what both find natural. In the mean of the ratios a system that finds a clean synthesis very natural
+    would outvote the other.
 
     Args:
         spoof: (N,) bool, of dev.
@@ -90,6 +118,6 @@ def add_fusion(spoof: np.ndarray, scores: Scores) -> dict[str, Decision]:
     decisions = {system: fit_decision(scores["dev"][system], spoof) for system in SYSTEMS[:2]}
     for split in HELD_OUT:
         ratios = [decisions[system].log_likelihood_ratios(scores[split][system]) for system in SYSTEMS[:2]]
-        scores[split]["fused"] = np.mean(ratios, axis=0)
+        scores[split]["fused"] = np.sum([-np.logaddexp(0, -ratio) for ratio in ratios], axis=0)
     decisions["fused"] = fit_decision(scores["dev"]["fused"], spoof)
     return decisions

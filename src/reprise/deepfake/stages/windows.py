@@ -23,6 +23,7 @@ from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.data.windows import write_windows
+from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.windows import describe, moment_centres
@@ -44,7 +45,7 @@ def main() -> None:
     with timed(TIMING / "windows.json") as figures, contextlib.ExitStack() as stack:
         detector, _ = load_detector(device=device)
         shape = describe(np.full(RATE, 1e-3, np.float32), detector, device).shape[1:]
-        describe_all: Describe = partial(map, partial(describe, detector=detector, device=device))
+        describe_all: Describe = partial(map, partial(describe, detector=detector, device=device, listen=hear_once))
         if device == "cpu" and hardware.threads > 1:  # small windows gain nothing from a second thread
             spawn = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(hardware.threads, mp_context=spawn, initializer=load_in_process)
@@ -76,4 +77,4 @@ def load_in_process() -> None:
 
 
 def describe_in_process(samples: np.ndarray) -> np.ndarray:
-    return describe(samples, PROCESS["detector"])
+    return describe(samples, PROCESS["detector"], listen=hear_once)

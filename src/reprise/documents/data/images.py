@@ -244,8 +244,10 @@ def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]
         black, white = white, black
     scaled = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), 256):  # in strips: floats of a large page would take several times its memory
-        strip = values[row : row + 256].astype(np.float64)
-        scaled[row : row + 256] = np.clip((strip - black) * (255 / ((white - black) or 1)), 0, 255).round()
+        strip = values[row : row + 256].astype(np.float32)
+        strip -= np.float32(black)
+        strip *= np.float32(255 / ((white - black) or 1))
+        scaled[row : row + 256] = strip.clip(0, 255, out=strip).round(out=strip)
     return scaled, (kind, note) if note and note != f"{kind}_range" else (kind,)
 
 

@@ -1,12 +1,14 @@
 """How a fold's network learns: losses, metrics, optimiser and schedule, as a Lightning module."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from timm.optim import create_optimizer_v2, list_optimizers
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
@@ -14,8 +16,10 @@ from reprise.core.errors import InputError
 from reprise.core.seed import derive_seed
 from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset
+from reprise.documents.learning.probe import fit_classifier, pooled_features
+from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, learns
 from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
-from reprise.documents.network.pages import upright
+from reprise.documents.network.pages import CPU_BATCH, upright
 from reprise.documents.recipe import Recipe
 from reprise.training.schedule import with_schedule
 
@@ -41,14 +45,32 @@ class Learner(LightningModule):
         self.macro_f1 = MulticlassF1Score(self.classes, average="macro")
         self.accuracy = MulticlassAccuracy(self.classes, average="micro")
         self.generator: torch.Generator | None = None
+        self.folded: list[nn.Module] = []  # the network with frozen layers folded; a list, so that it is no submodule
+        self.unfolded_norms: list[nn.Module] = []  # frozen ones that follow no convolution
         self.train()  # as it should be from the first step
 
     def train(self, mode: bool = True) -> "Learner":
         """Keep the batch norms of frozen blocks in evaluation mode."""
         super().train(mode)
-        for norm in self.frozen_norms:
+        for network in self.folded:
+            network.train(mode)
+        for norm in (*self.frozen_norms, *self.unfolded_norms):
             norm.eval()
         return self
+
+    def on_fit_start(self) -> None:
+        """Fold what does not learn, now that it is on its device; what learns stays shared with the classifier."""
+        if self.frozen_norms:
+            size = self.recipe.image_size
+            example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
+            folded = fold_frozen(self.classifier.network, example)
+            self.folded = [folded]
+            self.unfolded_norms = [m for m in folded.modules() if isinstance(m, BatchNorm) and not learns(m)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) in [0, 1] -> logits (B, K)."""
+        network = self.folded[0] if self.folded else self.classifier.network
+        return network(self.classifier.normalise(images))
 
     def on_train_epoch_start(self) -> None:
         """Draw this epoch's augmentation from (seed, epoch, process)."""
@@ -60,7 +82,7 @@ class Learner(LightningModule):
         progress = (self.current_epoch + 1) / self.recipe.epochs
         with torch.autocast(self.device.type, enabled=False):  # pages are damaged in full precision
             images, labels = self.augmentation(*batch, progress, self.generator)
-        loss = self.loss(self.classifier(images), labels)
+        loss = self.loss(self(images), labels)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
         return loss
 
@@ -76,7 +98,9 @@ class Learner(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Loss and metrics of pages as they are, over the classes alone."""
         pages, targets = batch
-        logits = self.classifier(upright(pages, self.recipe.image_size))[:, : self.classes]  # (B, C)
+        images = upright(pages, self.recipe.image_size)
+        parts = images.split(CPU_BATCH if images.device.type == "cpu" else len(images))
+        logits = torch.cat([self(part) for part in parts])[:, : self.classes]  # (B, C)
         loss = F.cross_entropy(logits, targets)
         self.macro_f1(logits, targets)
         self.accuracy(logits, targets)
@@ -135,21 +159,46 @@ def logit_adjustment(class_counts: Tensor, outputs: int, tau: float) -> Tensor:
 
 
 def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) -> Learner:
-    """Build the network with its weights, and measure its batch norms anew where the recipe says so."""
+    """Build the network with its weights; measure its batch norms and fit its classifier where the recipe says so."""
     classifier = Classifier(build_network(recipe, classes), recipe.channels_last, recipe.standardise)
     counts = torch.bincount(train.targets, minlength=classes).float()
     learner = Learner(classifier, recipe, counts, seed)
     if recipe.recalibrate:
-        recalibrate_batch_norm(classifier.network, calibration_batches(learner, train, seed))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "recalibrate"))
+        pages = augmented_batches(learner, train, recipe.recalibrate, recipe.batch_size, generator)
+        recalibrate_batch_norm(classifier.network, (images for images, _ in pages))
+    if recipe.probe:
+        generator = torch.Generator().manual_seed(derive_seed(seed, "probe"))
+        copies = (
+            batch
+            for _ in range(recipe.probe)
+            for batch in augmented_batches(learner, train, len(train), CPU_BATCH, generator)
+        )
+        size = recipe.image_size
+        folded = fold_batch_norms(classifier.network, torch.rand(2, 3, size, size, generator=generator))
+        features, labels = pooled_features(folded, copies)
+        head: Any = classifier.network
+        fit_classifier(head.get_classifier(), features, labels, recipe.label_smoothing)
     learner.train()
     return learner
 
 
-def calibration_batches(learner: Learner, train: PageDataset, seed: int) -> list[Tensor]:
-    """Augment random training pages as batch norm will meet them: normalised batches (B, 3, S, S)."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, "recalibrate"))
-    rows = torch.randperm(len(train), generator=generator)[: learner.recipe.recalibrate]
-    return [
-        learner.classifier.normalise(learner.augmentation(*train[part.numpy()], 1.0, generator)[0])
-        for part in rows.split(learner.recipe.batch_size)
-    ]
+def augmented_batches(
+    learner: Learner, train: PageDataset, count: int, size: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augment random training pages as training will.
+
+    Args:
+        learner: has the augmentation and the normalisation.
+        train: the pages.
+        count: of pages; at most all of them, each once.
+        size: B, of pages at once.
+        generator: of the choice and the augmentation.
+
+    Yields:
+        Normalised images (B', 3, S, S) and label distributions (B', K).
+    """
+    rows = torch.randperm(len(train), generator=generator)[:count]
+    for part in rows.split(size):
+        images, labels = learner.augmentation(*train[part.numpy()], 1.0, generator)
+        yield learner.classifier.normalise(images), labels

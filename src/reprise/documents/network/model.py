@@ -13,10 +13,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from reprise.core.errors import InputError
-from reprise.core.weights import load_weights
+from reprise.core.pretrained import packaged_weights
+from reprise.core.weights import load_state, read_state_dict
 from reprise.documents.recipe import Recipe
 
 POOLINGS = ("avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "prr")  # of timm, for one model or another
+
+HUB = "timm/"  # what the names of timm's weights on the model hub start with
 
 # Arguments of timm.create_model that load files, reach a hub, or are decided by keys of their own.
 RESERVED = (
@@ -66,25 +69,65 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     """
     outputs = count_outputs(recipe, classes)
     check_network(recipe, outputs)
-    hub = recipe.weights == "hub"
+    if (file := weights_file(recipe)) is not None:
+        network = create(recipe, outputs, recipe.pooling)
+        state = read_state_dict(file)
+        named = in_timms_names(state, recipe.model) if hub_name(recipe) else state
+        load_state(network, named, file, optional_names(network))
+        return network
+    if (name := hub_name(recipe)) is None:
+        return create(recipe, outputs, recipe.pooling)
     try:
-        network = create(recipe, outputs, recipe.pooling, hub)
+        return create(recipe, outputs, recipe.pooling, from_hub=True)
     except Exception as error:  # the hub's client raises many kinds; the network itself was found sound above
-        if not hub:
-            raise
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{recipe.model}: weights hub: {reason}; or give weights as a path, or none") from None
-    if recipe.weights not in ("none", "hub"):
-        load_weights(network, Path(recipe.weights), optional_names(network))
-    return network
+        raise InputError(f"weights {name}: {reason}; or give weights as a path, or none") from None
 
 
-def create(recipe: Recipe, outputs: int, pooling: str, pretrained: bool = False) -> nn.Module:
+def weights_file(recipe: Recipe) -> Path | None:
+    """The file whose weights a recipe starts from, a path's or a package's; None: they are random or the hub's."""
+    if (name := hub_name(recipe)) is not None:
+        return packaged_weights(name)
+    return None if recipe.weights == "none" else Path(recipe.weights)
+
+
+def hub_name(recipe: Recipe) -> str | None:
+    """Name on the model hub of the weights that a recipe starts from; None: they are random or a file's.
+
+    Raises:
+        InputError: timm has no such weights, or they are of another model.
+    """
+    if recipe.weights == "hub":
+        config: Any = timm.get_pretrained_cfg(recipe.model)
+        return getattr(config, "hf_hub_id", None) or f"{HUB}{recipe.model}"
+    if not recipe.weights.startswith(HUB):
+        return None
+    name = recipe.weights.removeprefix(HUB)
+    known = timm.list_pretrained(f"{recipe.model}.*")
+    if name not in known:
+        raise InputError(
+            f"weights {recipe.weights}: not for {recipe.model}; timm has "
+            f"{', '.join(HUB + each for each in known) or 'none for it'}"
+        )
+    return recipe.weights
+
+
+def in_timms_names(state: dict[str, Tensor], model: str) -> dict[str, Tensor]:
+    """Give a packaged file's tensors the names of timm's model: they stand in the same order, under other names.
+
+    The order was checked once for the file with the expected hash; `load_state` checks every shape.
+    """
+    with torch.device("meta"):
+        names = timm.create_model(model).state_dict()
+    return dict(zip(names, state.values(), strict=True))
+
+
+def create(recipe: Recipe, outputs: int, pooling: str, from_hub: bool = False) -> nn.Module:
     """Ask timm for a network; it raises as each of its models sees fit.
 
     Raises:
-        InputError: timm has no such model (some names would have it load from a hub), or an option that is not the
-            model's own.
+        InputError: timm has no such model (some names would have it load from a hub) or no such weights of it, or an
+            option that is not the model's own.
     """
     if not timm.is_model(recipe.model):
         near = timm.list_models(f"{recipe.model[:6]}*")[:8] or timm.list_models()[::150]
@@ -94,12 +137,14 @@ def create(recipe: Recipe, outputs: int, pooling: str, pretrained: bool = False)
             raise InputError(f"model_options: {name}: not an option of a model; the recipe's other keys decide it")
         if not isinstance(value, str) and not abs(value) <= LARGEST_OPTION:
             raise InputError(f"model_options: {name}: {value:g}; expected at most {LARGEST_OPTION}")
+    hub_name(recipe)  # refuses what is no name of the model's weights: some would have timm load from a hub
+    named = recipe.weights.removeprefix(HUB) if recipe.weights.startswith(HUB) else recipe.model
     options: dict[str, Any] = dict(recipe.model_options)
-    if getattr(timm.get_pretrained_cfg(recipe.model), "fixed_input_size", False):
+    if getattr(timm.get_pretrained_cfg(named), "fixed_input_size", False):
         options["img_size"] = recipe.image_size
     timms = "avg" if pooling == "gem" else pooling
     network: nn.Module = timm.create_model(
-        recipe.model, pretrained=pretrained, num_classes=outputs, global_pool=timms, **options
+        named, pretrained=from_hub, num_classes=outputs, global_pool=timms, **options
     )
     if pooling == "gem":
         name = pooling_name(network)

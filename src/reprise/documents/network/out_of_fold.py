@@ -17,7 +17,8 @@ class OutOfFold:
 
     Attributes:
         ids: (N,) of the pages.
-        logits: (N, C) of one upright view.
+        logits: (N, C) of the pages as they are stored.
+        damaged: (8, N, K) of the views of one damaged copy each, in the order of views.py.
         targets: (N,) classes.
         folds: (N,) which fold a page is in.
         weights: fold -> SHA-256 of the weights file that gave its logits.
@@ -25,6 +26,7 @@ class OutOfFold:
 
     ids: np.ndarray
     logits: np.ndarray
+    damaged: np.ndarray
     targets: np.ndarray
     folds: np.ndarray
     weights: dict[int, str]
@@ -41,9 +43,21 @@ class OutOfFold:
         return rows
 
 
-def write_fold(fold: int, ids: Sequence[str], logits: np.ndarray, targets: np.ndarray, weights: str) -> None:
-    """Write a fold's logits (N, C) with ids and targets (N,) of their pages, and the SHA-256 of the weights file."""
+def write_fold(
+    fold: int, ids: Sequence[str], logits: np.ndarray, damaged: np.ndarray, targets: np.ndarray, weights: str
+) -> None:
+    """Write what a fold's network says of the pages that it did not learn from.
+
+    Args:
+        fold: its number.
+        ids: of N pages.
+        logits: (N, C) of the pages as they are stored.
+        damaged: (8, N, K) of the views of damaged copies.
+        targets: (N,) classes.
+        weights: SHA-256 of the weights file.
+    """
     folder = out_of_fold_folder(fold)
+    write_npy(folder / "damaged.npy", damaged)
     write_npy(folder / "logits.npy", logits)
     write_npy(folder / "targets.npy", targets.astype(np.int64))
     write_parquet(folder / "pages.parquet", pd.DataFrame({"id": list(ids)}))
@@ -56,20 +70,22 @@ def read_out_of_fold(folds: Sequence[int]) -> OutOfFold:
     Raises:
         InputError: a file is missing or damaged.
     """
-    ids, logits, targets, numbers, weights = [], [], [], [], {}
+    ids, logits, damaged, targets, numbers, weights = [], [], [], [], [], {}
     for fold in folds:
         folder = out_of_fold_folder(fold)
         ids.append(read_parquet(folder / "pages.parquet")["id"].to_numpy(dtype=object))
         logits.append(read_npy(folder / "logits.npy"))
         targets.append(read_npy(folder / "targets.npy"))
-        lengths = len(ids[-1]), len(logits[-1]), len(targets[-1])
+        damaged.append(read_npy(folder / "damaged.npy"))
+        lengths = len(ids[-1]), len(logits[-1]), damaged[-1].shape[1], len(targets[-1])
         if len(set(lengths)) > 1:
-            raise InputError(f"{folder}: %d ids, %d logits and %d targets" % lengths)
+            raise InputError(f"{folder}: %d ids, %d logits, %d of damaged copies and %d targets" % lengths)
         numbers.append(np.full(lengths[0], fold))
         weights[fold] = str(read_json(folder / "model.json")["sha256"])
     return OutOfFold(
         ids=np.concatenate(ids),
         logits=np.concatenate(logits),
+        damaged=np.concatenate(damaged, axis=1),
         targets=np.concatenate(targets),
         folds=np.concatenate(numbers),
         weights=weights,

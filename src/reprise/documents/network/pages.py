@@ -3,7 +3,8 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-INFERENCE_BATCH = 128  # pages; validation takes as many, so that its logits are those that are stored
+INFERENCE_BATCH = 128  # pages
+CPU_BATCH = 16  # on a CPU, where more activations than the cache holds make every layer wait for memory
 
 
 def to_float(pages: Tensor) -> Tensor:

@@ -5,6 +5,9 @@ View v in 0..3 is v quarter turns counter-clockwise, view v + 4 the same of the 
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.special import logsumexp, softmax
+
 if TYPE_CHECKING:  # whoever asks for the names of the views alone does without torch
     from torch import Tensor
 
@@ -32,7 +35,7 @@ def turn_each(images: "Tensor", views: "Tensor") -> "Tensor":
     return turned
 
 
-def average_views(logits: "Tensor", classes: int, temperature: float = 1.0) -> "Tensor":
+def average_views(logits: np.ndarray, classes: int, temperature: "float | np.ndarray" = 1.0) -> np.ndarray:
     """Class probabilities of pages from the logits of their views.
 
     The mean over the views of the softmax over the classes. Where the network has one more output, "not upright", the
@@ -43,14 +46,14 @@ def average_views(logits: "Tensor", classes: int, temperature: float = 1.0) -> "
     Args:
         logits: (V, N, K), with K = classes or classes + 1.
         classes: C.
-        temperature: of both softmaxes.
+        temperature: of both softmaxes; may differ by page (N, 1).
 
     Returns:
         (N, C).
     """
     logits = logits / temperature
-    probabilities = logits[..., :classes].softmax(-1)  # (V, N, C)
+    probabilities = softmax(logits[..., :classes], axis=-1)  # (V, N, C)
     if logits.shape[-1] == classes:
         return probabilities.mean(0)
-    log_odds = logits[..., :classes].logsumexp(-1) - logits[..., classes]  # (V, N)
-    return (log_odds.softmax(0)[..., None] * probabilities).sum(0)
+    log_odds = logsumexp(logits[..., :classes], axis=-1) - logits[..., classes]  # (V, N)
+    return (softmax(log_odds, axis=0)[..., None] * probabilities).sum(0)

@@ -1,32 +1,58 @@
 """Temperature scaling, and how well confidence matches accuracy."""
 
+import logging
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
+
+from reprise.documents.network.out_of_fold import OutOfFold
+from reprise.documents.network.views import average_views
+
+logger = logging.getLogger("reprise")
+
 
 BINS = 15
 TEMPERATURES = (0.25, 16.0)  # a network that is always right is likeliest at 0, where probabilities are mere votes
+TINY = 1e-300  # keeps the logarithm of a probability that is 0 finite
 AT_BOUND = 1e-3  # closer than this factor to a bound, the optimum lies outside
 
 
-def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Find the T within TEMPERATURES that makes softmax(logits / T) likeliest (Guo et al., ICML 2017, section 4.2).
+def fit_temperature(logits: np.ndarray, targets: np.ndarray, damaged: np.ndarray | None = None) -> float:
+    """Find the T within TEMPERATURES that makes the targets likeliest (Guo et al., ICML 2017, section 4.2).
 
     Args:
-        logits: (N, C).
+        logits: (N, C), under softmax(logits / T).
         targets: (N,) classes.
+        damaged: (V, N, K) of the views of damaged copies, which count as much as the pages; None: there are none.
     """
     logits = logits.astype(np.float64)
 
     def objective(log_temperature: float) -> float:
-        return negative_log_likelihood(logits, targets, math.exp(log_temperature))
+        temperature = math.exp(log_temperature)
+        if damaged is None:
+            return negative_log_likelihood(logits, targets, temperature)
+        return joint_loss(logits, damaged, targets, temperature)
 
     low, high = (math.log(bound) for bound in TEMPERATURES)
     found = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
     return math.exp(found.x)
+
+
+def joint_loss(
+    logits: np.ndarray, damaged: np.ndarray, targets: np.ndarray, temperature: "float | np.ndarray" = 1.0
+) -> float:
+    """Mean negative log-likelihood of targets (N,) for pages (N, C) and damaged copies (V, N, K), half and half."""
+    pages = negative_log_likelihood(logits, targets, temperature)
+    return (pages + negative_log_likelihood(log_views(damaged, logits.shape[1], temperature), targets)) / 2
+
+
+def log_views(logits: np.ndarray, classes: int, temperature: "float | np.ndarray" = 1.0) -> np.ndarray:
+    """Log-probabilities (N, C) from the logits (V, N, K) of views; T may differ by page (N, 1)."""
+    return np.log(average_views(logits.astype(np.float64), classes, temperature) + TINY)
 
 
 def at_bound(temperature: float) -> bool:
@@ -35,7 +61,11 @@ def at_bound(temperature: float) -> bool:
 
 
 def cross_fitted_temperatures(
-    logits: np.ndarray, targets: np.ndarray, folds: np.ndarray, chosen: Sequence[int]
+    logits: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    chosen: Sequence[int],
+    damaged: np.ndarray | None = None,
 ) -> dict[int, float]:
     """Fit each fold's temperature to the pages of the others; with one fold, to its own.
 
@@ -44,10 +74,51 @@ def cross_fitted_temperatures(
         targets: (N,) classes.
         folds: (N,) of the pages.
         chosen: the folds.
+        damaged: (V, N, K) of damaged copies, or None.
     """
     if len(chosen) == 1:
-        return {chosen[0]: fit_temperature(logits, targets)}
-    return {fold: fit_temperature(logits[folds != fold], targets[folds != fold]) for fold in chosen}
+        return {chosen[0]: fit_temperature(logits, targets, damaged)}
+    others = {fold: folds != fold for fold in chosen}
+    return {
+        fold: fit_temperature(logits[rows], targets[rows], None if damaged is None else damaged[:, rows])
+        for fold, rows in others.items()
+    }
+
+
+def compare(
+    out_of_fold: OutOfFold, damaged: np.ndarray, temperatures: dict[int, float]
+) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
+    """Measure calibration before and after, of the pages as they are stored and of damaged copies with their views.
+
+    The temperature stays 1 where the likelihood of the pages of other folds does not gain.
+
+    Returns:
+        The report, and the reliability curves by title.
+    """
+    logits, targets = out_of_fold.logits.astype(np.float64), out_of_fold.targets
+    each = np.array([temperatures[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
+    temperature = fit_temperature(logits, targets, damaged)
+    if joint_loss(logits, damaged, targets, each) >= joint_loss(logits, damaged, targets):
+        logger.warning("no temperature improves the likelihood of pages of other folds: it stays 1")
+        temperature, each = 1.0, np.ones_like(each)
+    raw, scaled = softmax(logits, axis=1), softmax(logits / each, axis=1)
+    views_raw, views_scaled = (log_views(damaged, logits.shape[1], values) for values in (1.0, each))  # (N, C)
+    report = {
+        "temperature": temperature,
+        "ece_before": calibration_error(raw, targets),
+        "ece_after": calibration_error(scaled, targets),
+        "nll_before": negative_log_likelihood(logits, targets),
+        "nll_after": negative_log_likelihood(logits, targets, each),
+        "damaged": {
+            "ece_before": calibration_error(np.exp(views_raw), targets),
+            "ece_after": calibration_error(np.exp(views_scaled), targets),
+            "nll_before": negative_log_likelihood(views_raw, targets),
+            "nll_after": negative_log_likelihood(views_scaled, targets),
+        },
+        "temperature_by_fold": {str(fold): value for fold, value in temperatures.items()},
+        "pages": len(targets),
+    }
+    return report, {"before": reliability(raw, targets), "after": reliability(scaled, targets)}
 
 
 def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, temperature: "float | np.ndarray" = 1.0) -> float:

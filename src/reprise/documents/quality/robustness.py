@@ -4,21 +4,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from reprise.core.seed import derive_seed
+from reprise.documents.network.corruptions import KINDS, corrupt
 from reprise.documents.network.ensemble import Ensemble
+from reprise.documents.network.views import average_views
 from reprise.documents.quality.calibration import calibration_error
-from reprise.documents.quality.corruptions import ALL, KINDS, corrupt_block
 from reprise.documents.quality.scores import macro_f1
-
-BLOCK = 512  # pages that are corrupted at once
 
 
 def measure_robustness(
     ensemble: Ensemble,
     pages: np.ndarray,
     table: pd.DataFrame,
+    damaged: np.ndarray,
     pages_per_corruption: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -28,6 +27,7 @@ def measure_robustness(
         ensemble: the folds.
         pages: (M, S, S, 3) uint8.
         table: row, target and fold of the N pages to take.
+        damaged: (8, N, K) logits of the views of their copies under all corruptions together, each by its own fold.
         pages_per_corruption: how many of them, at random, for each corruption alone.
         seed: of the corrupted set.
 
@@ -42,7 +42,8 @@ def measure_robustness(
         kind: macro_f1(predict_corrupted(ensemble, pages, rows[part], folds[part], kind, seed).argmax(1), targets[part])
         for kind in ("none", *KINDS)
     }
-    together = predict_corrupted(ensemble, pages, rows, folds, ALL, seed)
+    views = damaged[list(ensemble.views)].astype(np.float64)
+    together = average_views(views, len(ensemble.classes), ensemble.temperature)  # (N, C)
     return {
         "macro_f1": macro_f1(together.argmax(1), targets),
         "accuracy": float((together.argmax(1) == targets).mean()),
@@ -57,13 +58,9 @@ def predict_corrupted(
 ) -> np.ndarray:
     """Class probabilities (N, C) of corrupted pages, each by its own fold's model."""
     probabilities = np.zeros((len(rows), len(ensemble.classes)))
-    for start in range(0, len(rows), BLOCK):
-        chosen = slice(start, start + BLOCK)
-        corrupted = pages[rows[chosen]]
-        if kind != "none":
-            corrupted = corrupt_block(torch.from_numpy(corrupted), kind, seed, start).numpy()
-        for fold in ensemble.folds:
-            own = np.flatnonzero(folds[chosen] == fold)
-            if len(own):
-                probabilities[start + own] = ensemble.fold_probabilities(fold, corrupted[own])
+    corrupted = pages[rows] if kind == "none" else corrupt(pages[rows], kind, seed)
+    for fold in ensemble.folds:
+        own = np.flatnonzero(folds == fold)
+        if len(own):
+            probabilities[own] = ensemble.fold_probabilities(fold, corrupted[own])
     return probabilities

@@ -4,37 +4,27 @@
 
 Reads the logits of `documents.folds` in data/documents/out_of_fold; writes models/documents/ensemble.json (folds, the
 hashes of their weights, temperature, views: what prediction takes), metrics/documents/calibration.json and
-reliability.png. What is reported as "after" is cross-fitted: each fold's pages under the temperature of the other
-folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
+reliability.png. The temperature makes the labels of pages and of their damaged copies likely, half and half. What is
+reported as "after" is cross-fitted: each fold's pages under the temperature of the other folds. What an earlier run
+left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from reprise.core.errors import InputError
 from reprise.core.files import write_json, write_text
 from reprise.core.models import write_checked_json
 from reprise.core.params import Hardware, load_params, load_value
 from reprise.core.seed import limit_threads
-from reprise.documents.network.out_of_fold import OutOfFold, read_out_of_fold
+from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.network.views import VIEWS
 from reprise.documents.paths import ENSEMBLE, METRICS, MODELS, fold_path, fold_timing, live_folder, out_of_fold_folder
-from reprise.documents.quality.calibration import (
-    TEMPERATURES,
-    at_bound,
-    calibration_error,
-    cross_fitted_temperatures,
-    fit_temperature,
-    negative_log_likelihood,
-    reliability,
-)
+from reprise.documents.quality.calibration import TEMPERATURES, at_bound, compare, cross_fitted_temperatures
 from reprise.documents.quality.plots import plot_reliability
 
 logger = logging.getLogger("reprise")
@@ -46,8 +36,11 @@ def main() -> None:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
     with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(folds)
-        temperatures = cross_fitted_temperatures(out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds)
-        report, curves = compare(out_of_fold, temperatures)
+        damaged = out_of_fold.damaged[list(VIEWS[views])]  # (V, N, K)
+        temperatures = cross_fitted_temperatures(
+            out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
+        )
+        report, curves = compare(out_of_fold, damaged, temperatures)
     weights = {str(fold): out_of_fold.weights[fold] for fold in folds}
     ensemble = {"folds": folds, "weights": weights, "temperature": report["temperature"], "views": views}
     write_checked_json(MODELS / ENSEMBLE, ensemble)
@@ -95,31 +88,3 @@ def delete_other_folds(folds: Sequence[int]) -> None:
 
 def delete(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def compare(
-    out_of_fold: OutOfFold, temperatures: dict[int, float]
-) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
-    """Measure calibration before and after; the temperature stays 1 where the likelihood of other folds does not gain.
-
-    Returns:
-        The report, and the reliability curves by title.
-    """
-    logits, targets = out_of_fold.logits.astype(np.float64), out_of_fold.targets
-    each = np.array([temperatures[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
-    before, after = negative_log_likelihood(logits, targets), negative_log_likelihood(logits, targets, each)
-    temperature = fit_temperature(logits, targets)
-    if after >= before:
-        logger.warning("no temperature improves the likelihood of pages of other folds: it stays 1")
-        temperature, after, each = 1.0, before, np.ones_like(each)
-    raw, scaled = softmax(logits, axis=1), softmax(logits / each, axis=1)
-    report = {
-        "temperature": temperature,
-        "ece_before": calibration_error(raw, targets),
-        "ece_after": calibration_error(scaled, targets),
-        "nll_before": before,
-        "nll_after": after,
-        "temperature_by_fold": {str(fold): value for fold, value in temperatures.items()},
-        "pages": len(targets),
-    }
-    return report, {"before": reliability(raw, targets), "after": reliability(scaled, targets)}

@@ -55,11 +55,14 @@ def main() -> None:
         classes = ensemble.classes
         out_of_fold = read_out_of_fold(list(ensemble.folds))
         rows = out_of_fold.rows_in(table)  # (N,)
-        scored = table.assign(row=range(len(table))).iloc[np.sort(rows)]
+        order = np.argsort(rows)
+        scored = table.assign(row=range(len(table))).iloc[rows[order]]
         predicted, targets, folds = out_of_fold.logits.argmax(1), out_of_fold.targets, out_of_fold.folds
         evaluation = {
             "oof": {**scores(predicted, targets, classes), "folds": scores_by_fold(predicted, targets, folds)},
-            "robust": measure_robustness(ensemble, pages, scored, params.pages_per_corruption, evaluation_seed),
+            "robust": measure_robustness(
+                ensemble, pages, scored, out_of_fold.damaged[:, order], params.pages_per_corruption, evaluation_seed
+            ),
         }
         if test := score_test_pages(data, METRICS / "probabilities.csv", classes, columns):
             evaluation["test"] = test

@@ -3,12 +3,11 @@
     python src/run.py documents.train 0
 
 Reads models/documents/recipe.yaml and data/documents/prepared; trains on all pages outside the fold, chooses the epoch
-on those in it, and writes models/documents/fold-0.safetensors, data/documents/out_of_fold/fold-0 (ids, logits and
-targets of the pages in it) and metrics/documents/fold-0 (DVCLive).
+on those in it, and writes models/documents/fold-0.safetensors, data/documents/out_of_fold/fold-0 (ids and targets
+of the pages in it, logits of them and of damaged copies) and metrics/documents/fold-0 (DVCLive).
 """
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
@@ -23,8 +22,11 @@ from reprise.documents.data.tables import Classes
 from reprise.documents.learning.chance import refuse_chance
 from reprise.documents.learning.dataset import PageDataset, make_loaders, open_pages
 from reprise.documents.learning.learner import make_learner
-from reprise.documents.network.ensemble import FoldModel, save_fold
+from reprise.documents.network.corruptions import ALL, corrupt
+from reprise.documents.network.ensemble import FoldModel, for_inference, save_fold
+from reprise.documents.network.model import weights_file
 from reprise.documents.network.out_of_fold import write_fold
+from reprise.documents.network.views import VIEWS
 from reprise.documents.paths import CLASSES, IMAGES, PAGES, PREPARED, fold_path, fold_timing, live_folder
 from reprise.documents.recipe import TASK, Recipe
 from reprise.training.fit import Run, fit
@@ -42,6 +44,7 @@ def main(fold: str) -> None:
     in_fold, targets = (table["fold"] == number).to_numpy(), table["target"].to_numpy()
     pages = open_pages(PREPARED / IMAGES, hardware.image_memory_mib)
     train, valid = (PageDataset(pages, targets, np.flatnonzero(chosen)) for chosen in (~in_fold, in_fold))
+    start = weights_file(recipe)  # an input: replaced weights must never resume a killed run
     with timed(fold_timing(number)) as figures:
         seed_everything(derive_seed(seed, "weights"))
         learner = make_learner(recipe, train, len(classes), seed)
@@ -51,7 +54,7 @@ def main(fold: str) -> None:
             hardware=hardware,
             log=load_params("log", LogParams),
             seed=seed,
-            inputs=[PREPARED, f"fold {number}", *weight_files(recipe)],
+            inputs=[PREPARED, f"fold {number}", *([] if start is None else [start])],
             live_folder=live_folder(number),
             monitor=recipe.monitor,
             mode="max" if recipe.monitor == "macro_f1" else "min",
@@ -61,14 +64,16 @@ def main(fold: str) -> None:
         )
         if not goes_on_alone():
             return
-        classifier = learner.classifier.cpu().eval()
-        logits = (
-            FoldModel(classifier, recipe, classes).logits(pages[valid.rows])[0, :, : len(classes)].numpy()
-        )  # (N, C)
+        network = learner.classifier.network.cpu()
+        model = FoldModel(for_inference(network, recipe), recipe, classes)
+        own = np.array(pages[valid.rows])
+        logits = model.logits(own)[0, :, : len(classes)].numpy()  # (N, C)
+        copies = corrupt(own, ALL, derive_seed(seed, "damaged"))
+        damaged = model.logits(copies, VIEWS["turns_and_flips"]).numpy()  # (8, N, K)
         refuse_chance(number, logits.argmax(1), targets[valid.rows])
         path = fold_path(number)
-        save_fold(path, classifier.network, recipe, classes, {"fold": number, "best_epoch": result.best_epoch})
-        write_fold(number, table["id"].to_numpy()[valid.rows], logits, targets[valid.rows], hash_file(path))
+        save_fold(path, network, recipe, classes, {"fold": number, "best_epoch": result.best_epoch})
+        write_fold(number, table["id"].to_numpy()[valid.rows], logits, damaged, targets[valid.rows], hash_file(path))
         figures["training_pages"] = len(train)
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()
@@ -89,8 +94,3 @@ def fold_number(text: str, folds: np.ndarray) -> int:
     if not text.isdecimal() or int(text) not in there:
         raise InputError(f"no fold {text}: the pages were split into the folds {', '.join(map(str, there))}")
     return int(text)
-
-
-def weight_files(recipe: Recipe) -> list[Path]:
-    """The files that training starts from: replaced weights must never resume a killed run."""
-    return [] if recipe.weights in ("none", "hub") else [Path(recipe.weights)]

@@ -132,6 +132,13 @@ def binary_divergence(targets: Tensor, predicted: Tensor) -> Tensor:
     return (cross - entropy).sum(-1).mean()
 
 
+def sharpen(posterior: np.ndarray, power: float) -> np.ndarray:
+    """Raise a posterior (N, E) to a power and scale its rows to sum to 1 again; a row of zeros stays."""
+    targets = np.power(posterior, power)
+    totals = targets.sum(axis=1, keepdims=True)
+    return targets / np.where(totals > 0, totals, 1)
+
+
 def core_labels(core: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
     """TaxoClass's labels, (N, C) float32 from core classes (N, C) bool.
 
@@ -142,11 +149,14 @@ def core_labels(core: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
     return np.where(positive, 1.0, np.where(below, IGNORED, 0.0)).astype(np.float32)
 
 
-def split_documents(labelled: np.ndarray, valid_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_documents(
+    labelled: np.ndarray, seeds: np.ndarray, valid_fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Split the rows that have a silver label into training and validation rows, at random.
 
     Args:
         labelled: (N,) bool.
+        seeds: (N,) bool, documents that a person labelled: all of them train, where others are left to validate.
         valid_fraction: of the labelled documents; at least one of them validates.
         seed: draws the split.
 
@@ -156,6 +166,7 @@ def split_documents(labelled: np.ndarray, valid_fraction: float, seed: int) -> t
     rows = np.random.default_rng(derive_seed(seed, "taxonomy-split")).permutation(np.flatnonzero(labelled))
     if len(rows) < 2:
         raise InputError(f"{len(rows)} documents have a silver label; training needs at least 2")
+    rows = rows[np.argsort(seeds[rows], kind="stable")]  # the first ones validate
     count = max(1, round(valid_fraction * len(rows)))
     if count == len(rows):
         raise InputError(f"valid_fraction is {valid_fraction}: of {count} labelled documents none is left to train on")

@@ -130,7 +130,7 @@ class Predictor:
         return evidence_scores(self.network, embeddings, logits, self.hierarchy).max(axis=1)
 
     def threshold_for(self, texts: Sequence[str], embeddings: np.ndarray) -> float:
-        """Evidence threshold of the network as it stands, from the training documents."""
+        """Evidence threshold of the network with its present weights, from the training documents."""
         if self.network.encoder is not None:
             embeddings = self.embed(texts, "train")
         return training_threshold(self.network, embeddings, self.recipe, self.hierarchy)

@@ -43,6 +43,7 @@ class SelfLearner(Learner):
         hierarchy: the C classes.
         view: judges the predictions.
         votes: weights (N, M) of the voters, and their rows (M,); None for the paper's target.
+        seeds: (N, C) bool, classes and their ancestors of the documents that a person labelled: their targets.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class SelfLearner(Learner):
         hierarchy: Hierarchy,
         view: WordView,
         votes: tuple[csr_array, np.ndarray] | None,
+        seeds: np.ndarray,
     ) -> None:
         super().__init__(network, recipe, hierarchy)
         self.hierarchy, self.params, self.view, self.votes = hierarchy, params, view, votes
+        self.seeds = seeds
         self.probabilities: np.ndarray | None = None  # (N, C), as the weights stood after iteration `predicted_after`
         self.predicted_after: int | None = None
         self.targets = torch.empty(0)  # (N, C)
@@ -76,6 +79,8 @@ class SelfLearner(Learner):
             targets = paper_targets(self.probabilities)
         else:
             targets = neighbour_targets(self.probabilities, *self.votes)
+        known = self.seeds.any(axis=1)
+        targets[known] = self.seeds[known]
         self.targets = torch.from_numpy(targets).to(self.device)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

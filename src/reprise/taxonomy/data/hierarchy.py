@@ -148,6 +148,12 @@ class Hierarchy:
                 closed[:, parent] |= closed[:, index]
         return closed
 
+    def drop_ancestors(self, sets: np.ndarray) -> np.ndarray:
+        """Keep of each row of an (N, C) bool matrix the classes that have no descendant in the row."""
+        above = self.closure & ~np.eye(len(self), dtype=bool)  # [c, a]: a is an ancestor of c
+        covered: np.ndarray = sets.astype(np.float32) @ above.astype(np.float32) > 0
+        return sets & ~covered
+
     def best_of_descendants(self, scores: np.ndarray) -> np.ndarray:
         """Raise each class's score to that of the best of its descendants: (N, C), NaN only where all are NaN."""
         best = np.array(scores, dtype=np.float32)

@@ -10,12 +10,15 @@ import pandas as pd
 from reprise.taxonomy.data.hierarchy import Hierarchy
 
 
-def data_statistics(hierarchy: Hierarchy, corpora: Mapping[str, pd.DataFrame], near_empty_words: int) -> dict[str, Any]:
+def data_statistics(
+    hierarchy: Hierarchy, corpora: Mapping[str, pd.DataFrame], seeds: np.ndarray, near_empty_words: int
+) -> dict[str, Any]:
     """Describe both corpora, `train` and `test`, and the hierarchy.
 
     Args:
         hierarchy: the classes.
         corpora: tables of doc_id and text.
+        seeds: (N, C) bool, classes of the training documents that a person labelled.
         near_empty_words: texts with fewer words are counted as near-empty.
     """
     known = set(corpora["train"]["text"])
@@ -28,6 +31,8 @@ def data_statistics(hierarchy: Hierarchy, corpora: Mapping[str, pd.DataFrame], n
         "edges": len(hierarchy.edges),
         "classes_with_several_parents": sum(len(parents) > 1 for parents in hierarchy.parents),
         "classes_with_keywords": sum(bool(keywords) for keywords in hierarchy.keywords),
+        "seed_documents": int(seeds.any(axis=1).sum()),
+        "classes_with_seed_documents": int(seeds.any(axis=0).sum()),
         "classes_whose_names_read_alike": sum(n for n in Counter(hierarchy.names).values() if n > 1),
     }
 

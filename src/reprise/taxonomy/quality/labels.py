@@ -5,7 +5,6 @@ alone have to be closed under ancestors before they are compared.
 """
 
 import logging
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +13,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from reprise.core.errors import InputError
+from reprise.taxonomy.data.class_lists import read_class_lists
 from reprise.taxonomy.data.hierarchy import Hierarchy
-from reprise.taxonomy.data.lines import read_pairs, shorten
+from reprise.taxonomy.data.lines import shorten
 
 logger = logging.getLogger("reprise")
 
@@ -82,24 +82,10 @@ def read_labels(path: Path, hierarchy: Hierarchy, documents: Sequence[str]) -> c
     Raises:
         InputError: an unknown document or class, a document twice or without a line.
     """
-    rows = {document: row for row, document in enumerate(documents)}
-    columns = {identifier: column for column, identifier in enumerate(hierarchy.ids)}
-    seen: dict[str, int] = {}
-    labelled: list[tuple[int, int]] = []
-    for number, document, text in read_pairs(path, "doc id<TAB>class id,class id"):
-        if document not in rows:
-            raise InputError(f"{path}:{number}: document {shorten(document)!r} is not in the corpus")
-        if document in seen:
-            first = seen[document]
-            raise InputError(f"{path}:{number}: duplicate document id {shorten(document)!r}, first on line {first}")
-        seen[document] = number
-        composed = unicodedata.normalize("NFC", text)
-        for identifier in dict.fromkeys(part.strip() for part in composed.split(",") if part.strip()):
-            if identifier not in columns:
-                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in classes.txt")
-            labelled.append((rows[document], columns[identifier]))
-    if missing := [document for document in documents if document not in seen]:
+    lists = read_class_lists(path, hierarchy, documents)
+    if missing := [document for row, document in enumerate(documents) if row not in lists]:
         raise InputError(f"{path}: no line for {len(missing)} documents, such as {shorten(missing[0])!r}")
+    labelled = [(row, column) for row, (_, columns) in lists.items() for column in columns]
     positions = np.array(labelled, dtype=np.int64).reshape(-1, 2).T
     values = np.ones(positions.shape[1], dtype=bool)
-    return csr_array((values, (positions[0], positions[1])), shape=(len(documents), len(columns)))
+    return csr_array((values, (positions[0], positions[1])), shape=(len(documents), len(hierarchy)))

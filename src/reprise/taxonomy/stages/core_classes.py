@@ -18,7 +18,7 @@ from reprise.core.seed import limit_threads
 from reprise.core.stage import timed
 from reprise.core.text import for_terminal
 from reprise.taxonomy import paths
-from reprise.taxonomy.data.corpus import write_core_classes
+from reprise.taxonomy.data.corpus import read_core_classes, write_core_classes
 from reprise.taxonomy.data.hierarchy import load_hierarchy
 from reprise.taxonomy.zero_shot.core_classes import (
     RefinedParams,
@@ -42,15 +42,17 @@ def main() -> None:
     params = load_params("taxonomy.core_classes", CoreClassesParams)
     hardware = load_params("hardware", Hardware)
     hierarchy = load_hierarchy(paths.HIERARCHY)
-    similarity = read_npy(paths.similarity_path("train"))
+    similarity, seeds = read_npy(paths.similarity_path("train")), read_core_classes(paths.SEEDS, hierarchy)
     with timed(paths.timing_path("core_classes")), limit_threads(hardware.threads):
         decided: dict[str, float] = {}
         if params.rule == "paper":
-            core = paper_core_classes(similarity, hierarchy)
+            core = paper_core_classes(similarity, seeds, hierarchy)
             posterior = share_among_leaves(core, hierarchy)
         else:
             documents, classes = (read_npy(paths.embeddings_path(name)) for name in ("train", "classes"))
-            core, posterior, decided = refined_core_classes(similarity, documents, classes, hierarchy, params.refined)
+            core, posterior, decided = refined_core_classes(
+                similarity, documents, classes, seeds, hierarchy, params.refined
+            )
         identifiers = read_parquet(paths.corpus_path("train"))["doc_id"]
         write_core_classes(paths.CORE_CLASSES, identifiers, core, hierarchy)
         write_npy(paths.POSTERIOR, posterior.astype(np.float32, copy=False))

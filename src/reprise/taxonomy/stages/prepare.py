@@ -3,7 +3,8 @@
     python src/run.py taxonomy.prepare
 
 Reads the folder `taxonomy.data` but not its labels; writes data/taxonomy/prepared/{hierarchy.json,train.parquet,
-test.parquet} and metrics/taxonomy/data.json.
+test.parquet,seeds.parquet} and metrics/taxonomy/data.json. seeds.parquet has the classes of the training documents
+that a person labelled in seed_documents.txt, where there is such a file.
 """
 
 import logging
@@ -15,7 +16,8 @@ from reprise.core.files import write_json, write_parquet
 from reprise.core.params import Params, load_params, load_path
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
-from reprise.taxonomy.data.corpus import read_corpus
+from reprise.taxonomy.data.class_lists import read_seed_documents
+from reprise.taxonomy.data.corpus import read_corpus, write_core_classes
 from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import data_statistics
@@ -39,9 +41,12 @@ def main() -> None:
         for split in ("train", "test"):
             corpora[split] = read_corpus(folder / f"{split}_corpus.txt", params.empty_text)
             corpora[split]["text"] = corpora[split]["text"].map(normalise_text)
-        statistics = data_statistics(hierarchy, corpora, params.near_empty_words)
+        documents = corpora["train"]["doc_id"]
+        seeds = read_seed_documents(folder / "seed_documents.txt", hierarchy, documents.tolist())
+        statistics = data_statistics(hierarchy, corpora, seeds, params.near_empty_words)
         for split, corpus in corpora.items():
             write_parquet(paths.corpus_path(split), corpus)
+        write_core_classes(paths.SEEDS, documents, seeds, hierarchy)
         write_json(paths.HIERARCHY, hierarchy.to_dict())
         write_json(paths.METRICS / "data.json", statistics)
     for split, corpus in corpora.items():

@@ -7,7 +7,8 @@ models/taxonomy/self_trained.safetensors and metrics/taxonomy/self_train (DVCLiv
 
 An iteration draws targets for all documents, then trains on some batches. Two targets: `paper`, TaxoClass's (Shen et
 al., NAACL 2021, equation 7), which squares probabilities and divides by class frequency; and `neighbours`, the
-predictions mixed with those of the nearest documents. After each iteration the model is judged without a label by the
+predictions mixed with those of the nearest documents. The documents that a person labelled have their classes as
+targets. After each iteration the model is judged without a label by the
 mutual information of two views (classifier/self_training.py), which the metrics call `shared_information`. The best
 iteration is published where that has grown by `least_gain`, else the classifier as it was: self-training improves bad
 classifiers and blurs good ones, and no measure without labels tells small gains from small losses.
@@ -29,7 +30,7 @@ from reprise.taxonomy.classifier.learner import make_dataset
 from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.classifier.self_learner import SelfLearner, SelfTrainParams
 from reprise.taxonomy.classifier.self_training import WordView, draw_voters, neighbour_weights
-from reprise.taxonomy.data.corpus import read_texts
+from reprise.taxonomy.data.corpus import read_core_classes, read_texts
 from reprise.training.fit import Run, fit
 from reprise.training.sampler import epoch_loader
 
@@ -61,7 +62,9 @@ def main() -> None:
         if params.target == "neighbours":
             voters = draw_voters(len(embeddings), params.reference_documents, seed)
             votes = neighbour_weights(embeddings, voters, params.neighbours), voters
-        learner = SelfLearner(network, recipe, params, predictor.hierarchy, WordView(texts, seed), votes)
+        hierarchy = predictor.hierarchy
+        seeds = hierarchy.close_upwards(read_core_classes(paths.SEEDS, hierarchy))
+        learner = SelfLearner(network, recipe, params, hierarchy, WordView(texts, seed), votes, seeds)
         learner.start_from(predictor.probabilities(predictor.logits(embeddings)))
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         before = learner.mutual_information()
@@ -83,6 +86,7 @@ def main() -> None:
                     params.model_dump_json(),
                     paths.TRAINED,
                     paths.corpus_path("train"),
+                    paths.SEEDS,
                     paths.embeddings_path("train"),
                 ],
                 live_folder=paths.METRICS / "self_train",

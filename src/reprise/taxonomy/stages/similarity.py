@@ -27,7 +27,7 @@ from reprise.core.stage import timed
 from reprise.taxonomy import paths
 from reprise.taxonomy.data.corpus import read_texts
 from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
-from reprise.taxonomy.zero_shot.class_texts import check_template, class_texts, mean_per_class
+from reprise.taxonomy.zero_shot.class_texts import add_keywords, check_template, class_texts, mean_per_class
 from reprise.taxonomy.zero_shot.encoder import embed, model_fingerprint, open_encoder
 from reprise.taxonomy.zero_shot.similarity import matrix_statistics, write_cosines
 
@@ -48,6 +48,7 @@ class SimilarityParams(Params):
     max_tokens: Annotated[int, Field(ge=2, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1)]
     templates: Annotated[list[Annotated[str, AfterValidator(check_template)]], Field(min_length=1)]
+    keyword_weight: Annotated[float, Field(ge=0)]
     entailment_model: str
     hypothesis: Annotated[str, AfterValidator(partial(check_template, fields=("name",)))]
 
@@ -93,7 +94,11 @@ def embed_all(
     documents = {split: embed(encoder, own, params.batch_size, devices, split) for split, own in texts.items()}
     names = class_texts(hierarchy, params.templates)
     flat = [text for own in names for text in own]
-    return documents, mean_per_class(embed(encoder, flat, params.batch_size, devices, "class"), names)
+    classes = mean_per_class(embed(encoder, flat, params.batch_size, devices, "class"), names)
+    if keywords := [keyword for own in hierarchy.keywords for keyword in own]:
+        embedded = embed(encoder, keywords, params.batch_size, devices, "keyword")
+        classes = add_keywords(classes, embedded, hierarchy, params.keyword_weight)
+    return documents, classes
 
 
 def score_entailment(

@@ -24,7 +24,14 @@ from reprise.core.seed import derive_seed, seed_everything, use_deterministic_ke
 from reprise.core.stage import timed
 from reprise.core.weights import load_weights, read_state_dict
 from reprise.taxonomy import paths
-from reprise.taxonomy.classifier.learner import Learner, core_labels, label_counts, make_dataset, split_documents
+from reprise.taxonomy.classifier.learner import (
+    Learner,
+    core_labels,
+    label_counts,
+    make_dataset,
+    sharpen,
+    split_documents,
+)
 from reprise.taxonomy.classifier.model import Network, unfreeze_last_layers
 from reprise.taxonomy.classifier.predictor import made_by, make_classifier, model_metadata, training_threshold
 from reprise.taxonomy.data.corpus import read_core_classes, read_texts
@@ -62,9 +69,13 @@ def main() -> None:
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
         network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
+        seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
-        targets = core_labels(core, hierarchy) if recipe.loss == "bce" else np.array(read_npy(paths.POSTERIOR))
-        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), recipe.valid_fraction, seed)
+        if recipe.loss == "bce":
+            targets = core_labels(core, hierarchy)
+        else:
+            targets = sharpen(read_npy(paths.POSTERIOR), recipe.target_power)
+        train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), seeds, recipe.valid_fraction, seed)
         documents = texts if recipe.trained_layers else torch.from_numpy(embeddings)
         datasets = [make_dataset(network, documents, torch.from_numpy(targets), rows) for rows in (train, valid)]
         result = fit(
@@ -79,6 +90,7 @@ def main() -> None:
                 seed=seed,
                 inputs=[
                     paths.corpus_path("train"),
+                    paths.SEEDS,
                     paths.embeddings_path("train"),
                     paths.embeddings_path("classes"),
                     paths.SILVER,

@@ -1,4 +1,7 @@
-"""Texts for each class, written by templates from its name, its parents' names and its keywords."""
+"""Texts for each class, written by templates from its name, its parents' names and its keywords.
+
+Keywords, which may be whole sentences, also count by themselves: each is a text like a document of the class.
+"""
 
 import itertools
 import string
@@ -65,6 +68,26 @@ def _texts_of(hierarchy: Hierarchy, index: int, templates: Sequence[str]) -> lis
         fitting = parents if "{parent}" in template else [""]
         texts += [template.format(name=name, parent=parent, keywords=keywords) for parent in fitting]
     return texts or [name]
+
+
+def add_keywords(classes: np.ndarray, keywords: np.ndarray, hierarchy: Hierarchy, weight: float) -> np.ndarray:
+    """Move the embeddings of the classes toward those of their keywords.
+
+    Args:
+        classes: (C, D), unit rows.
+        keywords: (K, D), the keywords of all classes one after the other, unit rows.
+        hierarchy: C classes with K keywords in all.
+        weight: of the mean of a class's keywords; the class's own embedding has 1.
+
+    Returns:
+        (C, D) float32, unit rows.
+    """
+    moved, start = classes.copy(), 0
+    for index, own in enumerate(hierarchy.keywords):
+        if own:
+            moved[index] += weight * keywords[start : start + len(own)].mean(axis=0)
+            start += len(own)
+    return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 
 def mean_per_class(embeddings: np.ndarray, texts: Sequence[Sequence[str]]) -> np.ndarray:

@@ -17,7 +17,7 @@ from reprise.core.errors import InputError
 from reprise.core.recipe import Fraction
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
-from reprise.taxonomy.zero_shot.refine import RefineParams, refine_posterior, softmax
+from reprise.taxonomy.zero_shot.refine import RefineParams, Seeds, refine_posterior, softmax
 
 BLOCK = 8192  # documents searched at once
 
@@ -32,7 +32,12 @@ class RefinedParams(RefineParams):
 
 
 def refined_core_classes(
-    similarity: np.ndarray, documents: np.ndarray, classes: np.ndarray, hierarchy: Hierarchy, params: RefinedParams
+    similarity: np.ndarray,
+    documents: np.ndarray,
+    classes: np.ndarray,
+    seeds: np.ndarray,
+    hierarchy: Hierarchy,
+    params: RefinedParams,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Take the leaves of a confident refined posterior.
 
@@ -40,6 +45,7 @@ def refined_core_classes(
         similarity: (N, C), NaN where never scored.
         documents: (N, D) embeddings, unit rows.
         classes: (C, D) embeddings of the classes, unit rows.
+        seeds: (N, C) bool, classes of the documents that a person labelled; these become their core classes.
         hierarchy: the C classes.
         params: constants.
 
@@ -50,11 +56,15 @@ def refined_core_classes(
         InputError: constants so large that the posterior is not finite.
     """
     zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], params.sharpness)
-    posterior, decided = refine_posterior(zero_shot, documents, classes[hierarchy.leaves], params)
+    rows = np.flatnonzero(seeds.any(axis=1))
+    own = hierarchy.drop_ancestors(seeds[rows])
+    known = Seeds(rows, share_among_leaves(own, hierarchy)) if len(rows) else None
+    posterior, decided = refine_posterior(zero_shot, documents, classes[hierarchy.leaves], params, known)
     if not np.isfinite(posterior).all():
         raise InputError("taxonomy.core_classes.refined: the posterior overflows; try constants nearer to the defaults")
     core = np.zeros(similarity.shape, dtype=bool)
     core[:, hierarchy.leaves] = posterior >= params.core_confidence
+    core[rows] = own
     return core, posterior, decided
 
 
@@ -76,8 +86,14 @@ def zero_shot_scores(similarity: np.ndarray, sharpness: float, hierarchy: Hierar
     return hierarchy.best_of_descendants(scores), leaves
 
 
-def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
-    """TaxoClass's core classes: (N, C) similarities, NaN where never scored -> (N, C) bool."""
+def paper_core_classes(similarity: np.ndarray, seeds: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
+    """TaxoClass's core classes (N, C) bool, but for the documents that a person labelled.
+
+    Args:
+        similarity: (N, C), NaN where never scored.
+        seeds: (N, C) bool, classes of the documents that a person labelled; these become their core classes.
+        hierarchy: the C classes.
+    """
     confidence = np.full(similarity.shape, np.nan, dtype=np.float32)
     for start in range(0, len(similarity), BLOCK):
         block = np.asarray(similarity[start : start + BLOCK])
@@ -85,9 +101,12 @@ def paper_core_classes(similarity: np.ndarray, hierarchy: Hierarchy) -> np.ndarr
         own = confidence_over_relatives(block, hierarchy)
         confidence[start : start + BLOCK] = np.where(candidates, own, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is nobody's candidate has no median
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class that is no document's candidate has no median
         medians = np.nanmedian(confidence, axis=0)  # (C,)
-    return confidence >= medians
+    core: np.ndarray = confidence >= medians
+    rows = np.flatnonzero(seeds.any(axis=1))
+    core[rows] = hierarchy.drop_ancestors(seeds[rows])
+    return core
 
 
 def _already_scored(similarity: np.ndarray, needed: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def open_encoder(
 
 @contextlib.contextmanager
 def explained(model: str) -> Iterator[None]:
-    """Make one line of whatever the libraries raise where a model is missing, damaged or of another kind.
+    """Make one line of what the libraries raise where a model is missing, damaged or of another kind.
 
     Raises:
         InputError: names the model, and the reason as the library gives it.

@@ -1,23 +1,26 @@
-"""From zero-shot similarity to a better posterior over the classes, without a label.
+"""From zero-shot similarity to a better posterior over the classes, without a label or with a few.
 
 A name's embedding is a noisy guess of where its documents lie. The documents themselves say more: those of a class
-lie around a centre. `refine_posterior`
+lie around a centre. `refine_posterior` fits mixtures of von Mises-Fisher distributions (Banerjee et al., "Clustering on
+the Unit Hypersphere", JMLR 2005) whose centres are anchored at the names, by a few rounds of expectation maximisation,
+and averages what three of them say:
 
-1. smooths the zero-shot posterior: ridge regression on the embeddings takes out what is noise of single documents and
-   keeps the sizes of the classes;
-2. takes two careful rounds of expectation maximisation for a mixture of von Mises-Fisher distributions (Banerjee et
-   al., "Clustering on the Unit Hypersphere", JMLR 2005) whose centres are anchored at the names and whose prior is the
-   estimated class sizes;
-3. where these agree with the smoothed zero-shot posterior (trust: Cohen's kappa), goes on for a few rounds; and the
-   more even the estimated sizes are, the more they are evened out, starting again from the names.
+1. careful: two rounds from the zero-shot posterior, which ridge regression on the embeddings has smoothed; the prior
+   is the estimated class sizes;
+2. uneven: a few rounds from the names, with the same prior;
+3. even: as many rounds from the names, with a pull toward classes of equal size.
 
-Mixtures drift toward classes of equal size, which helps on a balanced corpus and hurts on an uneven one. Evenness is
-the effective number of classes (the exponential of the entropy of their sizes) over their number. Near 1, sizes are
-taken to differ because names attract too many or too few documents; far below, the sizes are taken as real.
+Where sizes differ because names attract too many or too few documents, the pull mends it. Where they really differ, it
+cuts through the large classes, and near documents come to lie in different classes. So what decides between the mean
+of the first two and the third is the loss of cohesion: how much less often a document's nearest neighbours share its
+class, as a kappa. A second condition is trust: the names have to agree with the careful posterior (Cohen's kappa).
+
+Seed documents, whose classes a person gave, keep their classes throughout. They move the anchors of their classes, and
+each weighs as much as several documents in a centre.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -27,8 +30,11 @@ from reprise.core.recipe import Fraction
 
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 BLOCK = 8192  # documents at once: bounds the memory of temporaries
+COHESION_DOCUMENTS = 4000  # are enough to estimate a kappa to 0.005
+COHESION_BLOCK = 256  # documents compared with all others at once
 
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Kappa = Annotated[float, Field(ge=-1, le=1)]
 
@@ -38,18 +44,21 @@ class RefineParams(Params):
 
     ridge: Positive
     concentration: Positive
-    anchor: Annotated[float, Field(ge=0)]
+    anchor: NotNegative
     anchor_documents: Positive
     prior_documents: Positive
-    outlier_deviations: Annotated[float, Field(ge=0)]
+    outlier_deviations: NotNegative
     careful_rounds: Count
     rounds: Count
     stop: Fraction
     balance: Fraction
     trust_low: Kappa
     trust_high: Kappa
-    evenness_low: Fraction
-    evenness_high: Fraction
+    neighbours: Annotated[int, Field(ge=1)]
+    loss_low: Kappa
+    loss_high: Kappa
+    seed_names: Positive
+    seed_documents: NotNegative
 
     @model_validator(mode="after")
     def low_is_below_high(self) -> Self:
@@ -58,15 +67,26 @@ class RefineParams(Params):
         Raises:
             ValueError: a lower end is not below its upper end.
         """
-        for name in ("trust", "evenness"):
+        for name in ("trust", "loss"):
             low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
             if low >= high:
                 raise ValueError(f"{name}_low is {low} and {name}_high {high}; expected the first below the second")
         return self
 
 
+class Seeds(NamedTuple):
+    """M documents whose classes are known: their rows (M,), and their posteriors (M, E), each summing to 1."""
+
+    rows: np.ndarray
+    posterior: np.ndarray
+
+
 def refine_posterior(
-    zero_shot: np.ndarray, documents: np.ndarray, names: np.ndarray, params: RefineParams
+    zero_shot: np.ndarray,
+    documents: np.ndarray,
+    names: np.ndarray,
+    params: RefineParams,
+    seeds: Seeds | None = None,
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Refine the zero-shot posterior as far as the corpus supports it.
 
@@ -75,24 +95,26 @@ def refine_posterior(
         documents: (N, D) embeddings, unit rows.
         names: (E, D) embeddings of the names from the same encoder, unit rows.
         params: constants.
+        seeds: documents whose classes are known.
 
     Returns:
-        (N, E) float32, rows sum to 1; and what decided: trust (kappa), evenness, and balancing from 0 (sizes as
-        estimated) to 1 (evened out).
+        (N, E) float32, rows sum to 1; and what decided: trust (kappa), cohesion_loss (difference of kappas), and
+        balancing from 0 (sizes as estimated) to 1 (evened out).
     """
     if len(names) == 1:
-        return zero_shot, {"trust": 1.0, "evenness": 1.0, "balancing": 0.0}
-    mixture = NameAnchoredMixture(np.asarray(documents, dtype=np.float32), names, params)
-    posterior = smooth(zero_shot, documents, params.ridge)
-    first = posterior.argmax(axis=1)
-    posterior = mixture.fit(posterior, params.careful_rounds, balancing=0.0)
-    trust, evenness = cohen_kappa(first, posterior.argmax(axis=1)), effective_share(posterior.sum(axis=0))
-    balancing = ramp(trust, params.trust_low, params.trust_high)
-    balancing *= ramp(evenness, params.evenness_low, params.evenness_high)
-    if trust >= params.trust_low:
-        posterior = mixture.blend_with_names(posterior, balancing)
-        posterior = mixture.fit(posterior, params.rounds + (balancing > 0), balancing)
-    return posterior, {"trust": trust, "evenness": evenness, "balancing": balancing}
+        return zero_shot, {"trust": 1.0, "cohesion_loss": 0.0, "balancing": 0.0}
+    documents = np.asarray(documents, dtype=np.float32)
+    mixture = NameAnchoredMixture(documents, names, params, seeds)
+    smoothed = smooth(mixture.move_to_seeds(zero_shot), documents, params.ridge)
+    careful = mixture.fit(smoothed, params.careful_rounds, balancing=0)
+    trust = cohen_kappa(smoothed.argmax(axis=1), careful.argmax(axis=1))
+    start = mixture.name_posterior()
+    uneven = (careful + mixture.fit(start, params.rounds, balancing=0)) / 2
+    even = mixture.fit(start, params.rounds, balancing=1)
+    loss = cohesion_loss(documents, uneven.argmax(axis=1), even.argmax(axis=1), params.neighbours)
+    balancing = ramp(trust, params.trust_low, params.trust_high) * (1 - ramp(loss, params.loss_low, params.loss_high))
+    posterior = (1 - balancing) * uneven + balancing * even
+    return posterior.astype(np.float32), {"trust": trust, "cohesion_loss": loss, "balancing": balancing}
 
 
 class NameAnchoredMixture:
@@ -102,15 +124,23 @@ class NameAnchoredMixture:
         documents: (N, D) float32 unit rows.
         names: (E, D) unit rows.
         params: constants.
+        seeds: documents whose classes are known.
     """
 
-    def __init__(self, documents: np.ndarray, names: np.ndarray, params: RefineParams) -> None:
-        self.documents, self.params = documents, params
-        self.names = normalise(names - names.mean(axis=0))
+    def __init__(
+        self, documents: np.ndarray, names: np.ndarray, params: RefineParams, seeds: Seeds | None = None
+    ) -> None:
+        self.documents, self.params, self.seeds = documents, params, seeds
         self.mean = documents.mean(axis=0)
+        self.names = normalise(names - names.mean(axis=0))
+        self.anchors = self.names
         # Documents far from every name would gather in the class that happens to be nearest, and move its centre.
         evidence = np.concatenate([(documents[rows] @ names.T).max(axis=1) for rows in self._blocks()])
         self.known = (evidence >= robust_lower_bound(evidence, params.outlier_deviations)).astype(np.float32)  # (N,)
+        if seeds is not None:
+            self.known[seeds.rows] = 1
+            directions = normalise(documents[seeds.rows] - self.mean)
+            self.anchors = normalise(params.seed_names * self.names + seeds.posterior.T @ directions)
 
     def fit(self, posterior: np.ndarray, rounds: int, balancing: float) -> np.ndarray:
         """Expectation maximisation from a posterior (N, E): the posterior of the last round."""
@@ -125,20 +155,38 @@ class NameAnchoredMixture:
             weights = self.params.balance * balancing * bias + (1 - balancing) * prior
             posterior *= np.exp(weights - weights.max()).astype(np.float32)
             posterior /= posterior.sum(axis=1, keepdims=True)
+            self._give_seeds(posterior)
             before, best = best, posterior.argmax(axis=1)
             if np.mean(best != before) < self.params.stop:
                 break
         return posterior
 
-    def blend_with_names(self, posterior: np.ndarray, share: float) -> np.ndarray:
-        """Geometric mean of a posterior (N, E) and the softmax of the names' centred similarities, by share."""
-        if share == 0:
-            return posterior
-        blended = np.empty_like(posterior)
+    def name_posterior(self) -> np.ndarray:
+        """Softmax of the centred similarities with the anchors, (N, E)."""
+        posterior = np.empty((len(self.documents), len(self.anchors)), dtype=np.float32)
         for rows in self._blocks():
-            logits = self.params.concentration * normalise(self.documents[rows] - self.mean) @ self.names.T
-            blended[rows] = softmax(share * logits + (1 - share) * np.log(posterior[rows] + 1e-9))
-        return blended
+            posterior[rows] = softmax(
+                self.params.concentration * normalise(self.documents[rows] - self.mean) @ self.anchors.T
+            )
+        self._give_seeds(posterior)
+        return posterior
+
+    def move_to_seeds(self, posterior: np.ndarray) -> np.ndarray:
+        """Move a posterior (N, E) from the names to the anchors, and give the seeds their classes."""
+        if self.seeds is None:
+            return posterior
+        moved = np.empty_like(posterior)
+        for rows in self._blocks():
+            directions = normalise(self.documents[rows] - self.mean)
+            gain = self.params.concentration * directions @ (self.anchors - self.names).T
+            moved[rows] = posterior[rows] * np.exp(gain - gain.max(axis=1, keepdims=True)) + 1e-9
+        moved /= moved.sum(axis=1, keepdims=True)
+        self._give_seeds(moved)
+        return moved
+
+    def _give_seeds(self, posterior: np.ndarray) -> None:
+        if self.seeds is not None:
+            posterior[self.seeds.rows] = self.seeds.posterior
 
     def _maximise(self, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Origin (D,), unit centres (E, D) and sizes (E,) of the classes.
@@ -151,10 +199,13 @@ class NameAnchoredMixture:
         share = 1 / (sizes + pseudo)
         origin = ((posterior @ share) * self.known) @ self.documents + pseudo * share.sum() * self.mean
         origin = (origin / len(sizes)).astype(np.float32)
-        sums = pseudo * self.names
+        sums = pseudo * self.anchors
         for rows in self._blocks():
             weighted = posterior[rows] * self.known[rows, None]
             sums = sums + weighted.T @ normalise(self.documents[rows] - origin)
+        if self.seeds is not None:
+            directions = normalise(self.documents[self.seeds.rows] - origin)
+            sums = sums + self.params.seed_documents * (self.seeds.posterior.T @ directions)
         return origin, normalise(sums), sizes.astype(np.float64)
 
     def _likelihoods(self, origin: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -219,10 +270,29 @@ def cohen_kappa(first: np.ndarray, second: np.ndarray) -> float:
     return float(cohen_kappa_score(first, second))
 
 
-def effective_share(sizes: np.ndarray) -> float:
-    """Exponential of the entropy of class sizes (E,) over their number: from 1 / E to 1."""
-    shares = sizes[sizes > 0] / sizes.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()) / len(sizes))
+def cohesion_loss(documents: np.ndarray, before: np.ndarray, after: np.ndarray, neighbours: int) -> float:
+    """How much lower the kappa of nearest documents' classes is for one labelling (N,) than for another.
+
+    Kappa is the share of (document, neighbour) pairs of one class, corrected for chance as Cohen's is: a labelling
+    with one large class has no advantage. Estimated on at most COHESION_DOCUMENTS documents spread over the corpus.
+    """
+    count = min(neighbours, len(documents) - 1)
+    if count < 1:
+        return 0.0
+    rows = np.unique(np.linspace(0, len(documents) - 1, min(COHESION_DOCUMENTS, len(documents))).astype(int))
+    near = np.empty((len(rows), count), dtype=np.int64)
+    for start in range(0, len(rows), COHESION_BLOCK):
+        block = slice(start, start + COHESION_BLOCK)
+        cosines = documents[rows[block]] @ documents.T
+        cosines[np.arange(len(cosines)), rows[block]] = -np.inf  # a document is no neighbour of itself
+        near[block] = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    return _neighbour_kappa(before, rows, near) - _neighbour_kappa(after, rows, near)
+
+
+def _neighbour_kappa(labels: np.ndarray, rows: np.ndarray, near: np.ndarray) -> float:
+    chance = float(np.square(np.bincount(labels) / len(labels)).sum())
+    same = float(np.mean(labels[near] == labels[rows, None]))
+    return (same - chance) / (1 - chance) if chance < 1 else 1.0
 
 
 def ramp(value: float, low: float, high: float) -> float:

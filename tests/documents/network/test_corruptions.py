@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from reprise.documents.quality.corruptions import ALL, KINDS, corrupt_block
+from reprise.documents.network.corruptions import ALL, KINDS, corrupt_block
 from tests.documents.helpers import draw_page
 
 

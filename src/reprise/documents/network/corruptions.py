@@ -4,6 +4,7 @@ Each page is damaged in each way alone, by an amount drawn from the ranges of da
 as by a careless scan. The amount depends on the seed, the kind and the page's row alone.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from reprise.documents.network.views import turn_each
 
 KINDS = ("turned", "rotated", "blurred", "toned", "noisy", "compressed")  # in the order in which they come together
 ALL = "all"
+BLOCK = 512  # pages that are corrupted at once
 
 
 def corrupt_block(pages: Tensor, kind: str, seed: int, first_row: int) -> Tensor:
@@ -33,6 +35,13 @@ def corrupt_block(pages: Tensor, kind: str, seed: int, first_row: int) -> Tensor
     for each in KINDS if kind == ALL else (kind,):
         images = _corrupt(images, each, generator)
     return (images * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def corrupt(pages: np.ndarray, kind: str, seed: int) -> np.ndarray:
+    """Corrupt stored pages (N, S, S, 3) uint8 block by block, which keeps their floats within memory."""
+    starts = range(0, len(pages), BLOCK)
+    blocks = [corrupt_block(torch.from_numpy(pages[start : start + BLOCK]), kind, seed, start) for start in starts]
+    return torch.cat(blocks).numpy() if blocks else pages
 
 
 def _corrupt(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:

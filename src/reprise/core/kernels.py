@@ -1,0 +1,85 @@
+"""The same bytes on every x86-64 processor: which kernels the numerical libraries use, fixed before they are loaded.
+
+torch, MKL, oneDNN, OpenBLAS and numpy look at the processor and take the widest vector instructions it has, and MKL
+takes other paths on AMD than on Intel. Each way of adding up numbers rounds differently, so a training ends with
+other weights. What all x86-64 processors since Intel's Haswell (2013) and AMD's Zen (2017) share is AVX2 with FMA:
+with these variables in the environment each library uses that, on every one of them. Child processes inherit them.
+
+The package pins as its first import. `hardware.same_bytes: false` in params.yaml turns that off for stages, and the
+environment variable REPRISE_SAME_BYTES=0 for everything. GPUs have kernels of their own and are not concerned.
+"""
+
+import os
+import sys
+
+PINS = {
+    "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
+    # torch's linear algebra, FFT, exp, sqrt, ... With any other value MKL takes other paths on AMD than on Intel for
+    # all of them but large matrix products, which are slow in this mode: see `reprise.core.equal_ops`.
+    "MKL_CBWR": "COMPATIBLE",
+    "OPENBLAS_CORETYPE": "Haswell",  # numpy's and scipy's linear algebra
+    # numpy's AVX2 kernels go too, though AMD and Intel agree on them: QEMU, with which the tests prove that, sorts
+    # wrongly with them. Sorting is what it costs: 0.2 s for a million numbers.
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+}
+SWITCH = "REPRISE_SAME_BYTES"
+LIBRARIES = ("numpy", "torch")
+
+_before: dict[str, str | None] = {}  # what the variables held before they were pinned here
+
+
+def pin() -> None:
+    """Put the pins into the environment, whatever it held; not where the switch is off or the processor lacks AVX2.
+
+    One line of warning says where numpy or torch is loaded already, and so keeps the kernels it has chosen.
+    """
+    if os.environ.get(SWITCH) == "0" or os.uname().machine != "x86_64" or pinned():
+        return
+    if not _has_avx2():
+        _warn("this processor lacks AVX2: results differ in the last bits from those of others")
+        return
+    if loaded := [name for name in LIBRARIES if name in sys.modules]:
+        _warn(f"{' and '.join(loaded)} loaded before reprise: results differ in the last bits from those of a stage")
+    for name, value in PINS.items():
+        _before[name] = os.environ.get(name)
+        os.environ[name] = value
+
+
+def release() -> None:
+    """Take the pins back, for this process and its children; before numpy and torch are imported."""
+    os.environ[SWITCH] = "0"
+    for name, value in _before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    _before.clear()
+
+
+def pinned() -> bool:
+    """Whether the pins are in the environment."""
+    return all(map(_is_pinned, PINS))
+
+
+def _is_pinned(name: str) -> bool:
+    return os.environ.get(name) == PINS[name]
+
+
+def _has_avx2() -> bool:
+    """Whether Linux lists AVX2 and FMA among the processor's features; True where it lists none.
+
+    Not read from /proc/cpuinfo, for which some kernels measure the clock of every core.
+    """
+    try:
+        with open("/sys/devices/system/cpu/modalias", encoding="ascii") as file:  # noqa: PTH123 -- pathlib is slow
+            features = file.read().partition("feature:")[2].strip().split(",")
+    except OSError:
+        return True
+    return len(features) < 2 or {"0125", "008C"} <= set(features)  # Linux' numbers: word 9 bit 5, word 4 bit 12
+
+
+def _warn(line: str) -> None:
+    import logging
+
+    logging.getLogger("reprise").warning("kernels are not pinned: %s", line)

@@ -1,0 +1,89 @@
+"""Copies of training utterances: through channels, and synthesised anew at random.
+
+What is natural must vary in channel and noise, what is spoofed in kind: speech cleaner than the training recordings is
+not natural for that, and a vocoder that they lack is one of an endless family.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from reprise.core.processes import rank, wait_for_all, world_size
+from reprise.core.seed import derive_seed
+from reprise.deepfake.data.corpus import Corpus, to_integers
+from reprise.deepfake.detector.channel import CHANNELS
+from reprise.deepfake.detector.frames import Change, hear_once
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.resynthesis import resynthesise
+from reprise.deepfake.recipe import Recipe
+
+LARGEST_CHAIN = 2  # channels one after the other
+RESYNTHESIS_CHANNEL = 0.5  # probability that a re-synthesis goes through channels too
+
+
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """Training utterances in all their forms: samples (N,), or frames (M, C) where the encoder is frozen.
+
+    Attributes:
+        forms: of each row, the recording itself first.
+        resyntheses: of each natural row; none of a spoof.
+    """
+
+    forms: list[list[np.ndarray]]
+    resyntheses: list[list[np.ndarray]]
+
+
+def distort(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Send samples (N,) through one or two random channels."""
+    for _ in range(int(generator.integers(1, LARGEST_CHAIN + 1))):
+        samples = CHANNELS[str(generator.choice(list(CHANNELS)))](samples, generator)
+    return samples
+
+
+def make_copies(corpus: Corpus, detector: Detector, recipe: Recipe, seed: int, device: str) -> Copies:
+    """Make the copies that a recipe asks for, as the detector takes them.
+
+    Several processes share the hearing; each then reads all.
+    """
+
+    def form(row: int, kind: str, number: int) -> np.ndarray:
+        samples = corpus.waveform(row)
+        if kind == "as it is":
+            return hear_once(samples, detector, device) if detector.framed else samples
+        change = change_of(kind, derive_seed(seed, kind, row, number))
+        if detector.framed:
+            return hear_once(samples, detector, device, (f"{kind} {derive_seed(seed, kind, row, number)}", change))
+        return change(samples)
+
+    def forms_of(row: int) -> list[np.ndarray]:
+        return [
+            form(row, "as it is", 0),
+            *(form(row, "channel", number) for number in range(recipe.channel_copies)),
+        ]
+
+    def resyntheses_of(row: int) -> list[np.ndarray]:
+        count = 0 if corpus.spoof[row] else recipe.resyntheses
+        return [form(row, "resynthesis", number) for number in range(count)]
+
+    rows = range(len(corpus))
+    if detector.framed and world_size() > 1:
+        for row in rows[rank() :: world_size()]:
+            forms_of(row), resyntheses_of(row)
+        wait_for_all()
+    return Copies([forms_of(row) for row in rows], [resyntheses_of(row) for row in rows])
+
+
+def change_of(kind: str, seed: int) -> Change:
+    """What makes a copy of samples (N,), as a file of 16 bits would hold it."""
+
+    def change(samples: np.ndarray) -> np.ndarray:
+        generator = np.random.default_rng(seed)
+        if kind == "resynthesis":
+            samples = resynthesise(samples, generator)
+        if kind == "channel" or generator.random() < RESYNTHESIS_CHANNEL:
+            samples = distort(samples, generator)
+        samples = samples / max(1.0, float(np.abs(samples).max()))
+        return to_integers(samples).astype(np.float32) / np.float32(32768)
+
+    return change

@@ -1,0 +1,69 @@
+"""What a frozen encoder hears of recordings: frames of 40 ms, kept on disk by content, so that none is heard twice.
+
+The cache holds one file a recording, keyed by its samples, by what is done to them before they are heard, and by the
+encoder. Prediction keeps nothing.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reprise.core.files import hash_bytes, read_npy, write_npy
+from reprise.core.models import hash_tensors
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.data.splice import fit_length
+from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
+
+CHUNK_SECONDS = 8.0
+SHORTEST_SECONDS = 0.4  # shorter ones are repeated up to it
+CACHE = Path(".cache/deepfake-frames")
+VERSION = "1"  # of what `listen` computes
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def chunks(samples: np.ndarray) -> list[np.ndarray]:
+    """Cut samples (N,) into the fewest equal chunks of at most CHUNK_SECONDS."""
+    if len(samples) < SHORTEST_SECONDS * RATE:
+        return [fit_length(samples, int(SHORTEST_SECONDS * RATE))]
+    count = -(-len(samples) // int(CHUNK_SECONDS * RATE))
+    return np.array_split(samples, count)
+
+
+@torch.inference_mode()
+def hear(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np.ndarray:
+    """Frames (M, C) float16 of samples (N,), heard in chunks; what `Detector.listen` gives."""
+    heard = [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].half().cpu() for chunk in chunks(samples)]
+    return torch.cat(heard).numpy()
+
+
+def hear_once(
+    samples: np.ndarray,
+    detector: Detector,
+    device: str = "cpu",
+    change: tuple[str, Change] | None = None,
+) -> np.ndarray:
+    """`hear`, or what the cache has of it, mapped from the disk.
+
+    Args:
+        samples: (N,) float32.
+        detector: which hears.
+        device: where it is.
+        change: a name, which with the samples decides the outcome, and what is done to the samples before.
+    """
+    name, apply = change or ("", lambda same: same)
+    key = hash_bytes(samples.tobytes(), name.encode())
+    path = CACHE / encoder_key(detector) / f"{key}.npy"
+    if not path.exists():
+        write_npy(path, hear(apply(samples), detector, device))
+    return read_npy(path)
+
+
+@functools.lru_cache(maxsize=4)
+def encoder_key(detector: Detector) -> str:
+    assert isinstance(detector.front_end, WhisperFrontEnd)
+    state = {name: tensor.cpu() for name, tensor in detector.front_end.encoder.state_dict().items()}
+    return hash_bytes(hash_tensors(state).encode(), VERSION.encode())[:16]

@@ -1,0 +1,94 @@
+"""Products and roots against the same in float64, and what still takes the other way."""
+
+import numpy as np
+import pytest
+import torch
+
+from reprise.core import kernels
+from reprise.core.equal_ops import LEAST_WORK, use_equal_operations
+
+pytestmark = pytest.mark.skipif(not kernels.pinned(), reason="the kernels are not pinned")
+
+
+@pytest.fixture(autouse=True)
+def operations() -> None:
+    use_equal_operations()
+
+
+def ops_of(function) -> set[str]:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        function()
+    return {event.key for event in profile.key_averages()}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 70])
+@pytest.mark.parametrize("outputs", [1, 3, 130])
+@pytest.mark.parametrize("width", [3, 384])
+def test_layer_and_its_gradients(rows, outputs, width):
+    generator = torch.Generator().manual_seed(0)
+    x, w, b = (torch.randn(*shape, generator=generator) for shape in ((rows, width), (outputs, width), (outputs,)))
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        leaves = [value.detach().to(dtype, copy=True).requires_grad_() for value in (x, w, b)]
+        y = torch.nn.functional.linear(*leaves)
+        y.square().sum().backward()
+        results.append([y.detach(), *(leaf.grad for leaf in leaves)])
+    for single, double in zip(*results, strict=True):
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-3)
+
+
+def test_every_layout_gives_the_product():
+    x, y = torch.randn(60, 80), torch.randn(80, 90)
+    expected = (x.double() @ y.double()).float()
+    wide = torch.randn(60, 160)
+    wide[:, ::2] = x
+    for left in (x, x.t().contiguous().t(), wide[:, ::2]):
+        for right in (y, y.t().contiguous().t()):
+            torch.testing.assert_close(left @ right, expected, rtol=1e-4, atol=1e-4)
+    row = torch.randn(80)
+    torch.testing.assert_close(x @ row.expand(90, 80).t(), (x @ row)[:, None].expand(60, 90), rtol=1e-4, atol=1e-4)
+
+
+def test_scaled_sums_and_other_types():
+    bias, x, y = torch.randn(90), torch.randn(60, 80), torch.randn(80, 90)
+    torch.testing.assert_close(torch.addmm(bias, x, y, beta=0.5, alpha=2), 0.5 * bias + 2 * (x @ y))
+    full = torch.randn(60, 90)
+    torch.testing.assert_close(torch.addmm(full, x, y), full + x @ y)
+    assert (x.double() @ y.double()).dtype is torch.float64
+    assert (x[:0] @ y).shape == (0, 90)
+    assert (x[:, :0] @ y[:0]).eq(0).all()
+
+
+def test_large_products_take_onednn_and_small_ones_do_not():
+    side = round(LEAST_WORK ** (1 / 3)) + 1
+    x = torch.randn(side, side)
+    assert "mkldnn::_linear_pointwise" in ops_of(lambda: x @ x)
+    assert "mkldnn::_linear_pointwise" not in ops_of(lambda: x[:2] @ x)
+
+
+def test_what_does_not_fit_is_refused_as_ever():
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        torch.randn(60, 80) @ torch.randn(81, 90)
+
+
+def test_roots_are_exact_in_every_layout():
+    x = torch.rand(7, 8, 9, 10) * 9
+    for values in (x, x.contiguous(memory_format=torch.channels_last), x[:, ::2], x.transpose(0, 3), x[0, 0, 0, 0]):
+        root = values.sqrt()
+        assert root.tolist() == np.sqrt(values.double().numpy()).astype(np.float32).tolist()
+        assert root.dtype is torch.float32
+        in_place = values.clone()
+        assert in_place.sqrt_() is in_place
+        assert torch.equal(in_place, root)
+    assert x.contiguous(memory_format=torch.channels_last).sqrt().is_contiguous(memory_format=torch.channels_last)
+
+
+def test_roots_of_other_values_and_types():
+    edges = torch.tensor([0.0, -0.0, -1.0, torch.inf, torch.nan, 4.0]).sqrt()
+    assert edges.nan_to_num(-7).tolist() == [0.0, -0.0, -7.0, torch.finfo(torch.float32).max, -7.0, 2.0]
+    assert torch.tensor([4, 9]).sqrt().tolist() == [2.0, 3.0]
+    assert torch.tensor([4.0, 9.0], dtype=torch.bfloat16).sqrt().dtype is torch.bfloat16
+    assert torch.tensor([-4.0 + 0j]).sqrt().tolist() == [2j]
+    assert torch.tensor([4.0], dtype=torch.float16).sqrt_().item() == 2.0
+    x = torch.rand(50, dtype=torch.float64).add(0.1).requires_grad_()
+    assert torch.autograd.gradcheck(torch.sqrt, x)

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+
+from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.detector.copies import make_copies
+from reprise.deepfake.detector.crops import CropMaker
+from reprise.deepfake.detector.frames import hear, hear_once
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.scoring import score_utterance
+from reprise.deepfake.detector.windows import LENGTHS, describe, moment_centres
+from tests.conftest import TINY_WHISPER
+from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
+
+
+def whisper_recipe(**changes):
+    return tiny_recipe("whisper", ssl_weights=False, ssl_config=TINY_WHISPER, **changes)
+
+
+@pytest.fixture
+def detector() -> Detector:
+    torch.manual_seed(0)
+    return Detector(whisper_recipe()).eval()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.613, 1.3])
+def test_hearing_then_judging_is_the_detector(detector, seconds):
+    samples = speech(seconds, 0)
+    with torch.no_grad():
+        whole = float(detector(torch.from_numpy(samples)[None]).logits[0])
+    assert -score_utterance(samples, detector) == pytest.approx(whole, abs=2e-2)  # frames are kept in half precision
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.3, 1.3])
+def test_every_moment_is_described_also_of_a_short_recording(detector, seconds):
+    samples = speech(seconds, 0)
+    described = describe(samples, detector)
+    assert described.shape == (len(moment_centres(len(samples))), len(LENGTHS), 2 * 32 + 1)
+    assert np.isfinite(described).all()
+
+
+def test_a_window_is_a_slice_of_what_was_heard(detector):
+    samples = speech(2.0, 1)
+    frames = torch.from_numpy(hear(samples, detector)).float()[None]
+    with torch.no_grad():
+        output = detector.judge(detector.condense(frames[:, 21:31]))  # 0.4 s around 1.05 s, frame 26
+    described = describe(samples, detector)[10, LENGTHS.index(0.4)]
+    np.testing.assert_allclose(described[:-1], output.vectors[0].numpy(), atol=1e-4)
+    assert described[-1] == pytest.approx(float(output.logits[0]), abs=1e-4)
+
+
+def test_a_recording_is_heard_once(detector, monkeypatch):
+    samples = speech(0.5, 0)
+    first = np.array(hear_once(samples, detector))
+    np.testing.assert_array_equal(first, hear(samples, detector))
+    changed = np.array(hear_once(samples, detector, change=("louder noise", lambda same: same + speech(0.5, 9))))
+    assert np.abs(changed - first).max() > 0.1
+    monkeypatch.setattr(Detector, "listen", None)
+    np.testing.assert_array_equal(first, hear_once(samples, detector))
+
+
+def test_another_encoder_hears_anew(detector):
+    samples = speech(0.5, 0)
+    first = np.array(hear_once(samples, detector))
+    torch.manual_seed(1)
+    other = Detector(whisper_recipe()).eval()
+    np.testing.assert_array_equal(hear_once(samples, other), hear(samples, other))
+    assert not np.array_equal(first, hear_once(samples, other))
+
+
+def test_crops_of_frames_are_slices_of_twins_at_the_same_place(detector):
+    corpus = make_corpus(3)
+    recipe = whisper_recipe(crop_seconds=[0.4, 0.4], partial_spoofs=0, resynthesis_share=0, resyntheses=0)
+    copies = make_copies(corpus, detector, recipe, 0, "cpu")
+    crops, labels = CropMaker(corpus, recipe, copies)(torch.tensor([3, 5]), np.random.default_rng(0))
+    assert crops.shape[:2] == (4, 10)
+    assert labels.tolist() == [1, 1, 0, 0]
+    for place, row in enumerate([3, 5]):
+        wholes = [hear(corpus.waveform(each), detector).astype(np.float32) for each in (row, row - 3)]
+        starts = [
+            start
+            for start in range(len(wholes[0]) - 9)
+            if np.array_equal(wholes[0][start : start + 10], crops[place].numpy())
+            and np.array_equal(wholes[1][start : start + 10], crops[place + 2].numpy())
+        ]
+        assert len(starts) == 1
+
+
+def test_partial_spoofs_of_frames_are_natural_but_for_a_stretch(detector):
+    corpus = make_corpus(3)
+    recipe = whisper_recipe(crop_seconds=[1.0, 1.0], partial_spoofs=1, partial_seconds=[0.2, 0.2], resynthesis_share=0)
+    copies = make_copies(corpus, detector, recipe, 0, "cpu")
+    crops, _ = CropMaker(corpus, recipe, copies)(torch.tensor([3, 4]), np.random.default_rng(0))
+    for spoof, natural in zip(crops[:2], crops[2:], strict=True):
+        assert (spoof != natural).any(1).nonzero()[:, 0].diff().eq(1).all()
+        assert (spoof != natural).any(1).sum() == 5
+
+
+def test_resyntheses_come_with_their_natural_utterance(detector):
+    corpus = make_corpus(2)
+    recipe = whisper_recipe(crop_seconds=[1.2, 1.2], partial_spoofs=0, resyntheses=1, resynthesis_share=1)
+    copies = make_copies(corpus, detector, recipe, 0, "cpu")
+    assert [len(made) for made in copies.resyntheses] == [1, 1, 0, 0]
+    crops, _ = CropMaker(corpus, recipe, copies)(torch.tensor([2, 3]), np.random.default_rng(0))
+    for spoof, natural in zip(crops[:2], crops[2:], strict=True):
+        row = next(r for r in range(2) if np.array_equal(copies.forms[r][0][:5], natural[:5].numpy()))
+        assert np.array_equal(copies.resyntheses[row][0][:5], spoof[:5].numpy())
+
+
+def test_copies_serve_detectors_of_samples_too():
+    corpus = make_corpus(2)
+    recipe = tiny_recipe(channel_copies=2, resyntheses=1, resynthesis_share=0.5)
+    copies = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
+    assert [len(forms) for forms in copies.forms] == [3] * 4
+    np.testing.assert_array_equal(copies.forms[0][0], corpus.waveform(0))
+    again = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
+    np.testing.assert_array_equal(copies.forms[2][1], again.forms[2][1])
+    samples, labels = CropMaker(corpus, recipe, copies)(torch.tensor([2, 3]), np.random.default_rng(0))
+    assert samples.shape[0] == 4
+    assert samples.shape[1] >= recipe.crop_seconds[0] * RATE
+    assert labels.tolist() == [1, 1, 0, 0]
+
+
+def test_no_view_outvotes_another():
+    """A piece that is natural at the best to one view is as suspicious as the other view finds it."""
+    torch.manual_seed(0)
+    head = Detector(whisper_recipe()).head
+    readouts = [torch.zeros(1, 48), torch.randn(1, 64)]
+    with torch.no_grad():
+        for view in head.views:  # type: ignore[union-attr]
+            view.projection.bias.zero_()
+        logit, _, each = head(readouts)
+        evidence = each[0, 1] + head.views[1].bias  # type: ignore[union-attr]
+        assert float(logit) == pytest.approx(float(evidence - head.bias))
+        assert float(head([torch.randn(1, 48), readouts[1]])[0]) >= float(logit)

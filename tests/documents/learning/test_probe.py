@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from reprise.core.errors import InputError
+from reprise.documents.learning.learner import make_learner
+from reprise.documents.learning.probe import PENALTY, fit_classifier
+from tests.documents.helpers import page_dataset, tiny_recipe
+
+
+def test_the_classifier_is_scikit_learns():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(90, 6)).astype(np.float32)
+    targets = (features[:, :3] + generator.normal(size=(90, 3))).argmax(1)
+    classifier = nn.Linear(6, 3)
+    fit_classifier(classifier, torch.from_numpy(features), torch.eye(3)[torch.from_numpy(targets)], 0.0)
+    reference = LogisticRegression(C=1 / (2 * PENALTY * 90), tol=1e-8, max_iter=1000).fit(features, targets)
+    with torch.no_grad():
+        found = classifier(torch.from_numpy(features)).softmax(1).numpy()
+    assert np.allclose(found, reference.predict_proba(features), atol=5e-3)
+
+
+def test_another_head_than_a_linear_one_is_refused():
+    with pytest.raises(InputError, match="probe: the model's classifier is Identity, not one linear layer; set 0"):
+        fit_classifier(nn.Identity(), torch.zeros(2, 3), torch.eye(2), 0.0)
+
+
+@pytest.mark.parametrize("model", ["test_resnet", "mobilenetv3_small_050", "vit_tiny_patch16_224"])
+def test_a_fitted_classifier_starts_with_a_lower_loss(model):
+    data = page_dataset(36)
+    size = 224 if model.startswith("vit") else 32
+    pooling = "token" if model.startswith("vit") else "avg"
+    changes = {"model": model, "image_size": size, "pooling": pooling, "augmentation": "none"}
+    losses = []
+    for copies in (0, 1):
+        torch.manual_seed(0)
+        learner = make_learner(tiny_recipe(probe=copies, **changes), data, 3, seed=1).eval()
+        generator = torch.Generator().manual_seed(2)
+        with torch.no_grad():
+            images, labels = learner.augmentation(*data[np.arange(36)], 1.0, generator)
+            losses.append(float(learner.loss(learner(images), labels)))
+    assert losses[1] < 0.9 * losses[0]
