@@ -234,7 +234,9 @@ def run_trial(trial: Trial, section: SweepParams) -> float | None:
         values = {section.epochs: trial.epochs, **trial.values}
         sets = [word for name, value in values.items() for word in ("--set-param", f"{name}={json.dumps(value)}")]
         log = LOGS / f"sweep-{trial.name}.log"
-        code = run_logged(trial.name, ["exp", "run", "--temp", "--name", trial.name, *sets, *section.stages], log)
+        # Trials side by side lock the repository in turn, while they are set up and recorded.
+        command = ["--wait-for-lock", "exp", "run", "--temp", "--name", trial.name, *sets, *section.stages]
+        code = run_logged(trial.name, command, log)
         score, again = read_score(trial.name, section.metric) if code == 0 else None, "done"
         if score is None:
             tail = "\n    ".join(log.read_text(encoding="utf-8").strip().splitlines()[-LINES_SHOWN:])
