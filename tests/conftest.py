@@ -10,8 +10,6 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
-import reprise  # noqa: F401 -- pins the CPU kernels, before a test imports numpy or torch
-
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

@@ -5,8 +5,9 @@ takes other paths on AMD than on Intel. Each way of adding up numbers rounds dif
 other weights. What all x86-64 processors since Intel's Haswell (2013) and AMD's Zen (2017) share is AVX2 with FMA:
 with these variables in the environment each library uses that, on every one of them. Child processes inherit them.
 
-The package pins as its first import. `hardware.same_bytes: false` in params.yaml turns that off for stages, and the
-environment variable REPRISE_SAME_BYTES=0 for everything. GPUs have kernels of their own and are not concerned.
+The stage runner pins before it imports a stage, where `hardware.same_bytes` in params.yaml says so. GPUs have kernels
+of their own and are not concerned. Operation by operation this is compared under emulation (`python -m
+tests.emulation.compare`); of a whole training it is not proven yet, which is why it is off by default.
 """
 
 import os
@@ -23,47 +24,27 @@ PINS = {
     # wrongly with them. Sorting is what it costs: 0.2 s for a million numbers.
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
 }
-SWITCH = "REPRISE_SAME_BYTES"
 LIBRARIES = ("numpy", "torch")
-
-_before: dict[str, str | None] = {}  # what the variables held before they were pinned here
 
 
 def pin() -> None:
-    """Put the pins into the environment, whatever it held; not where the switch is off or the processor lacks AVX2.
+    """Put the pins into the environment, whatever it held; not where the processor lacks AVX2.
 
     One line of warning says where numpy or torch is loaded already, and so keeps the kernels it has chosen.
     """
-    if os.environ.get(SWITCH) == "0" or os.uname().machine != "x86_64" or pinned():
+    if os.uname().machine != "x86_64" or pinned():
         return
     if not _has_avx2():
         _warn("this processor lacks AVX2: results differ in the last bits from those of others")
         return
     if loaded := [name for name in LIBRARIES if name in sys.modules]:
-        _warn(f"{' and '.join(loaded)} loaded before reprise: results differ in the last bits from those of a stage")
-    for name, value in PINS.items():
-        _before[name] = os.environ.get(name)
-        os.environ[name] = value
-
-
-def release() -> None:
-    """Take the pins back, for this process and its children; before numpy and torch are imported."""
-    os.environ[SWITCH] = "0"
-    for name, value in _before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-    _before.clear()
+        _warn(f"{' and '.join(loaded)} loaded before: results differ in the last bits from those of other processors")
+    os.environ.update(PINS)
 
 
 def pinned() -> bool:
     """Whether the pins are in the environment."""
-    return all(map(_is_pinned, PINS))
-
-
-def _is_pinned(name: str) -> bool:
-    return os.environ.get(name) == PINS[name]
+    return PINS.items() <= os.environ.items()
 
 
 def _has_avx2() -> bool:

@@ -76,13 +76,13 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
 
 
 def choose_kernels() -> None:
-    """Leave the choice of CPU kernels to the libraries where params.yaml says so; before any of them is imported.
+    """Pin the CPU kernels where params.yaml says so, before a library that chooses them is imported.
 
     Raises:
         InputError: a wrong key or value under `hardware`.
     """
-    if not load_params("hardware", Hardware).same_bytes:
-        kernels.release()
+    if load_params("hardware", Hardware).same_bytes:
+        kernels.pin()
 
 
 def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequence[str]]:

@@ -11,6 +11,7 @@ import torch
 from scipy import signal
 from scipy.linalg import solve_toeplitz
 
+from reprise.core.errors import InputError
 from reprise.deepfake.data.audio import RATE
 
 Vocoder = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -171,7 +172,10 @@ def pitch_period(frame: np.ndarray) -> float | None:
 
 def world(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """WORLD (Morise et al. 2016): pitch, envelope, aperiodicity, often coded on few coefficients or moved in pitch."""
-    import pyworld
+    try:
+        import pyworld
+    except ImportError:  # which it raises, too, where setuptools has no pkg_resources any more
+        raise InputError("the vocoder world needs pyworld: pip install pyworld 'setuptools<81'") from None
 
     wave = np.ascontiguousarray(samples, np.float64)
     pitch, times = pyworld.dio(wave, RATE)
