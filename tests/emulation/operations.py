@@ -15,7 +15,9 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import reprise  # noqa: F401 -- pins the kernels, before numpy is loaded
+from reprise.core import kernels
+
+kernels.pin()  # before numpy is loaded
 
 # isort: split
 import numpy as np
