@@ -19,8 +19,7 @@ from reprise.core import kernels
 
 kernels.pin()  # before numpy is loaded
 
-# isort: split
-import numpy as np
+import numpy as np  # noqa: E402
 
 Arrays = Any  # an array, a tensor, bytes, or several of them
 GROUPS: dict[str, dict[str, Callable[[], Arrays]]] = {}
@@ -617,7 +616,7 @@ def _convolution(memory_format: str) -> Arrays:
         layout = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}[memory_format]
         x = tensor(*shape).contiguous(memory_format=layout).requires_grad_()
         w = tensor(*weight, seed=1).contiguous(memory_format=layout).requires_grad_()
-        y = F.conv2d(x, w, **options)  # type: ignore[arg-type]
+        y = F.conv2d(x, w, **options)  # type: ignore[call-overload]
         (y * y).sum().backward()
         results += [y, x.grad, w.grad]
     return results
@@ -646,7 +645,7 @@ def torch_convolution_1d() -> Arrays:
         ((1, 1, 300), (1, 1, 11), {"padding": 5}),
     ):
         x, w = tensor(*shape).requires_grad_(), tensor(*weight, seed=1).requires_grad_()
-        y = F.conv1d(x, w, **options)  # type: ignore[arg-type]
+        y = F.conv1d(x, w, **options)  # type: ignore[call-overload]
         (y * y).sum().backward()
         results += [y, x.grad, w.grad]
     return results

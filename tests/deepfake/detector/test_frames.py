@@ -135,6 +135,6 @@ def test_no_view_outvotes_another():
         for view in head.views:  # type: ignore[union-attr]
             view.projection.bias.zero_()
         logit, _, each = head(readouts)
-        evidence = each[0, 1] + head.views[1].bias  # type: ignore[union-attr]
+        evidence = each[0, 1] + head.views[1].bias  # type: ignore[union-attr, index]
         assert float(logit) == pytest.approx(float(evidence - head.bias))
         assert float(head([torch.randn(1, 48), readouts[1]])[0]) >= float(logit)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 
 from reprise.deepfake.detector.channel import CHANNELS
@@ -15,7 +17,8 @@ def test_rows_are_drawn_of_both_classes():
 
 
 def test_every_system_hears_the_same_samples_and_a_perfect_one_stays_perfect():
-    corpus, heard = make_corpus(2), {"first": [], "second": []}
+    heard: dict[str, list[Any]] = {"first": [], "second": []}
+    corpus = make_corpus(2)
 
     def score(system):
         def judge(samples):

@@ -41,7 +41,7 @@ class Branching(nn.Module):
     def __init__(self):
         super().__init__()
         self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
-        self.norm.running_mean.fill_(2.0)
+        nn.init.constant_(self.norm.running_mean, 2.0)  # type: ignore[arg-type]
 
     def forward(self, images):
         features = self.convolution(images)
