@@ -20,10 +20,11 @@ from reprise.deepfake.detector.learner import Learner as DetectorLearner
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
-from reprise.deepfake.paths import MODES
+from reprise.deepfake.paths import MODES, PREPARED
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.deepfake.quality.plots import plot_explanations
 from reprise.deepfake.stages import detector, evaluate, explain, explainer, prepare, recipe, sample, windows
+from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, write_recordings
 from tests.stage_files import digests, read
@@ -75,7 +76,7 @@ def in_finished(finished, monkeypatch):
 
 def test_every_promised_file_and_figure_is_there(in_finished):
     evaluation = read("metrics/deepfake/evaluation.json")
-    named = {"eer", "eer_ci95", "eer_known", "eer_unseen", "min_dcf", "act_dcf", "cllr", "attacks"}
+    named = {"eer", "eer_ci95", "eer_known", "eer_unseen", "min_dcf", "min_dcf_ci95", "act_dcf", "cllr", "attacks"}
     assert named <= evaluation["eval"].keys()
     assert evaluation["baseline"].keys() == {"dev", "eval"}
     assert evaluation["eval"]["eer_unseen"] is None  # A01 alone, which train has
@@ -84,6 +85,9 @@ def test_every_promised_file_and_figure_is_there(in_finished):
     assert list(explanation) == [*MODES, "random", "uniform", "energy", "gradient"]
     for name in explanation:
         assert named <= explanation[name].keys()
+        for figure in ("localisation_auc", "pointing_game"):
+            low, high = explanation[name][f"{figure}_ci95"]
+            assert low - 1e-4 <= explanation[name][figure] <= high + 1e-4
     assert explanation["uniform"]["localisation_auc"] == 0.5
     assert read("metrics/deepfake/explanation_data.json")["replacements"] == {"twin": 3}
     figures = read("metrics/deepfake/detector/metrics.json")
@@ -102,13 +106,23 @@ def test_noise_and_hum_are_told_apart(in_finished):
 
 
 def test_score_files_are_those_of_the_stored_detector(in_finished):
-    corpus = read_corpus(Path("data/deepfake/prepared/eval"))
+    corpus = read_corpus(PREPARED / "eval")
     scores = score_corpus(corpus, load_detector()[0], "cpu")
     lines = [line.split() for line in Path("data/deepfake/scores/detector-eval.txt").read_text().splitlines()]
     assert [line[0] for line in lines] == corpus.table["utterance"].tolist()
     assert [line[2] for line in lines] == corpus.table["key"].tolist()
     assert np.allclose([float(line[3]) for line in lines], scores, atol=1e-4)
     assert read("metrics/deepfake/evaluation.json")["eval"]["eer"] == equal_error_rate(scores, corpus.spoof)
+
+
+def test_the_items_come_to_the_stored_rate(in_finished):
+    rows, corpus = Rows(Path("metrics/deepfake/items.csv").read_text(), "items.csv"), read_corpus(PREPARED / "eval")
+    assert rows.column("utterance") == corpus.table["utterance"].tolist()
+    assert rows.column("speaker") == corpus.table["speaker"].tolist()
+    assert rows.numbers("spoof").tolist() == corpus.spoof.tolist()
+    figures = read("metrics/deepfake/evaluation.json")["eval"]
+    check_rows("eer", rows, ["spoof", "score"], figures["eer"], "EER")
+    assert figures["min_dcf_ci95"][0] - 1e-4 <= figures["min_dcf"] <= figures["min_dcf_ci95"][1] + 1e-4
 
 
 def test_the_manifest_names_what_was_read(in_finished):
@@ -342,6 +356,7 @@ def test_without_twins_all_stages_run(tmp_path, monkeypatch):
     assert read("metrics/deepfake/data.json")["partial_spoofs"] == 0
     explanation = read("metrics/deepfake/explanation.json")
     assert explanation["ema"]["localisation_auc"] is None
+    assert explanation["ema"]["localisation_auc_ci95"] is None
     assert read("metrics/deepfake/explanation_data.json")["replacements"] == {"same_speaker": 3}
     assert 0 <= read("metrics/deepfake/evaluation.json")["eval"]["eer"] <= 1
 

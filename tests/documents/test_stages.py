@@ -20,6 +20,7 @@ from reprise.documents.network.ensemble import load_ensemble, load_fold
 from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.network.views import average_views
 from reprise.documents.stages import calibrate, evaluate, prepare, recipe, train
+from reprise.tools.noise import Rows, check_rows
 from tests.conftest import write_params
 from tests.documents.all_stages import after_training, own, run_all
 from tests.documents.helpers import FOLDS, KINDS, write_folder, write_own
@@ -119,6 +120,23 @@ def test_scores_on_damaged_copies_are_those_of_the_stored_logits(in_finished):
     assert {"ece_before", "ece_after", "nll_before", "nll_after"} == read("metrics/documents/calibration.json")[
         "damaged"
     ].keys()
+
+
+def test_the_items_come_to_the_stored_scores_and_the_intervals_hold_them(in_finished):
+    evaluation = read("metrics/documents/evaluation.json")
+    rows, test_rows = (
+        Rows(Path(f"metrics/documents/{name}.csv").read_text(), name) for name in ("items", "test_items")
+    )
+    pages = pd.read_parquet("data/documents/prepared/pages.parquet").set_index("id")
+    assert rows.numbers("group").tolist() == pages.loc[rows.column("ID"), "group"].tolist()
+    check_rows("macro_f1", rows, ["label", "predicted"], evaluation["oof"]["macro_f1"], "out of fold")
+    check_rows("macro_f1", rows, ["label", "corrupted"], evaluation["robust"]["macro_f1"], "corrupted")
+    check_rows("macro_f1", test_rows, ["label", "predicted"], evaluation["test"]["macro_f1"], "test")
+    for part in ("oof", "robust", "test"):
+        low, high = evaluation[part]["macro_f1_ci95"]
+        assert low - 1e-4 <= evaluation[part]["macro_f1"] <= high + 1e-4
+    calibration = read("metrics/documents/calibration.json")
+    assert calibration["ece_after_ci95"][0] <= calibration["ece_after"] <= calibration["ece_after_ci95"][1]
 
 
 def test_a_wrong_label_is_suspected(in_finished):
@@ -258,6 +276,7 @@ def test_without_test_pages_all_stages_run(tmp_path, monkeypatch):
     Path("own/test").rmdir()
     run_all(own())
     assert "test" not in read("metrics/documents/evaluation.json")
+    assert Path("metrics/documents/test_items.csv").read_text() == "ID,label,predicted\n"
     assert pd.read_csv("metrics/documents/submission.csv").empty
 
 

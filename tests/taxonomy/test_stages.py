@@ -18,6 +18,7 @@ from reprise.taxonomy import paths, predict
 from reprise.taxonomy.classifier.learner import split_documents
 from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
+from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
 from tests.stage_files import digests, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
@@ -50,6 +51,10 @@ def test_every_promised_file_and_figure_is_there(in_finished):
         assert named | {"top5_accuracy", "top10_accuracy", "hierarchical_f1"} <= evaluation[row].keys()
         assert evaluation[row]["per_level"].keys() == {"1", "2", "3"}
     assert 0 <= evaluation["silver"]["precision"] <= 1
+    rows = Rows(Path("metrics/taxonomy/items.csv").read_text(), "items.csv")
+    assert rows.column("doc_id") == pd.read_parquet("data/taxonomy/prepared/test.parquet")["doc_id"].tolist()
+    for name in ("zero_shot", "self_trained"):
+        check_rows("mean", rows, [name], evaluation[name]["example_f1"], name)
     for name in ("headline.png", "confusion.png", "f1_by_silver_documents.png", "examples.csv", "per_class.csv"):
         assert Path("metrics/taxonomy", name).stat().st_size > 500
 
@@ -160,6 +165,7 @@ def test_small_and_flat_taxonomies_without_labels(workspace, change_params, clas
     evaluation = read("metrics/taxonomy/evaluation.json")
     assert evaluation["labels"] == {"test": False, "train": False}
     assert "example_f1" not in evaluation["trained"]
+    assert Path("metrics/taxonomy/items.csv").read_text() == "doc_id,zero_shot,self_trained\n"
 
 
 @pytest.mark.parametrize("rule", ["refined", "paper"])

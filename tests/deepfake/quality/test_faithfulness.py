@@ -42,9 +42,13 @@ def test_localisation_is_the_mean_over_utterances_of_the_area_over_frames():
         entry = partial.table.iloc[row]
         labels = frame_labels(entry["samples"], entry["span_start"], entry["span_end"])
         areas.append(roc_auc_score(labels, np.arange(len(labels))))
-    found = localise(rising, partial, windows)
+    found = localise(rising, partial, windows, np.array(["a", "b", "b"]), 0)
     assert found["localisation_auc"] == pytest.approx(np.mean(areas))
     assert 0 <= found["segment_eer"] <= 1
+    means = sorted([areas[0], np.mean(areas), np.mean(areas[1:])])  # a quarter, a half and a quarter of the draws
+    assert found["localisation_auc_ci95"] == pytest.approx([means[0], means[2]], abs=1e-4)
+    low, high = found["pointing_game_ci95"]
+    assert low <= found["pointing_game"] <= high
 
 
 def test_replacing_frames_puts_the_others_samples_there():

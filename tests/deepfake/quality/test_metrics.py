@@ -1,18 +1,22 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 from sklearn.metrics import log_loss, roc_curve
 
+from reprise.deepfake.quality.intervals import drawn_together
 from reprise.deepfake.quality.metrics import (
     COST_FALSE_ALARM,
     PRIOR_SPOOF,
-    _equal_error_rates,
     actual_cost,
-    bootstrap_interval,
+    detection_cost,
+    drawn_curves,
     equal_error_rate,
+    equal_error_rates,
     equal_error_threshold,
     error_curve,
+    error_rate_intervals,
     fit_decision,
     likelihood_ratio_cost,
     minimum_cost,
@@ -78,29 +82,52 @@ def test_the_bootstrap_holds_the_truth_about_as_often_as_it_says():
     truth, held = norm.cdf(-1.0), 0
     for seed in range(20):
         drawn = draw(400, seed=seed)
-        low, high = bootstrap_interval(*drawn, seed)
+        (low, high), _ = error_rate_intervals(*drawn, np.arange(400), seed)
         assert low <= equal_error_rate(*drawn) <= high
         held += low <= truth <= high
     assert held >= 16
 
 
-def test_the_bootstrap_is_that_of_drawing_rows():
-    scores, spoof = draw(60)
-    scores = np.round(scores, 1)  # with ties
-    generator, rates = np.random.default_rng(1), []
+def test_the_bootstrap_is_that_of_drawing_speakers():
+    generator = np.random.default_rng(1)
+    scores, spoof = draw(120)
+    speakers = generator.integers(0, 12, 120)
+    scores = np.round(scores + generator.standard_normal(12)[speakers], 1)  # with ties, and like within a speaker
+    rates, costs = [], []
     for _ in range(1000):
-        rows = np.concatenate([generator.choice(np.flatnonzero(spoof == value), 30) for value in (False, True)])
+        rows = np.concatenate([np.flatnonzero(speakers == speaker) for speaker in generator.integers(0, 12, 12)])
         rates.append(equal_error_rate(scores[rows], spoof[rows]))
-    assert bootstrap_interval(scores, spoof, 0) == pytest.approx(np.quantile(rates, [0.025, 0.975]), abs=0.02)
+        costs.append(minimum_cost(scores[rows], spoof[rows]))
+    found = error_rate_intervals(scores, spoof, speakers, 0)
+    assert found[0] == pytest.approx(np.quantile(rates, [0.025, 0.975]), abs=0.02)
+    assert found[1] == pytest.approx(np.quantile(costs, [0.025, 0.975]), abs=0.05)
+    assert error_rate_intervals(scores, spoof, speakers, 0) == found
 
 
 def test_many_draws_at_once_have_the_rates_of_each():
     generator = np.random.default_rng(0)
-    natural = np.round(generator.standard_normal((40, 13)) + 1, 1)  # with ties
-    spoof = np.round(generator.standard_normal((40, 9)), 1)
-    labels = np.arange(22) >= 13
-    each = [equal_error_rate(np.append(*pair), labels) for pair in zip(natural, spoof, strict=True)]
-    assert _equal_error_rates(natural, spoof) == pytest.approx(each)
+    scores, spoof = np.round(generator.standard_normal(22), 1), np.arange(22) >= 13  # with ties
+    weights = generator.integers(0, 4, (40, 22))
+    weights[0, spoof] = 0
+    curves = drawn_curves(scores, spoof, weights)
+    rates, costs = equal_error_rates(*curves), detection_cost(*curves).min(axis=1)
+    assert np.isnan([rates[0], costs[0]]).all()
+    rows = [np.repeat(np.arange(22), own) for own in weights[1:]]
+    assert rates[1:] == pytest.approx([equal_error_rate(scores[own], spoof[own]) for own in rows])
+    assert costs[1:] == pytest.approx([minimum_cost(scores[own], spoof[own]) for own in rows])
+
+
+def test_draws_without_one_of_the_classes_do_not_count():
+    """Natural speech of one speaker, a spoof in another's voice: half of the draws hold both, each with an error."""
+    scores, spoof = np.array([0.0, 1.0]), np.array([False, True])
+    assert error_rate_intervals(scores, spoof, np.array(["a", "b"]), 0) == [[1.0, 1.0], [1.0, 1.0]]
+    assert error_rate_intervals(scores, spoof, np.array(["a", "a"]), 0) == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_what_has_no_known_speaker_is_drawn_by_itself():
+    table = pd.DataFrame({"utterance": ["u0", "u1", "u2"], "speaker": ["-", "s", "-"]})
+    assert drawn_together(table).tolist() == ["u0", "s", "u2"]
+    assert drawn_together(table.assign(speaker="s")).tolist() == ["u0", "u1", "u2"]
 
 
 def test_costs_are_counted_as_asvspoof_5_does():

@@ -9,6 +9,7 @@ from reprise.documents.quality.calibration import (
     TEMPERATURES,
     at_bound,
     calibration_error,
+    calibration_error_interval,
     compare,
     cross_fitted_temperatures,
     fit_temperature,
@@ -98,18 +99,22 @@ def test_after_is_cross_fitted_and_better_where_logits_are_overconfident():
     temperatures = cross_fitted_temperatures(data.logits, data.targets, data.folds, [0, 1, 2])
     others = data.folds != 1
     assert temperatures[1] == pytest.approx(fit_temperature(data.logits[others], data.targets[others]))
-    report, curves = compare(data, data.damaged, temperatures)
+    report, curves = compare(data, data.damaged, temperatures, np.arange(600), 0)
     each = np.array([temperatures[fold] for fold in data.folds])[:, None]
     own = softmax(data.logits.astype(np.float64) / each, axis=1)
     assert report["ece_after"] == pytest.approx(calibration_error(own, data.targets))
     assert report["ece_after"] < report["ece_before"]
+    low, high = report["ece_after_ci95"]
+    assert low < report["ece_after"] < high
     assert report["nll_after"] < report["nll_before"]
     assert curves.keys() == {"before", "after"}
 
 
 def test_the_temperature_stays_one_where_other_folds_do_not_gain():
     data = overconfident()
-    report, _ = compare(data, data.damaged, {0: 0.05, 1: 0.05, 2: 0.05})  # as if the other folds had misled
+    report, _ = compare(
+        data, data.damaged, {0: 0.05, 1: 0.05, 2: 0.05}, np.arange(600), 0
+    )  # as if the other folds had misled
     assert report["temperature"] == 1.0
     assert report["nll_after"] == report["nll_before"]
     assert report["ece_after"] == report["ece_before"]
@@ -142,3 +147,24 @@ def test_a_mean_of_calibrated_forecasts_is_less_sure_than_one_of_their_logits():
     assert one < 0.02
     assert by_logits < by_probabilities
     assert by_probabilities > 0.08
+
+
+def test_the_interval_of_the_calibration_error_is_that_of_drawing_groups_less_their_bias():
+    data, generator = overconfident(count=120), np.random.default_rng(2)
+    probabilities, groups = softmax(data.logits.astype(np.float64), axis=1), np.arange(120) // 3
+    found = []
+    for _ in range(1000):
+        rows = np.concatenate([np.flatnonzero(groups == group) for group in generator.integers(0, 40, 40)])
+        found.append(calibration_error(probabilities[rows], data.targets[rows]))
+    bias = np.mean(found) - calibration_error(probabilities, data.targets)
+    interval = calibration_error_interval(probabilities, data.targets, groups, 0)
+    assert interval == pytest.approx(np.quantile(found, [0.025, 0.975]) - bias, abs=0.02)
+
+
+def test_the_interval_of_the_calibration_error_holds_the_figure_beside_which_it_stands():
+    """Also of calibrated forecasts, of which nearly all draws have a higher error."""
+    for seed in range(10):
+        data = overconfident(count=150, scale=1.0, seed=seed)
+        probabilities = softmax(data.logits.astype(np.float64), axis=1)
+        low, high = calibration_error_interval(probabilities, data.targets, np.arange(150), seed)
+        assert 0 <= low < calibration_error(probabilities, data.targets) < high

@@ -21,10 +21,12 @@ from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.data.windows import Windows
 from reprise.deepfake.explainer.model import FRAME
 from reprise.deepfake.quality.importance import Importance
+from reprise.deepfake.quality.intervals import bootstrap_intervals
 from reprise.deepfake.quality.metrics import equal_error_rate
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)  # of the frames, of the deletion and insertion curves
 TOP = 0.2  # of the frames, for comprehensiveness and sufficiency
+LOCALISATION = ("localisation_auc", "localisation_auc_ci95", "pointing_game", "pointing_game_ci95", "segment_eer")
 FADE = 80  # samples of the edges of what is replaced
 
 
@@ -91,15 +93,22 @@ def faithfulness(
     }
 
 
-def localise(method: Importance, partial: Corpus, windows: Windows) -> dict[str, Any]:
+def localise(method: Importance, partial: Corpus, windows: Windows, speakers: np.ndarray, seed: int) -> dict[str, Any]:
     """Measure how well importance finds the spoofed stretch of partial spoofs.
 
+    Args:
+        method: gives importance by frame.
+        partial: N partial spoofs.
+        windows: of them.
+        speakers: (N,) names; what shares one is drawn together.
+        seed: of the bootstrap.
+
     Returns:
-        `localisation_auc`, the ROC-AUC of frames, and `pointing_game`, each as the mean over utterances; `segment_eer`,
-        over all frames together. None without a partial spoof.
+        `localisation_auc`, the ROC-AUC of frames, and `pointing_game`, each as the mean over utterances and, beside it,
+        its 95 % interval (`_ci95`); `segment_eer`, over all frames together. None without a partial spoof.
     """
     if not len(partial):
-        return {"localisation_auc": None, "pointing_game": None, "segment_eer": None}
+        return dict.fromkeys(LOCALISATION)
     areas, hits, scores, labels = [], [], [], []
     for row in range(len(partial)):
         samples, source = partial.waveform(row), partial.table.iloc[row]
@@ -109,11 +118,11 @@ def localise(method: Importance, partial: Corpus, windows: Windows) -> dict[str,
         hits.append(pointing_hit(importance, spoofed))
         scores.append(importance)
         labels.append(spoofed)
-    return {
-        "localisation_auc": float(np.mean(areas)),
-        "pointing_game": float(np.mean(hits)),
-        "segment_eer": equal_error_rate(-np.concatenate(scores), np.concatenate(labels)),
-    }
+    values = np.array([areas, hits])  # (2, N)
+    intervals = bootstrap_intervals(lambda weights: values @ weights.T / weights.sum(axis=1), speakers, seed)
+    segment_eer = equal_error_rate(-np.concatenate(scores), np.concatenate(labels))
+    found = float(np.mean(areas)), intervals[0], float(np.mean(hits)), intervals[1], segment_eer
+    return dict(zip(LOCALISATION, found, strict=True))
 
 
 def choose_spoofs(corpus: Corpus, count: int, seed: int) -> np.ndarray:

@@ -1,21 +1,19 @@
 """Error rates of speech detection. Scores are high for natural speech, as in the ASVspoof challenges.
 
-Rates are fractions. scikit-learn counts errors at every threshold and fits the calibration, scipy draws the bootstrap;
-costs and Cllr follow their published definitions, for no kept library has them.
+Rates are fractions. scikit-learn counts errors at every threshold and fits the calibration; costs and Cllr follow their
+published definitions, for no kept library has them.
 """
 
 import dataclasses
 
 import numpy as np
-from scipy.stats import bootstrap
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import det_curve
 
 from reprise.deepfake.detector.decision import Decision
+from reprise.deepfake.quality.intervals import bootstrap_intervals
 
 PRIOR_SPOOF, COST_MISS, COST_FALSE_ALARM = 0.05, 1.0, 10.0  # ASVspoof 5 (Wang et al. 2024, section 2.4)
-RESAMPLES = 1000  # of the bootstrap
-VALUES_AT_ONCE = 2_000_000  # of the bootstrap, which bounds its memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,33 +56,47 @@ def equal_error_threshold(scores: np.ndarray, spoof: np.ndarray) -> float:
     return float(threshold if np.isfinite(threshold) else scores.max() + 1.0)
 
 
-def bootstrap_interval(scores: np.ndarray, spoof: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % interval of the equal error rate: percentiles, natural and spoofed utterances drawn apart."""
-    found = bootstrap(
-        (scores[~spoof], scores[spoof]),
-        _equal_error_rates,
-        n_resamples=RESAMPLES,
-        batch=max(1, VALUES_AT_ONCE // len(scores)),
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+def error_rate_intervals(scores: np.ndarray, spoof: np.ndarray, speakers: np.ndarray, seed: int) -> list[list[float]]:
+    """95 % intervals of the equal error rate and of minDCF, over draws of speakers that hold both classes.
+
+    Args:
+        scores: (N,).
+        spoof: (N,) bool.
+        speakers: (N,) names; what shares one is drawn together.
+        seed: of the draws.
+    """
+
+    def statistics(weights: np.ndarray) -> np.ndarray:
+        miss, false_alarm = drawn_curves(scores, spoof, weights)
+        return np.stack([equal_error_rates(miss, false_alarm), detection_cost(miss, false_alarm).min(axis=1)])
+
+    return bootstrap_intervals(statistics, speakers, seed)
 
 
-def _equal_error_rates(natural: np.ndarray, spoof: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Equal error rates of many draws at once, as `equal_error_rate` of each: (..., N), (..., M) -> (...)."""
-    count = natural.shape[axis]
-    scores = np.concatenate([natural, spoof], axis)
-    order = np.argsort(scores, axis, kind="stable")
-    scores, is_natural = np.take_along_axis(scores, order, axis), order < count
-    miss = np.cumsum(is_natural, axis) / count  # with the threshold above each score
-    false_alarm = 1 - np.cumsum(~is_natural, axis) / spoof.shape[axis]
+def drawn_curves(scores: np.ndarray, spoof: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Misses and false alarms (B, T) of draws, from the lowest threshold to one above all scores.
+
+    Args:
+        scores: (N,).
+        spoof: (N,) bool.
+        weights: (B, N), how often each draw took an utterance. A draw without one of the classes has NaN for its rate.
+    """
+    order = np.argsort(scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # no threshold lies between equal scores
+    drawn, refused = weights[:, order], []
+    for chosen in (~spoof[order], spoof[order]):
+        below = np.cumsum(drawn * chosen, axis=1)[:, ends]
+        with np.errstate(invalid="ignore"):
+            refused.append(np.insert(below, 0, 0, axis=1) / below[:, -1:])
+    return refused[0], 1 - refused[1]
+
+
+def equal_error_rates(miss: np.ndarray, false_alarm: np.ndarray) -> np.ndarray:
+    """Equal error rates (B,) of curves (B, T), as `equal_error_rate` of each."""
     gap = np.abs(miss - false_alarm).round(9)
-    gap[..., :-1][scores[..., :-1] == scores[..., 1:]] = np.inf  # no threshold lies between equal scores
-    place = (gap.shape[axis] - 1 - np.flip(gap, axis).argmin(axis))[..., None]
-    rates = np.take_along_axis(miss, place, axis) + np.take_along_axis(false_alarm, place, axis)
-    return rates[..., 0] / 2
+    place = gap.shape[1] - 1 - gap[:, ::-1].argmin(axis=1)
+    rows = np.arange(len(gap))
+    return (miss[rows, place] + false_alarm[rows, place]) / 2
 
 
 def detection_cost(miss: np.ndarray, false_alarm: np.ndarray) -> np.ndarray:

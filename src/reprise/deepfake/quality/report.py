@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.files import write_text
+from reprise.core.text import for_csv
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.data.protocols import join_columns
 from reprise.deepfake.detector.decision import Decision
+from reprise.deepfake.quality.intervals import drawn_together
 from reprise.deepfake.quality.metrics import (
     actual_cost,
-    bootstrap_interval,
     equal_error_rate,
     error_curve,
+    error_rate_intervals,
     likelihood_ratio_cost,
     minimum_cost,
 )
@@ -34,6 +36,8 @@ def measure(scores: np.ndarray, corpus: Corpus, decision: Decision, known: set[s
         seed: of the bootstrap.
     """
     spoof, attacks = corpus.spoof, corpus.table["attack"].to_numpy()
+    speakers = drawn_together(corpus.table)
+    eer_interval, cost_interval = error_rate_intervals(scores, spoof, speakers, seed)
     ratios = decision.log_likelihood_ratios(scores)
     names = sorted(set(attacks[spoof]))
     groups = {
@@ -42,18 +46,19 @@ def measure(scores: np.ndarray, corpus: Corpus, decision: Decision, known: set[s
     }
     return {
         "eer": equal_error_rate(scores, spoof),
-        "eer_ci95": list(bootstrap_interval(scores, spoof, seed)),
+        "eer_ci95": eer_interval,
         **{
             name: equal_error_rate(*_against(scores, spoof, attacks, members)) if members else None
             for name, members in groups.items()
         },
         "min_dcf": minimum_cost(scores, spoof),
+        "min_dcf_ci95": cost_interval,
         "act_dcf": actual_cost(ratios, spoof),
         "cllr": likelihood_ratio_cost(ratios, spoof),
         "attacks": {
             name: {
                 "eer": equal_error_rate(*(chosen := _against(scores, spoof, attacks, [name]))),
-                "eer_ci95": list(bootstrap_interval(*chosen, seed)),
+                "eer_ci95": error_rate_intervals(*chosen, _against(speakers, spoof, attacks, [name])[0], seed)[0],
                 "utterances": int((attacks == name).sum()),
                 "known": name in known,
             }
@@ -63,11 +68,11 @@ def measure(scores: np.ndarray, corpus: Corpus, decision: Decision, known: set[s
 
 
 def _against(
-    scores: np.ndarray, spoof: np.ndarray, attacks: np.ndarray, names: list[str]
+    values: np.ndarray, spoof: np.ndarray, attacks: np.ndarray, names: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels of natural speech and of some attacks."""
+    """Values (scores, or speakers) and labels of natural speech and of some attacks."""
     chosen = ~spoof | np.isin(attacks, names)
-    return scores[chosen], spoof[chosen]
+    return values[chosen], spoof[chosen]
 
 
 def write_scores(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
@@ -78,6 +83,19 @@ def write_scores(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
     columns = (corpus.table[name] for name in ("utterance", "attack", "key"))
     lines = [join_columns([*names, f"{score:.6f}"]) for *names, score in zip(*columns, scores, strict=True)]
     write_text(path, "\n".join(lines) + "\n")
+
+
+def write_items(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
+    """Write utterance, speaker (what chance draws together), spoof (1 or 0) and score, high for natural speech."""
+    table = pd.DataFrame(
+        {
+            "utterance": corpus.table["utterance"].map(for_csv),
+            "speaker": pd.Series(drawn_together(corpus.table)).map(for_csv),
+            "spoof": corpus.spoof.astype(int),
+            "score": scores,
+        }
+    )
+    write_text(path, table.to_csv(index=False, float_format="%.6f"))  # as the score files: rounding must make no ties
 
 
 def write_curve(path: Path, scores: np.ndarray, spoof: np.ndarray) -> None:

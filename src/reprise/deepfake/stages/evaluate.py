@@ -4,8 +4,9 @@
 
 `robust` measures both systems on part of the eval split through each channel alone (codecs, noise, room, band, noise
 gate), and through a room, noise, a band and a codec one after the other (`all`). Reads data/deepfake/prepared and
-models/deepfake/detector.safetensors; writes metrics/deepfake/evaluation.json, det.png, curves, score files in
-data/deepfake/scores, and models/deepfake/decision.json: calibration and threshold, both from dev.
+models/deepfake/detector.safetensors; writes metrics/deepfake/evaluation.json, items.csv (the detector's score of each
+utterance of eval), det.png, curves, score files in data/deepfake/scores, and models/deepfake/decision.json: calibration
+and threshold, both from dev.
 """
 
 import logging
@@ -30,7 +31,7 @@ from reprise.deepfake.paths import METRICS, PREPARED, SCORES, TIMING
 from reprise.deepfake.quality.baseline import Baseline, corpus_statistics, train_baseline
 from reprise.deepfake.quality.metrics import equal_error_rate, fit_decision
 from reprise.deepfake.quality.plots import plot_det
-from reprise.deepfake.quality.report import describe_rates, measure, write_curve, write_scores
+from reprise.deepfake.quality.report import describe_rates, measure, write_curve, write_items, write_scores
 from reprise.deepfake.quality.robustness import choose_evenly, robustness
 
 logger = logging.getLogger("reprise")
@@ -79,6 +80,7 @@ def main() -> None:
         )
         write_decision(decisions["detector"])
         write_json(METRICS / "evaluation.json", report)
+        write_items(METRICS / "items.csv", corpora["eval"], scores["eval"]["detector"])
         for system in SYSTEMS:
             for split in HELD_OUT:
                 write_scores(SCORES / f"{system}-{split}.txt", corpora[split], scores[split][system])

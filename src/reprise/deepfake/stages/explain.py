@@ -30,6 +30,7 @@ from reprise.deepfake.explainer.model import load_explainer
 from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS
 from reprise.deepfake.quality.faithfulness import choose_spoofs, faithfulness, localise, replacements
 from reprise.deepfake.quality.importance import Importance, make_methods
+from reprise.deepfake.quality.intervals import drawn_together
 from reprise.deepfake.quality.plots import plot_explanations, plot_localisation
 
 logger = logging.getLogger("reprise")
@@ -53,7 +54,8 @@ def main() -> None:
         methods = make_methods({mode: load_explainer(mode) for mode in MODES}, detector, device, seed)
         corpus, partial = read_corpus(PREPARED / "eval"), read_corpus(PARTIAL)
         windows, partial_windows = read_windows(WINDOWS / "eval"), read_windows(WINDOWS / "partial")
-        report = {name: localise(method, partial, partial_windows) for name, method in methods.items()}
+        speakers = drawn_together(corpus.table)[partial.twin.astype(np.int64)]  # of no type without one
+        report = {name: localise(method, partial, partial_windows, speakers, seed) for name, method in methods.items()}
         chosen = choose_spoofs(corpus, params.faithfulness_utterances, seed)
         natural, kinds = replacements(corpus, chosen, seed)
 

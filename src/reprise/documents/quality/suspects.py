@@ -2,6 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
+
+from reprise.documents.data.tables import Classes
+from reprise.documents.network.out_of_fold import OutOfFold
+from reprise.documents.quality.calibration import cross_fitted_temperatures
 
 
 def confident_thresholds(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -41,3 +46,33 @@ def find_suspects(probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFram
     )
     gap = table["label_probability"] - table["probability"]
     return table.loc[gap.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def list_suspects(out_of_fold: OutOfFold, table: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+    """List the labels that the models contradict, by calibrated out-of-fold probability.
+
+    Args:
+        out_of_fold: of N pages.
+        table: id, file and fold of the same pages.
+        classes: the C classes.
+
+    Returns:
+        The columns of suspects.csv, indexed by the page's place among the N.
+    """
+    logits, targets, folds = out_of_fold.logits, out_of_fold.targets, out_of_fold.folds
+    by_fold = cross_fitted_temperatures(logits, targets, folds, np.unique(folds).tolist())
+    temperatures = np.array([by_fold[fold] for fold in folds])[:, None]  # (N, 1)
+    found = find_suspects(softmax(logits / temperatures, axis=1), targets)
+    own = table.iloc[found["row"]]
+    suspects = pd.DataFrame(
+        {
+            "ID": own["id"].to_numpy(),
+            "file": own["file"].to_numpy(),
+            "label": [classes.names[target] for target in found["target"]],
+            "predicted": [classes.names[target] for target in found["predicted"]],
+            "probability": found["probability"].round(4),
+            "label_probability": found["label_probability"].round(4),
+            "fold": own["fold"].to_numpy(),
+        }
+    )
+    return suspects.set_index(found["row"])

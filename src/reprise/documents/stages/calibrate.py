@@ -2,11 +2,11 @@
 
     python src/run.py documents.calibrate
 
-Reads the logits of `documents.folds` in data/documents/out_of_fold; writes models/documents/ensemble.json (folds, the
-hashes of their weights, temperature, views: what prediction takes), metrics/documents/calibration.json and
-reliability.png. The temperature makes the labels of pages and of their damaged copies likely, half and half. What is
-reported as "after" is cross-fitted: each fold's pages under the temperature of the other folds. What an earlier run
-left of folds that are no longer in `documents.folds` is deleted.
+Reads the logits of `documents.folds` in data/documents/out_of_fold, and which pages are near-duplicates; writes
+models/documents/ensemble.json (folds, the hashes of their weights, temperature, views: what prediction takes),
+metrics/documents/calibration.json and reliability.png. The temperature makes the labels of pages and of their damaged
+copies likely, half and half. What is reported as "after" is cross-fitted: each fold's pages under the temperature of
+the other folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging
@@ -17,13 +17,23 @@ from pathlib import Path
 import pandas as pd
 
 from reprise.core.errors import InputError
-from reprise.core.files import write_json, write_text
+from reprise.core.files import read_parquet, write_json, write_text
 from reprise.core.models import write_checked_json
-from reprise.core.params import Hardware, load_params, load_value
-from reprise.core.seed import limit_threads
+from reprise.core.params import Hardware, load_params, load_seed, load_value
+from reprise.core.seed import derive_seed, limit_threads
 from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.network.views import VIEWS
-from reprise.documents.paths import ENSEMBLE, METRICS, MODELS, fold_path, fold_timing, live_folder, out_of_fold_folder
+from reprise.documents.paths import (
+    ENSEMBLE,
+    METRICS,
+    MODELS,
+    PAGES,
+    PREPARED,
+    fold_path,
+    fold_timing,
+    live_folder,
+    out_of_fold_folder,
+)
 from reprise.documents.quality.calibration import TEMPERATURES, at_bound, compare, cross_fitted_temperatures
 from reprise.documents.quality.plots import plot_reliability
 
@@ -32,6 +42,7 @@ logger = logging.getLogger("reprise")
 
 def main() -> None:
     folds, views = read_folds(), load_value("documents.views")
+    seed = derive_seed(load_seed(), "documents-calibrate")
     if not isinstance(views, str) or views not in VIEWS:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
     with limit_threads(load_params("hardware", Hardware).threads):
@@ -40,7 +51,9 @@ def main() -> None:
         temperatures = cross_fitted_temperatures(
             out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
         )
-        report, curves = compare(out_of_fold, damaged, temperatures)
+        table = read_parquet(PREPARED / PAGES)
+        groups = table["group"].to_numpy()[out_of_fold.rows_in(table)]  # (N,)
+        report, curves = compare(out_of_fold, damaged, temperatures, groups, seed)
     weights = {str(fold): out_of_fold.weights[fold] for fold in folds}
     ensemble = {"folds": folds, "weights": weights, "temperature": report["temperature"], "views": views}
     write_checked_json(MODELS / ENSEMBLE, ensemble)

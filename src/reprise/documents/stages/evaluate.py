@@ -3,7 +3,8 @@
     python src/run.py documents.evaluate
 
 Reads the stored out-of-fold logits, the fold models, and the test predictions with the test labels of `documents.data`,
-which no other stage reads. Writes metrics/documents/evaluation.json, suspects.csv, confusion.csv and pictures.
+which no other stage reads. Writes metrics/documents/evaluation.json, the pages one by one (items.csv, test_items.csv),
+suspects.csv, confusion.csv and pictures.
 """
 
 import logging
@@ -12,7 +13,6 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 
 from reprise.core.devices import torch_devices
@@ -24,14 +24,13 @@ from reprise.core.stage import timed
 from reprise.core.text import for_csv
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
-from reprise.documents.network.out_of_fold import OutOfFold, read_out_of_fold
+from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.paths import IMAGES, METRICS, MODELS, PAGES, PREPARED, TIMING
-from reprise.documents.quality.calibration import cross_fitted_temperatures
 from reprise.documents.quality.labels import score_test_pages
 from reprise.documents.quality.plots import plot_confusion, plot_contact_sheet, plot_corruptions
-from reprise.documents.quality.robustness import measure_robustness
-from reprise.documents.quality.scores import scores, scores_by_fold
-from reprise.documents.quality.suspects import find_suspects
+from reprise.documents.quality.robustness import measure_robustness, predict_damaged
+from reprise.documents.quality.scores import list_items, scores, scores_by_fold
+from reprise.documents.quality.suspects import list_suspects
 
 logger = logging.getLogger("reprise")
 
@@ -58,15 +57,25 @@ def main() -> None:
         order = np.argsort(rows)
         scored = table.assign(row=range(len(table))).iloc[rows[order]]
         predicted, targets, folds = out_of_fold.logits.argmax(1), out_of_fold.targets, out_of_fold.folds
+        groups = table["group"].to_numpy()[rows]
+        together = predict_damaged(ensemble, out_of_fold.damaged[:, order])  # (N, C)
         evaluation = {
-            "oof": {**scores(predicted, targets, classes), "folds": scores_by_fold(predicted, targets, folds)},
+            "oof": {
+                **scores(predicted, targets, classes, groups, evaluation_seed),
+                "folds": scores_by_fold(predicted, targets, folds),
+            },
             "robust": measure_robustness(
-                ensemble, pages, scored, out_of_fold.damaged[:, order], params.pages_per_corruption, evaluation_seed
+                ensemble, pages, scored, together, params.pages_per_corruption, evaluation_seed
             ),
         }
-        if test := score_test_pages(data, METRICS / "probabilities.csv", classes, columns):
+        test, test_items = score_test_pages(data, METRICS / "probabilities.csv", classes, columns, evaluation_seed)
+        if test is not None:
             evaluation["test"] = test
         write_json(METRICS / "evaluation.json", evaluation)
+        classified = {"label": targets[order], "predicted": predicted[order], "corrupted": together.argmax(1)}
+        items = list_items(scored["id"], classes, **classified).assign(group=groups[order])
+        write_text(METRICS / "items.csv", items.to_csv(index=False))
+        write_text(METRICS / "test_items.csv", test_items.to_csv(index=False))
         write_confusion(predicted, targets, classes)
         suspects = list_suspects(out_of_fold, table.iloc[rows], classes)
         write_text(METRICS / "suspects.csv", suspects.map(for_csv).to_csv(index=False))
@@ -81,36 +90,6 @@ def write_confusion(predicted: np.ndarray, targets: np.ndarray, classes: Classes
     plot_confusion(METRICS / "confusion.png", matrix, classes.names)
     pairs = pd.DataFrame({"actual": targets, "predicted": predicted}).map(classes.names.__getitem__)
     write_text(METRICS / "confusion.csv", pairs.to_csv(index=False))
-
-
-def list_suspects(out_of_fold: OutOfFold, table: pd.DataFrame, classes: Classes) -> pd.DataFrame:
-    """List the labels that the models contradict, by calibrated out-of-fold probability.
-
-    Args:
-        out_of_fold: of N pages.
-        table: id, file and fold of the same pages.
-        classes: the C classes.
-
-    Returns:
-        The columns of suspects.csv, indexed by the page's place among the N.
-    """
-    logits, targets, folds = out_of_fold.logits, out_of_fold.targets, out_of_fold.folds
-    by_fold = cross_fitted_temperatures(logits, targets, folds, np.unique(folds).tolist())
-    temperatures = np.array([by_fold[fold] for fold in folds])[:, None]  # (N, 1)
-    found = find_suspects(softmax(logits / temperatures, axis=1), targets)
-    own = table.iloc[found["row"]]
-    suspects = pd.DataFrame(
-        {
-            "ID": own["id"].to_numpy(),
-            "file": own["file"].to_numpy(),
-            "label": [classes.names[target] for target in found["target"]],
-            "predicted": [classes.names[target] for target in found["predicted"]],
-            "probability": found["probability"].round(4),
-            "label_probability": found["label_probability"].round(4),
-            "fold": own["fold"].to_numpy(),
-        }
-    )
-    return suspects.set_index(found["row"])
 
 
 def show_suspects(suspects: pd.DataFrame, pages: np.ndarray) -> None:

@@ -35,6 +35,15 @@ def example_table(
     return table
 
 
+def item_table(test: pd.DataFrame, sets: dict[str, np.ndarray], truth: csr_array | None) -> pd.DataFrame:
+    """Tabulate the test documents one by one: doc_id, and each classifier's example-F1; no document without labels."""
+    if truth is None:
+        return pd.DataFrame(columns=["doc_id", *sets])
+    return pd.DataFrame(
+        {"doc_id": test["doc_id"]} | {name: example_f1_scores(own, truth) for name, own in sets.items()}
+    )
+
+
 def labels_of(row: np.ndarray, hierarchy: Hierarchy) -> str:
     """Labels of a set of classes, higher levels first."""
     columns = sorted(np.flatnonzero(row), key=lambda column: (hierarchy.levels[column], column))

@@ -3,8 +3,9 @@
     python src/run.py taxonomy.evaluate
 
 The one stage that reads labels: `<taxonomy.data>/test_doc2labels.txt`, and train_doc2labels.txt to say how good the
-silver labels were. Writes metrics/taxonomy/evaluation.json, and beside it the tables examples.csv, per_class.csv and
-confusion.csv and their pictures. One rule (classifier/decision.py) turns the scores of every classifier into sets.
+silver labels were. Writes metrics/taxonomy/evaluation.json, and beside it the tables examples.csv, items.csv (each
+document's example-F1), per_class.csv and confusion.csv and pictures. One rule (classifier/decision.py) turns the scores
+of every classifier into sets.
 """
 
 import logging
@@ -27,7 +28,7 @@ from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.quality import plots
 from reprise.taxonomy.quality.labels import LabelRule, read_truth
 from reprise.taxonomy.quality.metrics import classification_metrics, silver_metrics
-from reprise.taxonomy.quality.tables import class_table, confusion_table, csv_text, example_table
+from reprise.taxonomy.quality.tables import class_table, confusion_table, csv_text, example_table, item_table
 from reprise.taxonomy.zero_shot.core_classes import Sharpness, zero_shot_scores
 
 logger = logging.getLogger("reprise")
@@ -108,8 +109,10 @@ def write_tables(
     core: np.ndarray,
     hierarchy: Hierarchy,
 ) -> None:
-    """Write examples.csv, per_class.csv and confusion.csv, and the pictures of the last two."""
+    """Write examples.csv, items.csv, per_class.csv and confusion.csv, and the pictures of the last two."""
     write_text(paths.METRICS / "examples.csv", csv_text(example_table(test, sets, truth, hierarchy)))
+    compared = {name: sets[name] for name in ("zero_shot", "self_trained")}
+    write_text(paths.METRICS / "items.csv", csv_text(item_table(test, compared, truth)))
     per_class = class_table(sets["self_trained"], truth, core, hierarchy)
     write_text(paths.METRICS / "per_class.csv", csv_text(per_class))
     plots.f1_by_silver(per_class, paths.METRICS / "f1_by_silver_documents.png")
