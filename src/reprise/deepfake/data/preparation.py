@@ -1,6 +1,7 @@
 """From the recordings that protocols name to one array of samples and one table a split."""
 
 import dataclasses
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from reprise.deepfake.data.protocols import KEYS, UNKNOWN, Trial
 from reprise.deepfake.data.twins import find_twins, loudness_course
 
 ERRORS_SHOWN = 5
+
+logger = logging.getLogger("reprise")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,17 +69,20 @@ class Doubles:
             samples: (N,) int16.
 
         Raises:
-            InputError: the same samples are in another split, or have the other label.
+            InputError: the same samples have the other label, or are natural speech of another split. A synthesis that
+                two splits share is counted: a voice that reads one sentence twice gives the same samples.
         """
         home, first = self._samples.setdefault(hash_bytes(samples.tobytes()), (split, trial))
         if first is trial:
             return
-        if home != split or first.spoof != trial.spoof:
+        if first.spoof != trial.spoof or (home != split and not trial.spoof):
             raise InputError(
                 f"{trial.where}: {trial.utterance!r} holds the samples of {first.utterance!r}, "
                 f"{KEYS[first.spoof]} in {home} ({first.where})"
             )
         self.repeated[split] += 1
+        if home != split:
+            logger.warning("%s: %r holds the samples of %r in %s", trial.where, trial.utterance, first.utterance, home)
 
 
 def prepare_split(
