@@ -9,7 +9,7 @@ from reprise.deepfake.data.audio import RATE
 LOUDNESS = 0.06  # root mean square to which every piece is scaled
 WINDOW, HOP, BINS = 400, 160, 512  # samples; samples; of the Fourier transform
 FILTERS, CEPSTRA = 80, 40
-HIGHEST = 7600.0  # hertz; above, a spectrum tells whether a file was resampled, which is no sign of synthesis
+HIGHEST = 8000.0  # hertz; what lies next to it tells of resampling, too: see docs/deepfake.md
 FLOOR = 1e-7  # of a filter's energy, before the logarithm
 
 

@@ -17,7 +17,7 @@ from reprise.deepfake.quality.metrics import equal_error_rate
 
 PENALTIES = (3.0, 10.0, 30.0)  # of the machine's errors; chosen on dev
 QUANTILE = 0.05
-KEPT = int(HIGHEST / RATE * BINS)  # bins of the spectrum that are read
+KEPT = int(HIGHEST / RATE * BINS) + 1  # bins of the spectrum that are read
 FLOOR = 1e-9  # of the power, before the logarithm: lower than the detector's, for the bins are narrower
 
 

@@ -105,10 +105,7 @@ def add_baseline(corpora: dict[str, Corpus], scores: Scores) -> Baseline:
 
 
 def add_fusion(spoof: np.ndarray, scores: Scores) -> dict[str, Decision]:
-    """Calibrate each system on dev, and add the sum of their log probabilities of natural speech, itself calibrated.
-
-    Natural is what both find natural. In the mean of the ratios a system that finds a clean synthesis very natural
-    would outvote the other.
+    """Calibrate each system on dev, and add the mean of their log likelihood ratios, itself calibrated.
 
     Args:
         spoof: (N,) bool, of dev.
@@ -120,6 +117,6 @@ def add_fusion(spoof: np.ndarray, scores: Scores) -> dict[str, Decision]:
     decisions = {system: fit_decision(scores["dev"][system], spoof) for system in SYSTEMS[:2]}
     for split in HELD_OUT:
         ratios = [decisions[system].log_likelihood_ratios(scores[split][system]) for system in SYSTEMS[:2]]
-        scores[split]["fused"] = np.sum([-np.logaddexp(0, -ratio) for ratio in ratios], axis=0)
+        scores[split]["fused"] = np.mean(ratios, axis=0)
     decisions["fused"] = fit_decision(scores["dev"]["fused"], spoof)
     return decisions
