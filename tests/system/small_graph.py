@@ -197,7 +197,7 @@ def other(value: Any) -> Any:
         case str():
             return f"{value}2"
         case None:
-            return 1
+            return 987  # what no key holds already
         case list():
             return value[::-1] if value != value[::-1] else [*value, *value]
         case _:
