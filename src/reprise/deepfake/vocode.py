@@ -29,7 +29,9 @@ ERRORS_SHOWN = 5
 def main(
     folder: Annotated[Path, typer.Argument(help="Recordings, in a folder a speaker.")],
     out: Annotated[Path, typer.Argument(help="New folder for recordings and protocols.")],
-    vocoder: Annotated[list[str] | None, typer.Option(help="Take this one; may be repeated (all).")] = None,
+    vocoder: Annotated[
+        list[str] | None, typer.Option(help="Take this one; may be repeated (all that are installed).")
+    ] = None,
     channel: Annotated[list[str] | None, typer.Option(help="Also write all through this one; may be repeated.")] = None,
     split: Annotated[bool, typer.Option(help="Split speakers into train, dev and eval, or write one protocol.")] = True,
     seed: Annotated[int, typer.Option(help="Of the syntheses and of the split.")] = 0,
