@@ -53,8 +53,9 @@ class Truth:
             if rest.startswith("recipes.") and not rest.startswith(f"recipes.{chosen}."):
                 return self.downstream(direct)
             key = leaf.rsplit(".", 1)[-1]
-            hidden = rest.startswith("train.") and (
-                key in params["recipes"][chosen] or self.graph.params["train"].get(key) is not None
+            overridden = self.graph.params["train"].get(key) is not None
+            hidden = rest != "recipe" and (
+                overridden or (rest.startswith("train.") and key in params["recipes"][chosen])
             )
             return self.downstream(direct | {recipe}, set() if hidden else {recipe}, key)
         return self.downstream(direct)
