@@ -128,22 +128,21 @@ def test_every_key_of_params_has_a_comment():
 
 def test_dvc_changes_one_line_where_it_writes_a_value(tmp_path):
     """`dvc exp run -S` and `dvc freeze` load these files and dump them again: both are stored as DVC dumps them."""
+    from dvc.utils.hydra import apply_overrides
     from dvc.utils.serialize import modify_yaml
 
-    for name, change in {
-        "params.yaml": lambda data: data["train"].update(lr=5e-4),
-        "dvc.yaml": lambda data: data["stages"]["documents-prepare"].update(frozen=True),
-    }.items():
-        path = tmp_path / name
-        shutil.copy(ROOT / name, path)
-        with modify_yaml(str(path)):
-            pass
-        assert path.read_text() == (ROOT / name).read_text()
-        with modify_yaml(str(path)) as data:
-            change(data)
-        before, after = (ROOT / name).read_text().splitlines(), path.read_text().splitlines()
-        assert len([line for line in after if line not in before]) == 1, name
-        assert len(after) - len(before) <= 1
+    params, pipeline = tmp_path / "params.yaml", tmp_path / "dvc.yaml"
+    shutil.copy(ROOT / params.name, params)
+    apply_overrides(str(params), ["train.lr=5e-4"])
+    before, after = (ROOT / params.name).read_text().splitlines(), params.read_text().splitlines()
+    assert [line for line in after if line not in before] == ["  lr: 0.0005"]
+    assert len(after) == len(before)
+    shutil.copy(ROOT / pipeline.name, pipeline)
+    with modify_yaml(str(pipeline)) as data:  # as `dvc freeze` does
+        data["stages"]["documents-prepare"]["frozen"] = True
+    before, after = (ROOT / pipeline.name).read_text().splitlines(), pipeline.read_text().splitlines()
+    assert [line for line in after if line not in before] == ["    frozen: true"]
+    assert len(after) == len(before) + 1
 
 
 @pytest.mark.parametrize(("task", "labels"), [("taxonomy", "doc2labels"), ("documents", "test_labels")])
