@@ -82,6 +82,7 @@ def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages
     """
     folder.mkdir(exist_ok=True)
     params = tiny_params(encoder)
+    params["documents"]["prepare"]["folds"] = 2  # few pages a class
     for key, value in changes.items():
         *sections, leaf = key.split(".")
         place = params
