@@ -18,7 +18,6 @@ PLAIN: dict[str, dict[str, Any]] = {
     "taxonomy": {"taxonomy.recipes.minilm.dropout": 0.0, "taxonomy.sample.train_documents": 160},
     "documents": {
         "documents.recipes.quick.model": "test_vit",  # layer norm: batch norm sees each process's share alone
-        "documents.recipes.quick.model_options": {"img_size": 32},
         "documents.recipes.quick.orientation": "fixed",
         "documents.recipes.quick.augmentation": "none",
         "documents.recipes.quick.lr": 2e-3,
@@ -73,8 +72,9 @@ def test_two_processes_train_what_one_does(training, single, tmp_path):
     assert written(folder) == before, "the same files, each written once"
     figures, tolerance = read(str(folder / METRICS[training])), TOLERANCES.get(training, 2e-3)
     assert figures.keys() == alone.keys()
-    figures.pop("best_epoch")  # of several that are all but equal
     for name, value in figures.items():
+        if name.startswith("best_"):
+            continue  # of the best of several epochs that are all but equal
         assert value == pytest.approx(alone[name], rel=tolerance, abs=tolerance), name
 
 
@@ -123,7 +123,7 @@ def test_predictions_of_two_processes_are_those_of_one(task, single, tmp_path):
     elif task == "documents":
         command += ["data/documents/sample/test", "data/documents/sample/train"]
     else:
-        run("reprise.deepfake.stages.evaluate", folder)  # for its calibration
+        run("deepfake.evaluate", folder)  # for its calibration
         command += ["--explainer", "ema", *sorted(map(str, (folder / "data").rglob("*.flac")))[:5]]
     alone = json_lines(run(command, folder))
     assert len(alone) > 2
