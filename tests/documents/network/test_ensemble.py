@@ -46,7 +46,7 @@ BAD = {
     ),
     "a name of a hub": (lambda d, t: d["recipe"].update(model="hf_hub:someone/model"), r"not one of timm's"),
     "a file to load": (
-        lambda d, t: d["recipe"].update(model_options={"checkpoint_path": "/tmp/x.pth"}),
+        lambda d, t: d["recipe"].update(model_options={"checkpoint_path": "elsewhere/x.pth"}),
         r"model_options: checkpoint_path: not an option",
     ),
     "an option that the model lacks": (
