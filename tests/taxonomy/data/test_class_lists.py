@@ -33,7 +33,7 @@ def test_without_a_file_there_are_none(tmp_path):
     ("content", "message"),
     [
         ("x\ta\nq\ta\n", r"seed_documents\.txt:2: document 'q' is not in the corpus"),
-        ("x\ta\n\ny\td\n", r"seed_documents\.txt:3: class id 'd' is not in classes\.txt"),
+        ("x\ta\n\ny\td\n", r"seed_documents\.txt:3: class id 'd' is not in the file of classes"),
         ("x\ta\nx\tb\n", r"seed_documents\.txt:2: duplicate document id 'x', first on line 1"),
         ("x\t,\n", r"seed_documents\.txt:1: document 'x' has no class; expected doc id<TAB>class id,class id"),
         ("x a\n", r"seed_documents\.txt:1: no tab"),

@@ -109,5 +109,5 @@ def panel(kind: str, corpus: Corpus, windows: Windows, row: int, methods: dict[s
         "samples": samples,
         "importance": {mode: methods[mode](samples, windows.utterance(row)) for mode in MODES},
         "title": f"{kind}: {entry['utterance']} ({entry['attack']})",
-        "span": (entry["span_start"] / RATE, entry["span_end"] / RATE) if "span_start" in entry else None,
+        "spans": [(start / RATE, end / RATE) for start, end in entry["spans"]] if "spans" in entry else [],
     }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from reprise.core.errors import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")  # no others: EPS, for one, would be handed to Ghostscript
 CACHE_FACTOR = 1.125  # stored pages are so much larger than what a network sees, for crops and rotations to be sharp
 MAX_FILE_BYTES = 2**30
@@ -38,29 +40,72 @@ def normalise(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+class FileNames:
+    """Names of files, found with or without their extension, or with that of another spelling.
+
+    Args:
+        names: with folders, as they are.
+        preferred: the extension that decides where only extensions differ; empty: none.
+    """
+
+    def __init__(self, names: Iterable[str], preferred: str = "") -> None:
+        self.preferred = preferred.lower()
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for name in names:
+            self._by_name.setdefault(normalise(name), []).append(name)
+            self._by_stem.setdefault(normalise(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
+
+    def find(self, identifier: str) -> list[str]:
+        """All names that an id may mean: one where it is clear.
+
+        First the name itself counts, then one without its extension; then the id's own extension is left off, for it
+        may be spelt otherwise in the folder (`.JPG`, `.jpeg`), or the file may have none.
+        """
+        name = normalise(identifier)
+        if found := self._by_name.get(name) or self._by_stem.get(name):
+            return self._decide(found, self.preferred)
+        extension = PurePosixPath(name).suffix
+        if extension.lower() not in EXTENSIONS:
+            return []
+        stem = name.removesuffix(extension)
+        found = self._by_stem.get(stem, [])
+        alike = [each for each in found if _kind(each) == _kind(name)]
+        return self._decide(alike or found, self.preferred)
+
+    @staticmethod
+    def _decide(found: list[str], extension: str) -> list[str]:
+        chosen = [name for name in found if PurePosixPath(name).suffix.lower() == extension]
+        return chosen if len(chosen) == 1 else found
+
+
+def _kind(name: str) -> str:
+    """Extension without its spellings: `.JPG` and `.jpeg` are one."""
+    extension = PurePosixPath(name).suffix.lower()
+    return SPELLINGS.get(extension, extension)
+
+
 class ImageFolder:
     """The images under a folder, found by name with or without extension.
 
     Args:
         folder: read with its subfolders.
+        preferred: the extension that decides where only extensions differ; empty: none.
 
     Raises:
         InputError: no such folder, or no image in it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preferred: str = "") -> None:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of images")
         self.folder = folder
         self.files = [path.relative_to(folder).as_posix() for path in image_files(folder)]
-        self._by_name: dict[str, list[str]] = {}
-        self._by_stem: dict[str, list[str]] = {}
-        for name in self.files:
-            self._by_name.setdefault(normalise(name), []).append(name)
-            self._by_stem.setdefault(normalise(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
+        bare = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.suffix and path.is_file())
+        self._names, self._bare = FileNames(self.files, preferred), FileNames(bare)
 
     def find(self, identifier: str, where: str) -> str:
-        """Name, relative to the folder, of an id's image.
+        """Name, relative to the folder, of an id's image; a file without an extension counts where an id names it.
 
         Raises:
             InputError: the id points outside the folder, or has no image, or several; the line starts with `where`.
@@ -68,10 +113,9 @@ class ImageFolder:
         path = PurePosixPath(identifier)
         if path.is_absolute() or ".." in path.parts or "\\" in identifier:
             raise InputError(f"{where}: ID {identifier!r} points outside {self.folder}")
-        name = normalise(identifier)
-        found = self._by_name.get(name) or self._by_stem.get(name, [])
+        found = self._names.find(identifier) or self._bare.find(identifier)
         if len(found) > 1:
-            hint = "add the extension" if name not in self._by_name else "rename one"
+            hint = "rename one" if len({PurePosixPath(name).suffix for name in found}) == 1 else "add the extension"
             raise InputError(f"{where}: ID {identifier!r} could be any of {', '.join(map(repr, found))}; {hint}")
         if not found:
             raise InputError(f"{where}: ID {identifier!r} has no image in {self.folder}")

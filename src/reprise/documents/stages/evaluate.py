@@ -38,6 +38,7 @@ logger = logging.getLogger("reprise")
 class EvaluateParams(Params):
     """`documents.evaluate`: how much is measured and shown."""
 
+    labels: Annotated[str, Field(min_length=1)]
     pages_per_corruption: Annotated[int, Field(ge=1)]
     suspects_shown: Annotated[int, Field(ge=0)]
 
@@ -68,7 +69,8 @@ def main() -> None:
                 ensemble, pages, scored, together, params.pages_per_corruption, evaluation_seed
             ),
         }
-        test, test_items = score_test_pages(data, METRICS / "probabilities.csv", classes, columns, evaluation_seed)
+        labels = data / params.labels
+        test, test_items = score_test_pages(labels, METRICS / "probabilities.csv", classes, columns, evaluation_seed)
         if test is not None:
             evaluation["test"] = test
         write_json(METRICS / "evaluation.json", evaluation)

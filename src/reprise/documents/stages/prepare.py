@@ -22,9 +22,10 @@ from reprise.core.stage import timed
 from reprise.documents.data.decoding import decode_all
 from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_pairs, stratified_folds
 from reprise.documents.data.images import cache_size
+from reprise.documents.data.layouts import Files
 from reprise.documents.data.listing import list_test, list_train
 from reprise.documents.data.statistics import describe, list_duplicates, log_statistics
-from reprise.documents.data.tables import Classes, read_classes
+from reprise.documents.data.tables import Classes
 from reprise.documents.paths import CLASSES, IMAGES, METRICS, PAGES, PREPARED, PREPARED_TEST, TIMING
 from reprise.documents.recipe import TASK, Recipe
 
@@ -32,6 +33,7 @@ from reprise.documents.recipe import TASK, Recipe
 class PrepareParams(Params):
     """`documents.prepare`: how the folder is read."""
 
+    files: Files
     id_column: Annotated[str, Field(min_length=1)]
     target_column: Annotated[str, Field(min_length=1)]
     folds: Annotated[int, Field(ge=2)]
@@ -45,15 +47,16 @@ def main() -> None:
     threads = load_params("hardware", Hardware).threads
     size = cache_size(read_recipe(TASK, Recipe).image_size)
     with timed(TIMING / "prepare.json") as figures:
-        classes = read_classes(folder / "meta.csv", params.target_column)
-        train, train_images = list_train(folder, params.id_column, params.target_column, classes)
-        test, test_images = list_test(folder, params.id_column)
+        files = params.files
+        train, classes, train_images = list_train(folder, files, (params.id_column, params.target_column))
+        test, test_images = list_test(folder, files, params.id_column)
         with (
             new_npy(PREPARED / IMAGES, (len(train), size, size, 3), "uint8") as train_array,
             new_npy(PREPARED_TEST / IMAGES, (len(test), size, size, 3), "uint8") as test_array,
         ):
             paths, test_paths = (
-                [folder / part / name for name in pages["file"]] for part, pages in (("train", train), ("test", test))
+                [folder / part / name for name in pages["file"]]
+                for part, pages in ((files.images, train), (files.test_images, test))
             )
             hashes, handled = decode_all(paths, train_array, params.max_megapixels, threads)
             test_hashes, test_handled = decode_all(test_paths, test_array, params.max_megapixels, threads)
