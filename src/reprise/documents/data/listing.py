@@ -23,7 +23,7 @@ def list_train(folder: Path, files: Files, columns: tuple[str, str]) -> tuple[pd
     labels, classes = read_train(folder, files, columns)
     images = ImageFolder(folder / files.images, files.extension)
     if recognise(folder, files, columns) == "folders":
-        labels.insert(1, "file", labels["id"])
+        labels.insert(1, "file", labels["id"].tolist())
         return labels.reset_index(drop=True), classes, len(images.files)
     path = folder / files.train
     labels.insert(1, "file", [images.find(name, f"{path}:{line}") for line, name in labels["id"].items()])
