@@ -100,8 +100,7 @@ TRIALS = st.lists(st.tuples(st.sampled_from("abcdefgh-"), st.booleans()), min_si
 def test_a_split_by_speaker_keeps_every_trial_once_and_shares_no_speaker(trials, seed):
     try:
         split = split_by_speaker("p", trials, SHARES, seed)
-    except InputError as error:
-        assert "cannot be split into train, dev, eval" in str(error)
+    except InputError:  # too few speakers of a kind
         return
     assert sorted(t.where for part in split.values() for t in part) == sorted(t.where for t in trials)
     assert shared_speakers(split) == []

@@ -136,10 +136,8 @@ def test_every_index_that_is_written_is_read(tmp_path_factory, labels):
 def test_any_bytes_are_an_index_or_one_line(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.txt"
     path.write_bytes(content)
-    try:
+    with contextlib.suppress(InputError):
         assert len(read_index(path, "train"))
-    except InputError as error:
-        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
