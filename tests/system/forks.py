@@ -26,11 +26,12 @@ class Fork:
 
     def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         CONTEXT.set_forkserver_preload(["tests.system.libraries"])
-        self._receiver, sender = CONTEXT.Pipe(duplex=False)
+        receiver, sender = CONTEXT.Pipe(duplex=False)
         self._process = CONTEXT.Process(target=execute, args=(list(words), str(folder), dict(environment), sender))
         self._process.start()
         sender.close()
-        self.stdout = open(self._receiver.fileno(), encoding="utf-8", errors="replace", closefd=False)
+        self.stdout = os.fdopen(os.dup(receiver.fileno()), encoding="utf-8", errors="replace")
+        receiver.close()
 
     @property
     def returncode(self) -> int | None:
@@ -52,7 +53,6 @@ class Fork:
         self._process.join()
         timer.cancel()
         self.stdout.close()
-        self._receiver.close()
         return output, None
 
 

@@ -24,6 +24,7 @@ TRAININGS = {
     "deepfake-explainer": "deepfake.explainer ema",
 }
 RUN = str(ROOT / "src/run.py")
+DVC = Path(sys.executable).with_name("dvc")
 
 
 def environment() -> dict[str, str]:
