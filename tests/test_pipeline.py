@@ -139,7 +139,7 @@ def test_dvc_changes_one_line_where_it_writes_a_value(tmp_path):
     assert len(after) == len(before)
     shutil.copy(ROOT / pipeline.name, pipeline)
     with modify_yaml(str(pipeline)) as data:  # as `dvc freeze` does
-        data["stages"]["documents-prepare"]["frozen"] = True
+        data["stages"]["deepfake-detector"]["frozen"] = True
     before, after = (ROOT / pipeline.name).read_text().splitlines(), pipeline.read_text().splitlines()
     assert [line for line in after if line not in before] == ["    frozen: true"]
     assert len(after) == len(before) + 1

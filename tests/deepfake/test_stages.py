@@ -1,9 +1,8 @@
 """All stages of the deepfake task, one after the other: the true configuration, made small."""
 
-import multiprocessing
+import functools
 import os
 import re
-import signal
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from reprise.deepfake.stages import detector, evaluate, explain, explainer, prep
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, write_recordings
-from tests.stage_files import digests, read
+from tests.stage_files import digests, in_process, kill_at_batch, read
 
 OWN = Path("own")
 
@@ -364,13 +363,8 @@ def test_without_twins_all_stages_run(tmp_path, monkeypatch):
 def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     os.chdir(folder)
     learner: Any = DetectorLearner if stage == "detector" else ExplainerLearner
-    steps = iter(range(10_000))
-
-    def die(self: Any, *arguments: Any) -> None:
-        if next(steps) == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    learner.on_train_batch_end = die
+    if kill_at is not None:
+        kill_at_batch(learner, kill_at)
     if stage == "detector":
         detector.main()
     else:
@@ -386,25 +380,17 @@ def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeyp
     write_params(tmp_path, tiny())
     recipe.main()
     prepare.main()
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.deepfake.test_stages"])
-
-    def in_process(step: int | None, name: str = stage) -> int:
-        process = context.Process(target=stage_process, args=(tmp_path, name, step))
-        process.start()
-        process.join()
-        return process.exitcode
-
+    run_stage = functools.partial(in_process, stage_process, tmp_path, preload=["tests.deepfake.test_stages"])
     if stage == "ema":
-        assert in_process(None, "detector") == 0
+        assert run_stage("detector", None) == 0
         windows.main()
-    assert in_process(None) == 0
+    assert run_stage(stage, None) == 0
     unbroken = digests("models", "metrics")
     published = Path(f"models/deepfake/{'detector' if stage == 'detector' else 'explainer-ema'}.safetensors")
     published.unlink()
-    assert in_process(kill_at) == -9
+    assert run_stage(stage, kill_at) == -9
     assert not published.exists()
-    assert in_process(None) == 0
+    assert run_stage(stage, None) == 0
     assert digests("models", "metrics") == unbroken
 
 

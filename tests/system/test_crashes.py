@@ -5,7 +5,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,18 @@ import pytest
 
 from tests.stage_files import digests
 from tests.system.small_graph import SmallGraph
-from tests.system.workspaces import STAGES, TRAININGS, copy, environment, make, run, start
+from tests.system.workspaces import DVC, STAGES, TRAININGS, copy, environment, make, run, start
 
 pytestmark = pytest.mark.system
 
 # Long enough that a moment between the imports and the end lies in the training.
 LONGER: dict[str, dict[str, Any]] = {
-    "taxonomy": {"taxonomy.recipes.minilm.epochs": 60, "taxonomy.self_train.iterations": 30},
-    "documents": {"documents.recipes.quick.epochs": 30},
+    "taxonomy": {"taxonomy.recipes.minilm.epochs": 40, "taxonomy.self_train.iterations": 15},
+    "documents": {"documents.recipes.quick.epochs": 20},
     "deepfake": {
-        "deepfake.recipes.small.epochs": 30,
+        "deepfake.recipes.small.epochs": 15,
         "deepfake.sample.train_utterances": 12,
-        "deepfake.explainer.epochs": 60,
+        "deepfake.explainer.epochs": 30,
         "deepfake.explainer.patience": 0,
     },
 }
@@ -173,9 +172,6 @@ def fill(path: Path, leave: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free > leave:
         path.write_bytes(b"x" * (free - leave))
-
-
-DVC = Path(sys.executable).with_name("dvc")
 
 
 def start_repro(graph: SmallGraph, stage: str) -> "subprocess.Popen[str]":

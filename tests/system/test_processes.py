@@ -22,6 +22,7 @@ PLAIN: dict[str, dict[str, Any]] = {
         "documents.recipes.quick.augmentation": "none",
         "documents.recipes.quick.lr": 2e-3,
         "documents.recipes.quick.epochs": 20,
+        "documents.recipes.quick.batch_size": 7,  # no half of it is as large as the other
     },
     "deepfake": {
         "deepfake.sample.train_utterances": 16,
@@ -38,8 +39,8 @@ OUTPUTS = {
     "deepfake-detector": "models/deepfake/detector.safetensors",
     "deepfake-explainer": "models/deepfake/explainer-ema.safetensors",
 }
-# Batch norm takes the statistics of a process's share where there is no GPU, and one test page is 1 % of macro-F1.
-TOLERANCES = {"documents-train": 0.02, "deepfake-detector": 0.1, "deepfake-explainer": 0.02}
+# Batch norm takes the statistics of a process's share where there is no GPU; the explainer stands on such a detector.
+TOLERANCES = {"deepfake-detector": 0.1, "deepfake-explainer": 0.02}
 METRICS = {
     "taxonomy-train": "metrics/taxonomy/train/metrics.json",
     "taxonomy-self-train": "metrics/taxonomy/self_train/metrics.json",

@@ -1,7 +1,7 @@
 """All stages, one after the other, on a tiny sample: the true configuration, made small."""
 
 import csv
-import multiprocessing
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
-from tests.stage_files import digests, kill_at_batch, read
+from tests.stage_files import digests, in_process, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
@@ -376,22 +376,14 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
 def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(workspace, change_params, stage, kill_at):
     change_params("taxonomy.self_train.lr_scale", 10.0)
     run([*BEFORE_TRAINING, train])
-    context: Any = multiprocessing.get_context("forkserver")
     preload = ["tests.taxonomy.test_stages", "sentence_transformers", "torch_geometric.nn", "sklearn.naive_bayes"]
-    context.set_forkserver_preload(preload)
-
-    def in_process(step: int | None) -> int:
-        process = context.Process(target=stage_process, args=(workspace, stage, step))
-        process.start()
-        process.join()
-        return process.exitcode
-
-    assert in_process(None) == 0
+    run_stage = functools.partial(in_process, stage_process, workspace, stage, preload=preload)
+    assert run_stage(None) == 0
     unbroken = digests("models", "metrics")
     published = workspace / f"models/taxonomy/{'classifier' if stage == 'train' else 'self_trained'}.safetensors"
     published.unlink()
-    assert in_process(kill_at) == -9
+    assert run_stage(kill_at) == -9
     assert not published.exists()
     assert list((workspace / f".checkpoints/taxonomy-{stage.replace('_', '-')}").iterdir())
-    assert in_process(None) == 0
+    assert run_stage(None) == 0
     assert digests("models", "metrics") == unbroken

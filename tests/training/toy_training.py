@@ -16,18 +16,10 @@ from reprise.core.params import Hardware, LogParams
 from reprise.core.recipe import TrainParams
 from reprise.training.fit import FitResult, Run, fit
 from reprise.training.sampler import epoch_loader
+from tests.conftest import read_params
 
-HARDWARE = Hardware(
-    accelerator="cpu",
-    devices=1,
-    nodes=1,
-    strategy="auto",
-    threads=1,
-    training_threads=1,
-    workers=0,
-    same_bytes=True,
-    image_memory_mib=64,
-)
+PLACE = {"accelerator": "cpu", "devices": 1, "threads": 1, "same_bytes": True, "image_memory_mib": 64}
+HARDWARE = Hardware.model_validate(read_params()["hardware"] | PLACE)
 SETTINGS = TrainParams(
     epochs=4,
     batch_size=8,

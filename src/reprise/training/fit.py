@@ -25,7 +25,7 @@ from reprise.core.recipe import TrainParams
 from reprise.core.seed import seed_everything, use_deterministic_kernels
 from reprise.training.checkpoints import EpochStartCheckpoint, checkpoint_folder, load_published, set_aside_damaged
 from reprise.training.epoch_log import EpochLog
-from reprise.training.trainer import SeedEachEpoch, make_trainer
+from reprise.training.trainer import SeedEachEpoch, WeighShares, make_trainer
 
 logger = logging.getLogger("reprise")
 
@@ -116,7 +116,7 @@ def fit(
         enable_version_counter=False,
     )
     last = folder / "last.ckpt"
-    callbacks = [SeedEachEpoch(run.seed), *run.callbacks, epoch_log, best, EpochStartCheckpoint(last)]
+    callbacks = [SeedEachEpoch(run.seed), WeighShares(), *run.callbacks, epoch_log, best, EpochStartCheckpoint(last)]
     trainer = make_trainer(run.params, run.hardware, callbacks, run.monitor, run.mode)
     seed_everything(run.seed)
     if run.params.epochs == 0:

@@ -20,6 +20,7 @@ from reprise.deepfake.detector.model import Detector, Output
 from reprise.deepfake.detector.scoring import score_utterance
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.recipe import Recipe
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
 TIE = 0.01  # weight of the dev loss in the dev error: many epochs have the same EER on a small dev set
@@ -61,7 +62,7 @@ class Learner(LightningModule):
         pieces, detector = samples.to(self.device), self.detector
         output = detector.judge(detector.condense(pieces)) if detector.framed else detector(pieces)
         loss = self.loss(output, labels.to(self.device))
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch))
         return loss
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:

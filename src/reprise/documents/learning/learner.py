@@ -21,6 +21,7 @@ from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, lear
 from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
 from reprise.documents.network.pages import CPU_BATCH, upright
 from reprise.documents.recipe import Recipe
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
 
@@ -83,7 +84,7 @@ class Learner(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # pages are damaged in full precision
             images, labels = self.augmentation(*batch, progress, self.generator)
         loss = self.loss(self(images), labels)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch[1]))
         return loss
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ class Learner(LightningModule):
         loss = F.cross_entropy(logits, targets)
         self.macro_f1(logits, targets)
         self.accuracy(logits, targets)
-        self.log("valid_loss", loss, on_epoch=True, batch_size=len(targets), sync_dist=True)
+        log_mean(self, "valid_loss", loss, len(targets))
         self.log("macro_f1", self.macro_f1, on_epoch=True)
         self.log("accuracy", self.accuracy, on_epoch=True)
 

@@ -14,6 +14,7 @@ from reprise.core.seed import derive_seed
 from reprise.taxonomy.classifier.model import Network
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.recipe import Recipe
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
 if TYPE_CHECKING:
@@ -85,12 +86,12 @@ class Learner(LightningModule):
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> Tensor:
         loss = self.compute_loss(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch[1]))
         return loss
 
     def validation_step(self, batch: Sequence[Any], batch_idx: int) -> None:
         loss = self.compute_loss(batch)
-        self.log("valid_loss", loss, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        log_mean(self, "valid_loss", loss, len(batch[1]))
 
     def configure_optimizers(self) -> Any:
         """AdamW, with a learning rate of its own for the encoder; biases and norms do not decay."""
