@@ -44,7 +44,8 @@ stage.run_stage(["toy", *sys.argv[1:]])
 
 def start(folder: Path, what: str, **hardware: Any) -> "subprocess.Popen[str]":
     (folder / "toy.py").write_text(SCRIPT)
-    write_params(folder, {"hardware": read_params()["hardware"] | hardware})
+    params = read_params()
+    write_params(folder, {"hardware": params["hardware"] | hardware, "log": params["log"] | {"files": 2}})
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "toy@1"}
     command = [sys.executable, "toy.py", what]
     return subprocess.Popen(

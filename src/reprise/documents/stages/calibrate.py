@@ -6,7 +6,7 @@ Reads the logits of `documents.folds` in data/documents/out_of_fold, and which p
 models/documents/ensemble.json (folds, the hashes of their weights, temperature, views: what prediction takes),
 metrics/documents/calibration.json and reliability.png. The temperature makes the labels of pages and of their damaged
 copies likely, half and half. What is reported as "after" is cross-fitted: each fold's pages under the temperature of
-the other folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
+the other folds. With `documents.calibration: none` the temperature is 1. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
 """
 
 import logging
@@ -45,12 +45,17 @@ def main() -> None:
     seed = derive_seed(load_seed(), "documents-calibrate")
     if not isinstance(views, str) or views not in VIEWS:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
+    calibration = load_value("documents.calibration")
+    if calibration not in ("none", "temperature"):
+        raise InputError(f"params.yaml: documents.calibration: {calibration!r}; choose from none, temperature")
     with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(folds)
         damaged = out_of_fold.damaged[list(VIEWS[views])]  # (V, N, K)
-        temperatures = cross_fitted_temperatures(
-            out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
-        )
+        temperatures = None
+        if calibration == "temperature":
+            temperatures = cross_fitted_temperatures(
+                out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
+            )
         table = read_parquet(PREPARED / PAGES)
         groups = table["group"].to_numpy()[out_of_fold.rows_in(table)]  # (N,)
         report, curves = compare(out_of_fold, damaged, temperatures, groups, seed)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy
@@ -22,10 +23,12 @@ from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
-from reprise.core.weights import load_weights, read_state_dict
+from reprise.core.weights import read_state_dict
 from reprise.taxonomy import paths
+from reprise.taxonomy.classifier.checkpoint import check_checkpoint, complete_checkpoint
 from reprise.taxonomy.classifier.learner import (
     Learner,
+    class_counts,
     core_labels,
     label_counts,
     make_dataset,
@@ -57,18 +60,19 @@ def main() -> None:
     recipe, seed = read_recipe(TASK, Recipe), load_seed()
     hardware, log = load_params("hardware", Hardware), load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
-    weights = weights_file(recipe)
-    if weights is not None:
-        read_state_dict(weights)  # so that a damaged file is reported before texts are embedded
-    hierarchy = load_hierarchy(paths.HIERARCHY)
+    weights, hierarchy = weights_file(recipe), load_hierarchy(paths.HIERARCHY)
+    state = None if weights is None else complete_checkpoint(read_state_dict(weights), hierarchy, weights)
     with timed(paths.timing_path("train")) as figures:
         seed_everything(derive_seed(seed, "taxonomy-train"))
         device = torch_devices(hardware)[0]
         encoder = open_encoder(recipe.encoder, recipe.max_tokens, device, random_weights=recipe.weights == "none")
+        if state is not None and weights is not None:
+            class_size = read_npy(paths.embeddings_path("classes")).shape[1]
+            check_checkpoint(state, recipe, hierarchy, encoder, class_size, weights)
         fingerprint = model_fingerprint(encoder)
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
-        network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
+        network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0), state)
         seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         if recipe.loss == "bce":
@@ -99,6 +103,9 @@ def main() -> None:
                 ],
                 live_folder=paths.METRICS / "train",
                 summary={**label_counts(core, hierarchy), "train_samples": len(train), "val_samples": len(valid)},
+                model=network,
+                labels=class_counts(core[train], hierarchy),
+                configuration=f"{Path(recipe.encoder).name}-{recipe.graph}-{recipe.graph_layers}",
             ),
         )
         if not goes_on_alone():
@@ -131,14 +138,26 @@ def training_embeddings(
 
 
 def build_network(
-    recipe: Recipe, hierarchy: Hierarchy, encoder: "SentenceTransformer", document_mean: np.ndarray
+    recipe: Recipe,
+    hierarchy: Hierarchy,
+    encoder: "SentenceTransformer",
+    document_mean: np.ndarray,
+    state: dict[str, Tensor] | None,
 ) -> Network:
-    """Build what is trained: the classifier, with the encoder where the recipe trains layers of it."""
+    """Build what is trained: the classifier, with the encoder where the recipe trains layers of it.
+
+    Args:
+        recipe: of the network.
+        hierarchy: the classes.
+        encoder: of the documents.
+        document_mean: (D,).
+        state: weights to start from, checked; None: the zero-shot classifier.
+    """
     class_embeddings = torch.from_numpy(np.array(read_npy(paths.embeddings_path("classes"))))
     classifier = make_classifier(recipe, hierarchy, class_embeddings, torch.from_numpy(document_mean))
     if recipe.trained_layers:
         unfreeze_last_layers(encoder, recipe.trained_layers)
     network = Network(classifier, encoder if recipe.trained_layers else None)
-    if (weights := weights_file(recipe)) is not None:
-        load_weights(network, weights)
+    if state is not None:
+        network.load_state_dict(state)
     return network
