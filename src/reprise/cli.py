@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
         "deepfake": ("reprise.deepfake.predict", "Tell synthesised from natural speech, and show the moments."),
     },
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
-    "batch-size": ("reprise.documents.batch_size", "Find the largest batch of pages that fits into memory."),
+    "batch-size": ("reprise.tools.batch_size", "Find the largest training batch that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
     "compare": ("reprise.tools.compare", "Compare the headline figures of two commits or experiments."),
     "experiments": ("reprise.tools.experiments", "List the experiments, a line each, with noise marks."),

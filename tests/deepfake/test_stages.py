@@ -20,6 +20,7 @@ from reprise.deepfake.detector.learner import Learner as DetectorLearner
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
+from reprise.deepfake.explainer.model import published_mode
 from reprise.deepfake.paths import MODES, PREPARED
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.deepfake.quality.plots import plot_explanations
@@ -82,7 +83,9 @@ def test_every_promised_file_and_figure_is_there(in_finished):
     assert evaluation["eval"]["eer_unseen"] is None  # A01 alone, which train has
     explanation = read("metrics/deepfake/explanation.json")
     named = {"localisation_auc", "pointing_game", "deletion_auc", "insertion_auc", "comprehensiveness", "sufficiency"}
-    assert list(explanation) == [*MODES, "random", "uniform", "energy", "gradient"]
+    assert list(explanation) == [*MODES, "random", "uniform", "energy", "gradient", "published"]
+    assert explanation["published"] == {"mode": "ema", **explanation["ema"]}
+    assert published_mode() == "ema"
     for name in explanation:
         assert named <= explanation[name].keys()
         for figure in ("localisation_auc", "pointing_game"):
@@ -400,7 +403,7 @@ def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeyp
         windows.main()
     assert in_process(None) == 0
     unbroken = digests("models", "metrics")
-    published = Path(f"models/deepfake/{'detector' if stage == 'detector' else 'explainer-ema'}.safetensors")
+    published = Path(f"models/deepfake/{'detector' if stage == 'detector' else 'explainers/ema'}.safetensors")
     published.unlink()
     assert in_process(kill_at) == -9
     assert not published.exists()

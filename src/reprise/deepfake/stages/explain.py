@@ -2,12 +2,12 @@
 
     python src/run.py deepfake.explain
 
-The explainers of `deepfake.explainer.modes` against the baselines `random`, `uniform`, `energy` (loudness of each frame) and
-`gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval split,
+The explainers of `deepfake.explainer.modes` against the baselines `random`, `uniform`, `energy` (loudness of each
+frame) and `gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval split,
 faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation_data.json (on how many
-utterances, and what frames were replaced with), explanation.png and explanations.png; and models/deepfake/explainer.json,
-which names the explainer that prediction takes, `deepfake.explainer.published`: `published` in explanation.json is its
-row. Explainers of earlier runs whose mode is no longer listed are deleted.
+utterances, and what frames were replaced with), explanation.png and explanations.png; and
+models/deepfake/explainer.json, which names the explainer that prediction takes, `deepfake.explainer.published`:
+`published` in explanation.json is its row. Explainers whose mode is no longer listed are deleted.
 """
 
 import logging
@@ -135,7 +135,9 @@ def examples(kind: str, corpus: Corpus, windows: Windows, rows: np.ndarray, coun
     return [(kind, corpus, windows, row) for row in picked]
 
 
-def panel(kind: str, corpus: Corpus, windows: Windows, row: int, methods: dict[str, Importance], modes: Sequence[Mode]) -> dict[str, Any]:
+def panel(
+    kind: str, corpus: Corpus, windows: Windows, row: int, methods: dict[str, Importance], modes: Sequence[Mode]
+) -> dict[str, Any]:
     """What `plot_explanations` draws of one utterance."""
     samples, entry = corpus.waveform(row), corpus.table.iloc[row]
     return {

@@ -68,7 +68,8 @@ def stratified_folds(
     for name, distinct in zip(names, np.bincount(pairs[0], minlength=len(names)), strict=True):
         if 0 < distinct < folds:
             raise InputError(
-                f"class {name!r} has {distinct} distinct pages, fewer than the {folds} folds of documents.prepare.folds; "
+                f"class {name!r} has {distinct} distinct pages, "
+                f"fewer than the {folds} folds of documents.prepare.folds; "
                 "documents.stratify: false draws folds whatever the class"
             )
     result = np.zeros(len(targets), np.int64)

@@ -50,10 +50,11 @@ def make_loaders(
         batch_size: of training.
         balanced: draw every class as often as the others, pages of small classes repeatedly.
         seed: of the order.
-        hardware: workers.
+        hardware: workers, and how many pages are validated at once.
     """
+    size = INFERENCE_BATCH if hardware.eval_batch_size == "auto" else hardware.eval_batch_size
     weights = (1.0 / torch.bincount(train.targets).clamp(min=1))[train.targets] if balanced else None
     return (
         epoch_loader(train, batch_size, seed, weights=weights, workers=hardware.workers),
-        epoch_loader(valid, INFERENCE_BATCH, seed, shuffle=False, workers=hardware.workers),
+        epoch_loader(valid, size, seed, shuffle=False, workers=hardware.workers),
     )

@@ -70,7 +70,7 @@ def main(fold: str) -> None:
         if not goes_on_alone():
             return
         network = learner.classifier.network.cpu()
-        model = FoldModel(for_inference(network, recipe), recipe, classes)
+        model = FoldModel(for_inference(network, recipe), recipe, classes, hardware.eval_batch_size)
         own = np.array(pages[valid.rows])
         logits = model.logits(own)[0, :, : len(classes)].numpy()  # (N, C)
         copies = corrupt(own, ALL, derive_seed(seed, "damaged"))

@@ -43,7 +43,7 @@ def main() -> None:
     log = load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     with timed(paths.timing_path("self_train")):
-        predictor = Predictor(paths.TRAINED, torch_devices(hardware))
+        predictor = Predictor(paths.TRAINED, torch_devices(hardware), hardware.eval_batch_size)
         network = predictor.network
         recipe = predictor.recipe.model_copy(
             update={
