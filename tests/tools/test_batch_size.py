@@ -80,7 +80,7 @@ def test_a_finder_that_fails_says_why(workspace, change_params, monkeypatch):
     failed = SimpleNamespace(returncode=1, stdout="", stderr="documents: not even one example fits into memory\n")
     monkeypatch.setattr(recipes.subprocess, "run", lambda *_, **__: failed)
     change_params("train.batch_size", "auto")
-    with pytest.raises(InputError, match="batch_size auto: documents: not even one example fits .*; or give a number"):
+    with pytest.raises(InputError, match=r"batch_size auto: documents: not even one example fits .*; or give a number"):
         recipes.write_recipe("documents", batch_size.recipe_class("documents"))
 
 

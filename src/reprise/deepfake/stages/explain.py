@@ -3,8 +3,8 @@
     python src/run.py deepfake.explain
 
 The explainers of `deepfake.explainer.modes` against the baselines `random`, `uniform`, `energy` (loudness of each
-frame) and `gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval split,
-faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation_data.json (on how many
+frame) and `gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval
+split, faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation_data.json (on how many
 utterances, and what frames were replaced with), explanation.png and explanations.png; and
 models/deepfake/explainer.json, which names the explainer that prediction takes, `deepfake.explainer.published`:
 `published` in explanation.json is its row. Explainers whose mode is no longer listed are deleted.
