@@ -72,6 +72,16 @@ def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
     assert expected in (tmp_path / ".logs/toy@1.log").read_text()
 
 
+def test_each_run_has_a_log_of_its_own_and_old_ones_go(tmp_path):
+    for _ in range(3):
+        start(tmp_path, "nothing").communicate(timeout=60)
+    logs = sorted((tmp_path / ".logs/toy@1").glob("*.log"))
+    assert len(logs) == 2  # log.files
+    newest = tmp_path / ".logs/toy@1.log"
+    assert newest.resolve() == logs[-1].resolve()
+    assert "exit code 0" in newest.read_text()
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import unicodedata
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 from reprise.core.errors import InputError
+from reprise.core.models import load_model
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import read_corpus
 from reprise.deepfake.detector.learner import Learner as DetectorLearner
@@ -156,6 +159,53 @@ def test_an_explainer_without_a_detector(tmp_path, monkeypatch):
     write_params(tmp_path, tiny())
     with pytest.raises(InputError, match="train the detector first: dvc repro deepfake-detector"):
         explainer.main("ema")
+
+
+def test_a_detector_from_elsewhere_is_published_as_it_is(in_finished, tmp_path, monkeypatch):
+    given, _ = load_model(Path("models/deepfake/detector.safetensors"))
+    torch.save({"model_state_dict": {f"module.{name}": value for name, value in given.items()}}, tmp_path / "best.pt")
+    shutil.copytree(in_finished / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, tiny(weights=["average.pt", "best.pt"], epochs=0))
+    recipe.main()
+    detector.main()
+    published, metadata = load_model(Path("models/deepfake/detector.safetensors"))
+    assert metadata["best_epoch"] == 0
+    assert given.keys() == published.keys()
+    assert all(torch.equal(given[name], published[name]) for name in given)
+    write_params(tmp_path, tiny(weights=["average.pt", "other.pt"], epochs=0))
+    recipe.main()
+    with pytest.raises(InputError, match=r"weights: no such file: average\.pt, other\.pt; expected none, a path"):
+        detector.main()
+
+
+@pytest.mark.parametrize(
+    ("modes", "published", "message"),
+    [
+        (["ema", "emo"], "ema", "expected some of ema, fixed, learnable"),
+        ([], "ema", "expected some of ema, fixed, learnable"),
+        (["ema", "ema"], "ema", "expected some of ema, fixed, learnable"),
+        (["ema", "fixed"], "learnable", "'learnable'; choose from the modes ema, fixed"),
+    ],
+)
+def test_modes_that_are_none(modes, published, message, workspace, change_params):
+    change_params("deepfake.explainer.modes", modes)
+    change_params("deepfake.explainer.published", published)
+    with pytest.raises(InputError, match=message):
+        explain.read_modes()
+
+
+def test_explainers_that_are_trained_no_more_are_deleted(in_finished, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(in_finished, copy)
+    monkeypatch.chdir(copy)
+    params = tiny()
+    params["deepfake"]["explainer"] |= {"modes": ["fixed"], "published": "fixed"}
+    write_params(copy, params)
+    explain.main()
+    assert [path.name for path in Path("models/deepfake/explainers").iterdir()] == ["fixed.safetensors"]
+    assert published_mode() == "fixed"
+    assert next(iter(read("metrics/deepfake/explanation.json"))) == "fixed"
 
 
 def test_explaining_leaves_the_detector_as_it_was(in_finished):

@@ -30,7 +30,7 @@ MODELS = {
 ELSEWHERE = {
     "make -j3 explainers": "tests/tools/test_makefile.py",
     "make report": "tests/system/test_report_page.py",
-    "dvc artifacts get <url of this repository> documents": "tests/system/test_s3.py",
+    "dvc artifacts get URL documents": "tests/system/test_s3.py",
     "dvc plots diff main": "tests/system/test_experiments.py",
 }
 

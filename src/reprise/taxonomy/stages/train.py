@@ -60,8 +60,11 @@ def main() -> None:
     recipe, seed = read_recipe(TASK, Recipe), load_seed()
     hardware, log = load_params("hardware", Hardware), load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
-    weights, hierarchy = weights_file(recipe), load_hierarchy(paths.HIERARCHY)
-    state = None if weights is None else complete_checkpoint(read_state_dict(weights), hierarchy, weights)
+    weights = weights_file(recipe)
+    state = None if weights is None else read_state_dict(weights)
+    hierarchy = load_hierarchy(paths.HIERARCHY)
+    if state is not None and weights is not None:
+        state = complete_checkpoint(state, hierarchy, weights)
     with timed(paths.timing_path("train")) as figures:
         seed_everything(derive_seed(seed, "taxonomy-train"))
         device = torch_devices(hardware)[0]
