@@ -13,6 +13,11 @@ Result = TypeVar("Result")
 EvalBatchSize = int | Literal["auto"]  # `hardware.eval_batch_size`
 
 
+def eval_batch_size(setting: EvalBatchSize, preferred: int) -> int:
+    """The batch size to begin with: the setting, or what is preferred where it is auto."""
+    return preferred if setting == "auto" else setting
+
+
 class BatchSize:
     """A batch size that is found: halved where memory runs out, and remembered.
 
@@ -23,7 +28,7 @@ class BatchSize:
 
     def __init__(self, setting: EvalBatchSize, preferred: int) -> None:
         self.halves = setting == "auto"
-        self.size = preferred if setting == "auto" else int(setting)
+        self.size = eval_batch_size(setting, preferred)
 
     def run(self, compute: Callable[[int], Result]) -> Result:
         """Compute something with batches of this size; where memory runs out, start over with half of it.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reprise.core.recipe import TrainParams
 
 STEPS = 2  # at each size: the second one has the optimiser's state in memory too
+LEAST = 2  # tried first: batch norm cannot learn from one example
 CPU_SHARE = 0.8  # of the memory that is available; beyond it the system would end processes instead of refusing
 
 
@@ -77,10 +78,15 @@ def find_batch_size(task: str, recipe: "TrainParams", hardware: "Hardware") -> i
     trial = make_trial(task, recipe)
 
     class Batches(LightningDataModule):
-        batch_size = 1  # the finder sets it
+        batch_size = LEAST  # the finder sets it
 
         def train_dataloader(self) -> "DataLoader[object]":
+            if self.batch_size < 1:
+                raise InputError(f"{task}: not even one example fits into memory")
             return epoch_loader(trial.dataset, self.batch_size, 0)
+
+        def val_dataloader(self) -> list[object]:
+            return []
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = Trainer(
@@ -95,10 +101,9 @@ def find_batch_size(task: str, recipe: "TrainParams", hardware: "Hardware") -> i
         use_distributed_sampler=False,
     )
     largest = Tuner(trainer).scale_batch_size(
-        trial.module, datamodule=Batches(), mode="power", steps_per_trial=STEPS, init_val=1, margin=0.0
+        trial.module, datamodule=Batches(), mode="power", steps_per_trial=STEPS, init_val=LEAST, margin=0.0
     )
-    if not largest:
-        raise InputError(f"{task}: not even one example fits into memory")
+    assert largest is not None
     return largest
 
 

@@ -41,7 +41,7 @@ class Headline(Params):
     tolerance: Annotated[float, Field(ge=0)]  # between kinds of processors
     interval: str | None = None  # key of [low, high], the 95 % interval; null: the figure's key with _ci95 after it
     items: Items | None = None
-    goals: Annotated[dict[str, float], Field(default_factory=dict)]  # by recipe, or whatever reached it
+    goals: dict[str, float] = Field(default_factory=dict)  # by recipe, or whatever reached it
     seed_sd: Annotated[float, Field(ge=0)] = 0.0  # standard deviation over seeds, where it was measured
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -121,7 +122,7 @@ def fit(
     folder = checkpoint_folder(run.name, fingerprint(*run.inputs), run.params, run.seed)
     facts = describe(module, train_loader, valid_loader, run)
     meter = EpochMeter(examples_of_epoch(train_loader))
-    writers = []
+    writers: list[Logger] = []
     if run.log.writers and rank() == 0:
         name = configuration_name(run.name, run.configuration)
         writers = open_writers(run.log, name, {**run.params.model_dump(mode="json"), "seed": run.seed})

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from reprise.core.batches import eval_batch_size
 from reprise.core.files import read_npy
 from reprise.core.params import Hardware
 from reprise.documents.network.pages import INFERENCE_BATCH
@@ -52,7 +53,7 @@ def make_loaders(
         seed: of the order.
         hardware: workers, and how many pages are validated at once.
     """
-    size = INFERENCE_BATCH if hardware.eval_batch_size == "auto" else hardware.eval_batch_size
+    size = eval_batch_size(hardware.eval_batch_size, INFERENCE_BATCH)
     weights = (1.0 / torch.bincount(train.targets).clamp(min=1))[train.targets] if balanced else None
     return (
         epoch_loader(train, batch_size, seed, weights=weights, workers=hardware.workers),

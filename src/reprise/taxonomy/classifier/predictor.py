@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from reprise.core.batches import EvalBatchSize
+from reprise.core.batches import EvalBatchSize, eval_batch_size
 from reprise.core.errors import InputError
 from reprise.core.files import read_json, read_npy
 from reprise.core.models import load_model
@@ -48,7 +48,7 @@ class Predictor:
         self.recipe, self.evidence_threshold = described.recipe, described.evidence_threshold
         self.hierarchy = Hierarchy.from_dict(described.hierarchy, f"{path}: description: hierarchy")
         self.devices, self.encoder_files = list(devices), described.encoder
-        self.batch_size = self.recipe.batch_size if batch == "auto" else batch
+        self.batch_size = eval_batch_size(batch, self.recipe.batch_size)
         self.fingerprint = described.encoder_fingerprint
         self.encoder_folder = path.parent / "encoder"
         check_encoder(self.encoder_folder, self.encoder_files)

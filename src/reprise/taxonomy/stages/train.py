@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reprise.core.batches import eval_batch_size
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy
 from reprise.core.models import save_model
@@ -115,7 +116,7 @@ def main() -> None:
             return
         network.eval()
         if network.encoder is not None:
-            embeddings = embed(network.encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
+            embeddings = embed_all(recipe, network.encoder, texts, hardware)
         threshold = training_threshold(network, embeddings, recipe, hierarchy)
         save_encoder(encoder, paths.ENCODER)
         metadata = model_metadata(recipe, hierarchy, threshold, encoder_checksums(paths.ENCODER), fingerprint)
@@ -137,7 +138,12 @@ def training_embeddings(
     path = paths.embeddings_path("train")
     if made_by(fingerprint, path):
         return np.array(read_npy(path))
-    return embed(encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
+    return embed_all(recipe, encoder, texts, hardware)
+
+
+def embed_all(recipe: Recipe, encoder: "SentenceTransformer", texts: list[str], hardware: Hardware) -> np.ndarray:
+    size = eval_batch_size(hardware.eval_batch_size, recipe.batch_size)
+    return embed(encoder, texts, size, torch_devices(hardware), "train")
 
 
 def build_network(
