@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from reprise.core.batches import eval_batch_size
 from reprise.core.devices import torch_devices
@@ -26,7 +25,12 @@ from reprise.core.seed import derive_seed, seed_everything, use_deterministic_ke
 from reprise.core.stage import timed
 from reprise.core.weights import read_state_dict
 from reprise.taxonomy import paths
-from reprise.taxonomy.classifier.checkpoint import check_checkpoint, complete_checkpoint
+from reprise.taxonomy.classifier.checkpoint import (
+    build_network,
+    check_checkpoint,
+    complete_checkpoint,
+    weights_file,
+)
 from reprise.taxonomy.classifier.learner import (
     Learner,
     class_counts,
@@ -36,10 +40,9 @@ from reprise.taxonomy.classifier.learner import (
     sharpen,
     split_documents,
 )
-from reprise.taxonomy.classifier.model import Network, unfreeze_last_layers
-from reprise.taxonomy.classifier.predictor import made_by, make_classifier, model_metadata, training_threshold
+from reprise.taxonomy.classifier.predictor import made_by, model_metadata, training_threshold
 from reprise.taxonomy.data.corpus import read_core_classes, read_texts
-from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
+from reprise.taxonomy.data.hierarchy import load_hierarchy
 from reprise.taxonomy.recipe import TASK, Recipe
 from reprise.taxonomy.zero_shot.encoder import (
     embed,
@@ -70,13 +73,13 @@ def main() -> None:
         seed_everything(derive_seed(seed, "taxonomy-train"))
         device = torch_devices(hardware)[0]
         encoder = open_encoder(recipe.encoder, recipe.max_tokens, device, random_weights=recipe.weights == "none")
+        class_embeddings = np.array(read_npy(paths.embeddings_path("classes")))
         if state is not None and weights is not None:
-            class_size = read_npy(paths.embeddings_path("classes")).shape[1]
-            check_checkpoint(state, recipe, hierarchy, encoder, class_size, weights)
+            check_checkpoint(state, recipe, hierarchy, encoder, class_embeddings.shape[1], weights)
         fingerprint = model_fingerprint(encoder)
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
-        network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0), state)
+        network = build_network(recipe, hierarchy, encoder, class_embeddings, embeddings.mean(axis=0), state)
         seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         if recipe.loss == "bce":
@@ -126,11 +129,6 @@ def main() -> None:
     logger.info("best epoch %d, valid_loss %.4f", result.best_epoch, result.best["valid_loss"])
 
 
-def weights_file(recipe: Recipe) -> Path | None:
-    """The file that `weights` names, unless it says whose weights the encoder starts with."""
-    return None if recipe.weights in ("hub", "none") else Path(recipe.weights)
-
-
 def training_embeddings(
     recipe: Recipe, encoder: "SentenceTransformer", fingerprint: str, texts: list[str], hardware: Hardware
 ) -> np.ndarray:
@@ -144,29 +142,3 @@ def training_embeddings(
 def embed_all(recipe: Recipe, encoder: "SentenceTransformer", texts: list[str], hardware: Hardware) -> np.ndarray:
     size = eval_batch_size(hardware.eval_batch_size, recipe.batch_size)
     return embed(encoder, texts, size, torch_devices(hardware), "train")
-
-
-def build_network(
-    recipe: Recipe,
-    hierarchy: Hierarchy,
-    encoder: "SentenceTransformer",
-    document_mean: np.ndarray,
-    state: dict[str, Tensor] | None,
-) -> Network:
-    """Build what is trained: the classifier, with the encoder where the recipe trains layers of it.
-
-    Args:
-        recipe: of the network.
-        hierarchy: the classes.
-        encoder: of the documents.
-        document_mean: (D,).
-        state: weights to start from, checked; None: the zero-shot classifier.
-    """
-    class_embeddings = torch.from_numpy(np.array(read_npy(paths.embeddings_path("classes"))))
-    classifier = make_classifier(recipe, hierarchy, class_embeddings, torch.from_numpy(document_mean))
-    if recipe.trained_layers:
-        unfreeze_last_layers(encoder, recipe.trained_layers)
-    network = Network(classifier, encoder if recipe.trained_layers else None)
-    if state is not None:
-        network.load_state_dict(state)
-    return network
