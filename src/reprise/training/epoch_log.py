@@ -112,11 +112,12 @@ class EpochLog(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Clip the gradients, and keep their norm from before."""
         gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
-        norm = get_total_norm(gradients)
-        if self.gradient_clip:
-            clip_grads_with_norm_(pl_module.parameters(), self.gradient_clip, norm)
-        if self.gradient_norm:
-            self._norms.append(norm)
+        if self.gradient_clip or self.gradient_norm:
+            norm = get_total_norm(gradients)
+            if self.gradient_clip:
+                clip_grads_with_norm_(pl_module.parameters(), self.gradient_clip, norm)
+            if self.gradient_norm:
+                self._norms.append(norm)
         if self.quantiles and trainer.is_last_batch:  # Lightning frees the gradients before the epoch ends
             self._gradients = spread(gradients)
 
