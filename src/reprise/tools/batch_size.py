@@ -3,12 +3,13 @@
     reprise batch-size documents
 
 Takes the task's resolved recipe at its full size, with random weights and inputs: no data is needed. Doubles the batch
-until memory runs out, or until 512. The recipe stage runs this where `batch_size` is auto.
+until memory runs out, or until 256. The recipe stage runs this where `batch_size` is auto.
 """
 
 import contextlib
 import json
 import logging
+import math
 import resource
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -100,8 +101,16 @@ def find_batch_size(task: str, recipe: "TrainParams", hardware: "Hardware") -> i
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    # Of a batch that is all of the data Lightning's finder says that it fits, though memory ran out: none is tried.
+    trials = int(math.log2(len(trial.dataset) / LEAST))  # type: ignore[arg-type]  # torch's Dataset declares no length
     largest = Tuner(trainer).scale_batch_size(
-        trial.module, datamodule=Batches(), mode="power", steps_per_trial=STEPS, init_val=LEAST, margin=0.0
+        trial.module,
+        datamodule=Batches(),
+        mode="power",
+        steps_per_trial=STEPS,
+        init_val=LEAST,
+        max_trials=trials,
+        margin=0.0,
     )
     assert largest is not None
     return largest

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
     from torch.utils.data import Dataset
 
-EXAMPLES = 512  # the largest batch that is tried
+EXAMPLES = 512  # twice the largest batch that is tried
 DOCUMENT_CLASSES = 17
 TAXONOMY_CLASSES = 531  # of TaxoClass's hierarchy of products
 
