@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     },
     "check": ("reprise.tools.check.command", "Look at a folder of data before training: layout, gaps, oddities."),
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
-    "batch-size": ("reprise.documents.batch_size", "Find the largest batch of pages that fits into memory."),
+    "batch-size": ("reprise.tools.batch_size", "Find the largest training batch that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
     "compare": ("reprise.tools.compare", "Compare the headline figures of two commits or experiments."),
     "experiments": ("reprise.tools.experiments", "List the experiments, a line each, with noise marks."),

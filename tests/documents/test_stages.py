@@ -203,6 +203,21 @@ def test_fewer_folds_give_what_a_new_clone_gives_and_leave_nothing_of_the_others
     assert read("metrics/documents/calibration.json")["pages"] == (table["fold"] == 1).sum()
 
 
+def test_calibration_can_be_left_out(in_finished, tmp_path, monkeypatch):
+    params = own()
+    params["documents"]["calibration"] = "none"
+    copy = tmp_path / "copy"
+    shutil.copytree(in_finished, copy)
+    monkeypatch.chdir(copy)
+    write_params(copy, params)
+    calibrate.main()
+    assert load_ensemble().temperature == 1
+    params["documents"]["calibration"] = "isotonic"
+    write_params(copy, params)
+    with pytest.raises(InputError, match="'isotonic'; choose from none, temperature"):
+        calibrate.main()
+
+
 @pytest.mark.parametrize("folds", [[], [0, 0], ["0"], [True], [-1], 3, [0, 9]])
 def test_folds_that_are_no_folds(in_finished, monkeypatch, tmp_path, folds):
     monkeypatch.chdir(tmp_path)

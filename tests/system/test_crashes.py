@@ -24,8 +24,8 @@ LONGER: dict[str, dict[str, Any]] = {
     "deepfake": {
         "deepfake.recipes.small.epochs": 15,
         "deepfake.sample.train_utterances": 12,
-        "deepfake.explainer.epochs": 30,
-        "deepfake.explainer.patience": 0,
+        "deepfake.explainer.train.epochs": 30,
+        "deepfake.explainer.train.patience": 0,
     },
 }
 OUTPUTS = {
@@ -33,7 +33,7 @@ OUTPUTS = {
     "taxonomy-self-train": ["models/taxonomy/self_trained.safetensors", "metrics/taxonomy/self_train"],
     "documents-train": ["models/documents/fold-1.safetensors", "metrics/documents/fold-1"],
     "deepfake-detector": ["models/deepfake/detector.safetensors", "metrics/deepfake/detector"],
-    "deepfake-explainer": ["models/deepfake/explainer-ema.safetensors", "metrics/deepfake/explainer-ema"],
+    "deepfake-explainer": ["models/deepfake/explainers/ema.safetensors", "metrics/deepfake/explainer-ema"],
 }
 KILLS = 3
 
@@ -226,7 +226,7 @@ DAMAGED = {
     ),
     "deepfake": (
         ["reprise.deepfake.predict", "--explainer", "ema", "recording"],
-        ["detector.safetensors", "explainer-ema.safetensors", "decision.json"],
+        ["detector.safetensors", "explainers/ema.safetensors", "decision.json"],
     ),
 }
 

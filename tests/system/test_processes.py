@@ -29,7 +29,7 @@ PLAIN: dict[str, dict[str, Any]] = {
         "deepfake.recipes.small.crop_seconds": [2.0, 2.0],  # longer than the recordings: always the whole
         "deepfake.recipes.small.partial_spoofs": 0.0,
         "deepfake.recipes.small.dropout": 0.0,
-        "deepfake.explainer.dropout": 0.0,
+        "deepfake.explainer.train.dropout": 0.0,
     },
 }
 OUTPUTS = {
@@ -37,7 +37,7 @@ OUTPUTS = {
     "taxonomy-self-train": "models/taxonomy/self_trained.safetensors",
     "documents-train": "models/documents/fold-1.safetensors",
     "deepfake-detector": "models/deepfake/detector.safetensors",
-    "deepfake-explainer": "models/deepfake/explainer-ema.safetensors",
+    "deepfake-explainer": "models/deepfake/explainers/ema.safetensors",
 }
 # Batch norm takes the statistics of a process's share where there is no GPU; the explainer stands on such a detector.
 TOLERANCES = {"deepfake-detector": 0.1, "deepfake-explainer": 0.02}

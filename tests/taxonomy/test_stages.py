@@ -3,6 +3,7 @@
 import csv
 import functools
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
@@ -73,8 +75,14 @@ def test_a_model_says_what_it_is(in_finished):
     assert metadata["hierarchy"]["classes"][0] == {"id": "0", "name": "electronics", "keywords": []}
 
 
-def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monkeypatch, encoder_folder):
+@pytest.mark.parametrize("edges", [True, False])
+def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monkeypatch, encoder_folder, edges):
     weights = in_finished / "models/taxonomy/classifier.safetensors"
+    given, _ = load_model(weights)
+    if not edges:
+        weights = tmp_path / "best.pt"
+        state = {name: tensor for name, tensor in given.items() if name != "classifier.edge_index"}
+        torch.save({"model_state_dict": state, "epoch": 3}, weights)
     params = tiny_params(encoder_folder)
     params["taxonomy"]["recipes"]["minilm"] |= {"weights": str(weights), "epochs": 0}
     params["taxonomy"]["self_train"]["iterations"] = 0
@@ -82,7 +90,6 @@ def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monke
     write_params(tmp_path, params)
     run(ALL)
     published = [load_model(Path(f"models/taxonomy/{name}.safetensors"))[0] for name in ("classifier", "self_trained")]
-    given, _ = load_model(weights)
     for tensors in published:
         assert all(np.array_equal(tensors[name], given[name]) for name in given)
     evaluations = read("metrics/taxonomy/evaluation.json"), read(f"{in_finished}/metrics/taxonomy/evaluation.json")
@@ -338,6 +345,23 @@ def test_damaged_weights_are_refused_before_anything_is_computed(in_finished, tm
     recipe.main()
     with pytest.raises(InputError, match=r"start\.safetensors"):
         train.main()  # where even the prepared data is missing
+
+
+def test_weights_of_another_shape_are_refused_before_texts_are_embedded(
+    in_finished, tmp_path, monkeypatch, encoder_folder
+):
+    tensors, _ = load_model(in_finished / "models/taxonomy/classifier.safetensors")
+    tensors["classifier.bias"] = tensors["classifier.bias"][:-1]
+    torch.save(tensors, tmp_path / "start.pt")
+    params = tiny_params(encoder_folder)
+    params["taxonomy"]["train"] |= {"weights": str(tmp_path / "start.pt")}
+    write_params(tmp_path, params)
+    shutil.copytree(in_finished / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "training_embeddings", lambda *_: pytest.fail("texts were embedded"))
+    recipe.main()
+    with pytest.raises(InputError, match=r"start\.pt: classifier\.bias: shape \(31,\), the model has \(32,\)"):
+        train.main()
 
 
 def test_four_million_paths_go_through_every_stage(workspace, change_params):

@@ -57,5 +57,6 @@ def prediction_devices(accelerator: str) -> list[str]:
         workers=0,
         same_bytes=True,
         image_memory_mib=0,
+        eval_batch_size="auto",
     )
     return torch_devices(hardware)

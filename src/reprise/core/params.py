@@ -7,7 +7,7 @@ is a value of the wrong type. YAML 1.1 reads `5e-4` as a string and `5.0e-4` as 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -39,13 +39,20 @@ class Hardware(Params):
     workers: int  # data loading processes
     same_bytes: bool  # the CPU kernels that every x86-64 processor has; false: the fastest this one has
     image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
+    eval_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"]  # of prediction; auto: halved where memory runs out
 
 
 class LogParams(Params):
-    """What a training logs: decides no result, and is tracked by no stage."""
+    """What is logged and kept: decides no result, and is tracked by no stage."""
 
     every_n_steps: Annotated[int, Field(ge=0)]  # training loss and learning rate by step; 0: by epoch alone
     gradient_norm: bool  # mean norm before clipping, by epoch
+    quantiles: bool  # of gradients and parameters, by epoch
+    keep_checkpoints: Annotated[int, Field(ge=0)]  # weights of every n-th epoch and the last one stay; 0: none
+    writers: tuple[Literal["tensorboard", "wandb"], ...]  # beside DVCLive
+    tags: tuple[str, ...]  # of the writers' runs
+    note: str  # the same
+    files: Annotated[int, Field(ge=1)]  # logs of a stage that stay
 
 
 def read_yaml(path: Path) -> Any:

@@ -38,7 +38,7 @@ LEAST_SECONDS = 0.05
 def main(
     paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="FLAC, WAV, MP3, Ogg Vorbis or Opus.")],
     models: Annotated[Path, typer.Option(help="Folder of detector and explainers.")] = MODELS,
-    explainer: Annotated[Mode, typer.Option(help="Whose importance.")] = "learnable",
+    explainer: Annotated[Mode | None, typer.Option(help="Whose importance; by default the published one's.")] = None,
     importance: Annotated[bool, typer.Option("--importance", help="Also print the importance every 20 ms.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also draw each recording there.")] = None,
     take_damaged: Annotated[
@@ -82,9 +82,9 @@ class Judge:
 
 
 def load_judge(
-    models: Path, mode: Mode, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
+    models: Path, mode: Mode | None, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
 ) -> Judge:
-    """Read the models.
+    """Read the models; without a mode, the explainer that was published.
 
     Raises:
         InputError: one is missing or damaged, or an accelerator that this machine lacks.
@@ -94,13 +94,14 @@ def load_judge(
     from reprise.core.devices import prediction_devices
     from reprise.deepfake.detector.decision import read_decision
     from reprise.deepfake.detector.model_file import load_detector
-    from reprise.deepfake.explainer.model import load_explainer
+    from reprise.deepfake.explainer.model import load_explainer, published_mode
 
     torch.set_num_threads(1)
     device = prediction_devices(accelerator)[0]
     detector, _ = load_detector(models / DETECTOR.name, device)
     decision = read_decision(models / DECISION.name)
-    return Judge(detector, load_explainer(mode, models), decision, device, take_damaged, time_limit)
+    explainer = load_explainer(mode or published_mode(models), models)
+    return Judge(detector, explainer, decision, device, take_damaged, time_limit)
 
 
 def predict(paths: Sequence[Path], judge: Judge, importance: bool, plot: Path | None) -> Iterator[dict[str, Any]]:

@@ -21,6 +21,7 @@ class Recipe(TrainParams):
     ssl_config: dict[str, Any]
     ssl_weights: bool
     ssl_trained: bool
+    weights: str | Annotated[tuple[str, ...], Field(min_length=1)]
     embedding: Count
     encoders: Annotated[int, Field(ge=1, le=256)]
     heads: Count

@@ -19,7 +19,7 @@ from tests.conftest import read_params
 
 
 def params(**changes: Any) -> ExplainerParams:
-    return parse_params(read_params()["deepfake"]["explainer"] | changes, ExplainerParams, "explainer")
+    return parse_params(read_params()["deepfake"]["explainer"]["train"] | changes, ExplainerParams, "explainer")
 
 
 def data(count=6, moments=8, seed=0):

@@ -20,13 +20,13 @@ from torch.nn import functional as F
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file
-from reprise.core.models import load_model, save_model
+from reprise.core.models import load_model, read_checked_json, save_model, write_checked_json
 from reprise.core.params import Params, parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
 from reprise.core.weights import rebuild
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.paths import DETECTOR, MODELS, Mode, explainer_path
+from reprise.deepfake.paths import DETECTOR, EXPLAINER, MODELS, Mode, explainer_path
 
 FRAME = int(0.02 * RATE)  # samples to which importance is given in the end
 QUERY = 32  # dimensions of q
@@ -36,7 +36,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ExplainerParams(TrainParams):
-    """`deepfake.explainer`: how explainers are made and trained; params.yaml explains the keys."""
+    """`deepfake.explainer.train`: how explainers are made and trained; params.yaml explains the keys."""
 
     hidden: Annotated[int, Field(ge=1, le=65_536)]
     dropout: Fraction
@@ -232,6 +232,29 @@ def save_explainer(mode: Mode, explainer: Explainer, params: ExplainerParams, be
         best_epoch=best_epoch,
     )
     save_model(explainer_path(mode), explainer.state_dict(), description.model_dump(mode="json"))
+
+
+class Published(Params):
+    """explainer.json."""
+
+    published: Mode
+
+
+def publish_explainer(mode: Mode) -> None:
+    """Write which explainer prediction takes."""
+    write_checked_json(MODELS / EXPLAINER, {"published": mode})
+
+
+def published_mode(models: Path = MODELS) -> Mode:
+    """Read which explainer prediction takes.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    path = models / EXPLAINER
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
+    return parse_params(read_checked_json(path), Published, str(path)).published
 
 
 def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:

@@ -51,7 +51,7 @@ def main() -> None:
     use_deterministic_kernels(hardware.threads)
     with timed(TIMING / "evaluate.json"):
         table, pages = read_parquet(PREPARED / PAGES), read_npy(PREPARED / IMAGES)
-        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0])
+        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0], hardware.eval_batch_size)
         classes = ensemble.classes
         out_of_fold = read_out_of_fold(list(ensemble.folds))
         rows = out_of_fold.rows_in(table)  # (N,)

@@ -34,7 +34,7 @@ def main() -> None:
     with timed(TIMING / "predict.json") as figures:
         table = read_parquet(PREPARED_TEST / PAGES)
         pages = read_npy(PREPARED_TEST / IMAGES)
-        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0])
+        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0], hardware.eval_batch_size)
         starts = range(0, len(pages), BLOCK)
         blocks = list(in_turns(starts, lambda start: ensemble.probabilities(pages[start : start + BLOCK])))
         if not goes_on_alone():

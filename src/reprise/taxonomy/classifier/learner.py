@@ -174,6 +174,12 @@ def split_documents(
     return np.sort(rows[count:]), np.sort(rows[:count])
 
 
+def class_counts(core: np.ndarray, hierarchy: Hierarchy) -> dict[str, int]:
+    """Count the documents of each core class, by the class's name; classes without one are left out."""
+    counts = zip(hierarchy.names, core.sum(axis=0).tolist(), strict=True)
+    return {name: int(count) for name, count in counts if count}
+
+
 def label_counts(core: np.ndarray, hierarchy: Hierarchy) -> dict[str, Any]:
     """Count positive and negative labels of the documents that have a core class."""
     labels = core_labels(core[core.any(axis=1)], hierarchy)

@@ -89,7 +89,7 @@ def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> d
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     devices = torch_devices(hardware)
     for name, path in (("trained", paths.TRAINED), ("self_trained", paths.SELF_TRAINED)):
-        predictor = Predictor(path, devices)
+        predictor = Predictor(path, devices, hardware.eval_batch_size)
         embeddings = predictor.embed(texts, "test", at_hand=paths.embeddings_path("test"))
         logits = predictor.logits(embeddings)
         found[name] = predictor.probabilities(logits), predictor.sets(embeddings, logits)
