@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from reprise.core.errors import InputError
-from reprise.documents.data.images import ImageFolder, decode
+from reprise.documents.data.images import ImageFolder, decode, image_files
 from tests.documents.helpers import draw_page
 
 
@@ -375,3 +375,24 @@ def test_a_file_name_that_is_not_utf8_disturbs_no_other(tmp_path):
     for name in (b"\xff\xfe.png", b"a.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / os.fsdecode(name))
     assert ImageFolder(tmp_path).find("a", "train.csv:2") == "a.png"
+
+
+def test_what_is_no_file_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "nowhere.png").symlink_to("gone.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "folder.png").mkdir()
+    said = {
+        "pipe": "a pipe or a device",
+        "loop": "Too many levels",
+        "nowhere": "no such file",
+        "zero": "a pipe or a device",
+        "folder": "a folder; expected a file",
+        "y" * 300: "File name too long",
+    }
+    for name, message in said.items():
+        with pytest.raises(InputError, match=f"{name}.png: {message}"):
+            decode(tmp_path / f"{name}.png", 32, 1.0)
+    listed = [path.stem for path in image_files(tmp_path)]
+    assert listed == ["loop", "nowhere", "pipe", "zero"], "what cannot be read is not passed in silence"

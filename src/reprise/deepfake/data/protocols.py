@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_device
 
 SPLITS = ("train", "dev", "eval")
 KEYS = ("bonafide", "spoof")
@@ -97,12 +98,15 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
         InputError: missing, an unknown layout, key or split, an utterance twice, no trial, or natural or synthesised
             ones alone.
     """
+    refuse_device(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such protocol file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a protocol file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
     lines = enumerate(text.split("\n"), 1)  # not splitlines(): it breaks lines at characters that names may hold
@@ -133,7 +137,8 @@ def parse_line(where: str, line: str, split: str) -> Trial | None:
     layout = LAYOUTS.get(len(columns))
     if layout is None:
         known = ", ".join(f"{count} ({layout.name})" for count, layout in LAYOUTS.items())
-        raise InputError(f"{where}: {len(columns)} columns; expected {known}")
+        hint = "" if "\t" in line else "; where a name holds a space, put tabs between the columns"
+        raise InputError(f"{where}: {len(columns)} columns; expected {known}{hint}")
     key = columns[layout.key]
     if key not in KEYS:
         raise InputError(f"{where}: key {key!r} in column {layout.key + 1}; expected bonafide or spoof")

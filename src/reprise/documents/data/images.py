@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -85,12 +86,12 @@ class ImageFolder:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the images under a folder by name.
+    """List the images under a folder by name; a link that leads nowhere is one, so that it is not passed in silence.
 
     Raises:
         InputError: there is none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.is_dir())
     if not found:
         raise InputError(f"{folder}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
     return found
@@ -139,12 +140,14 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
         raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: {_why_unidentified(path)}") from None
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except TimeoutError:
+        raise
+    except OSError as error:
+        if error.filename is None:  # Pillow's, of a damaged file; those of the system name it
+            raise InputError(f"{path}: damaged image: {error}") from None
         raise InputError(f"{path}: {'no such file' if error.errno == 2 else error.strerror}") from None
     except MemoryError:
         raise InputError(f"{path}: too large for the memory that is free") from None
-    except TimeoutError:
-        raise
     except Exception as error:  # what Pillow raises for damaged files: OSError, SyntaxError, struct.error, KeyError ...
         raise InputError(f"{path}: damaged image: {str(error) or type(error).__name__}") from None
     pixels = np.asarray(square)
@@ -192,7 +195,12 @@ def _refuse_wide_planes(image: Image.Image) -> None:
 
 def _refuse_large_file(path: Path, max_megapixels: float) -> None:
     """Check what can be checked before Pillow allocates memory: bytes, scans of a JPEG, pixels of a WebP."""
-    length = path.stat().st_size
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(
+            f"{path}: {'a folder' if stat.S_ISDIR(found.st_mode) else 'a pipe or a device'}; expected a file"
+        )
+    length = found.st_size
     if length > MAX_FILE_BYTES:
         raise InputError(f"{path}: {length} bytes, more than {MAX_FILE_BYTES}")
     with path.open("rb") as file:
