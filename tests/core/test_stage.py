@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import torch
 
-from reprise.core.errors import InputError
-from reprise.core.stage import find_stage, log_path, out_of_memory, stage_name, timed
+from reprise.core.errors import InputError, out_of_memory
+from reprise.core.stage import find_stage, log_path, stage_name, timed
 from tests.conftest import ROOT, read_params, write_params
 
 SCRIPT = """
 import os, sys, time
 from reprise.core import stage
-from reprise.core.errors import InputError
+from reprise.core.errors import InputError, out_of_memory
 
 def main(what):
     if what == "input":

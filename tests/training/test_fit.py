@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model
@@ -20,6 +22,7 @@ from reprise.training.checkpoints import checkpoint_folder, set_aside_damaged
 from reprise.training.epoch_log import TrainingDivergedError
 from tests.training.toy_training import EXAMPLES, LOG, SETTINGS, Toy, in_process, train_toy
 
+CHECKPOINT: dict[str, Any] = {"state_dict": {"w": torch.arange(50.0)}, "epoch": 2, "optimizer_states": []}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "ema": {"ema_decay": 0.9},
@@ -230,7 +233,7 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path, caplog, monkeypat
     monkeypatch.setattr(logging.getLogger("reprise"), "propagate", True)
     path = tmp_path / "last.ckpt"
     assert set_aside_damaged(path) is None
-    torch.save({"state": torch.zeros(3)}, path)
+    torch.save(CHECKPOINT, path)
     assert set_aside_damaged(path) == path
     path.write_bytes(path.read_bytes()[:200])
     assert set_aside_damaged(path) is None
@@ -292,3 +295,18 @@ def test_early_stopping_keeps_the_epoch_that_it_stopped_after(tmp_path):
     assert len(result.history) < 8
     (file,) = tmp_path.glob(".kept/toy/*/*")
     assert file.name == f"epoch-{len(result.history):03d}.safetensors"
+
+
+@given(place=st.integers(0, 10**6), bits=st.integers(1, 255), what=st.sampled_from(["flip", "cut", "other"]))
+def test_no_damage_to_a_checkpoint_is_trained_on(tmp_path_factory, place, bits, what):
+    path = tmp_path_factory.mktemp("checkpoint") / "last.ckpt"
+    torch.save({"weights": torch.zeros(3)} if what == "other" else CHECKPOINT, path)
+    content = bytearray(path.read_bytes())
+    if what == "flip":
+        content[place % len(content)] ^= bits
+    path.write_bytes(content[: place % len(content)] if what == "cut" else content)
+    if set_aside_damaged(path) is not None:
+        held = torch.load(path, weights_only=False)
+        assert held.keys() == CHECKPOINT.keys()
+        assert torch.equal(held["state_dict"]["w"], CHECKPOINT["state_dict"]["w"])
+        assert held["epoch"] == CHECKPOINT["epoch"]

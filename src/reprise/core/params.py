@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_device
+from reprise.core.text import for_terminal
 
 PARAMS_FILE = Path("params.yaml")
 ERRORS_SHOWN = 3
@@ -61,13 +63,19 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: the file is missing or is not YAML.
     """
+    refuse_device(path)
     try:
         with path.open(encoding="utf-8") as file:
             return YAML(typ="safe").load(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the root of the repository") from None
-    except YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
+    except (YAMLError, ArithmeticError, LookupError, TypeError, ValueError) as error:  # of a date, a number, a key
+        reason = for_terminal(" ".join(str(error).split()))
+        raise InputError(f"{path}: not valid YAML: {reason}") from None
 
 
 def load_value(key: str, path: Path = PARAMS_FILE) -> Any:

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from reprise.core import kernels
 from reprise.core.code import changed_modules
-from reprise.core.errors import InputError
+from reprise.core.errors import InputError, out_of_memory
 from reprise.core.files import write_json
 from reprise.core.light_imports import import_torchmetrics_light
 from reprise.core.params import Hardware, LogParams, load_params
@@ -110,19 +110,6 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     if len(arguments) != len(parameters):
         raise InputError(f"{stage} takes {', '.join(parameters) or 'no argument'}; got {' '.join(arguments) or 'none'}")
     return main, arguments
-
-
-def out_of_memory(error: BaseException) -> str | None:
-    """Say what to lower where memory ran out, on a device or on the CPU; None for any other error."""
-    text = str(error)
-    refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)
-    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
-        if "can't allocate memory" not in text and "not enough memory" not in text:
-            return None
-        refused = re.search(r"(\d+) bytes", text) or refused
-    amount = next((part for part in refused.groups() if part), "") if refused else ""
-    asked = f" ({amount}{' bytes' if amount.isdigit() else ''} asked for)" if amount else ""
-    return f"out of memory{asked}; lower batch_size and raise accumulate as much, or try precision bf16-mixed"
 
 
 def refuse_changed_code() -> None:

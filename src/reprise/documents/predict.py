@@ -8,6 +8,7 @@ and the error; the exit code is then 1.
 """
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ def list_images(paths: list[Path]) -> list[Path]:
     """
     from reprise.documents.data.images import image_files
 
-    return [image for path in paths for image in (image_files(path) if path.is_dir() else [path])]
+    return [image for path in paths for image in (image_files(path) if os.path.isdir(path) else [path])]  # noqa: PTH112 -- no error where a name is too long
 
 
 if __name__ == "__main__":

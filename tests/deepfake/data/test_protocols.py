@@ -54,6 +54,7 @@ GOOD = "s1 a - - bonafide\ns2 b - A01 spoof\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("speaker one call 1 - - bonafide\n", r"p\.txt:1: 7 columns; .*; where a name holds a space, put tabs"),
         (GOOD + "s3 c A01 spoof\n", r"p\.txt:3: 4 columns; expected 3 \(merged\), 5 \(ASVspoof 2019\)"),
         (GOOD + "s3 c - A01 fake\n", r"p\.txt:3: key 'fake' in column 5; expected bonafide or spoof"),
         (GOOD + "\ns3 a - A01 spoof\n", r"p\.txt:4: duplicate utterance 'a', first on .*p\.txt:1$"),

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_device
 
 SPLITS = ("train", "dev", "eval")
 KEYS = ("bonafide", "spoof")
@@ -88,14 +89,17 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     """Read a protocol's lines with their numbers, from 1.
 
     Raises:
-        InputError: missing, a folder, or not UTF-8.
+        InputError: missing, a folder, a device, not readable, or not UTF-8.
     """
+    refuse_device(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such protocol file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a protocol file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
     return list(enumerate(text.split("\n"), 1))  # not splitlines(): it breaks lines at characters that names may hold
@@ -164,7 +168,8 @@ def parse_line(where: str, line: str, split: str) -> Trial | None:
     layout = LAYOUTS.get(len(columns))
     if layout is None:
         known = ", ".join(f"{count} ({layout.name})" for count, layout in LAYOUTS.items())
-        raise InputError(f"{where}: {len(columns)} columns; expected {known}")
+        hint = "" if "\t" in line else "; where a name holds a space, put tabs between the columns"
+        raise InputError(f"{where}: {len(columns)} columns; expected {known}{hint}")
     key = columns[layout.key]
     if key not in KEYS:
         raise InputError(f"{where}: key {key!r} in column {layout.key + 1}; expected bonafide or spoof")
