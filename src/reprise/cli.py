@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
         "documents": ("reprise.documents.predict", "Classify images of pages."),
         "deepfake": ("reprise.deepfake.predict", "Tell synthesised from natural speech, and show the moments."),
     },
+    "export": ("reprise.tools.export.build", "Write a folder with a task's models, their card and ONNX files."),
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
     "batch-size": ("reprise.documents.batch_size", "Find the largest batch of pages that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
