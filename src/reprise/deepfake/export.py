@@ -82,7 +82,7 @@ def pretrained_of(recipe: Recipe) -> list[Pretrained]:
     """The speech encoder; none where there is none, or its weights were random."""
     if recipe.front_end not in ("ssl", "whisper") or not recipe.ssl_weights:
         return []
-    part = "speech encoder, trained on" if recipe.ssl_trained else "speech encoder, unchanged"
+    part = "speech encoder, trained further" if recipe.ssl_trained else "speech encoder, unchanged"
     return [Pretrained(recipe.ssl_model, part)]
 
 

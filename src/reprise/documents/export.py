@@ -65,9 +65,9 @@ def pretrained_of(recipe: Recipe) -> list[Pretrained]:
     if recipe.weights == "none":
         return []
     if (name := hub_name(recipe)) is None:
-        return [Pretrained(recipe.weights, "network, trained on")]
+        return [Pretrained(recipe.weights, "network, trained further")]
     config = timm.get_pretrained_cfg(name.removeprefix("timm/"))
-    return [Pretrained(name, "network, trained on", getattr(config, "license", None))]
+    return [Pretrained(name, "network, trained further", getattr(config, "license", None))]
 
 
 class ExportableEnsemble(nn.Module):

@@ -19,6 +19,7 @@ from reprise.core.models import write_checked_json
 from reprise.onnx.session import DESCRIPTION, ONNX, graph_path
 
 REASON_SHOWN = 200  # characters of a library's message
+LARGEST = 1_900_000_000  # bytes of weights: a file of Protocol Buffers ends at 2 GiB
 
 Result = TypeVar("Result")
 
@@ -129,6 +130,9 @@ def write_graph(graph: Graph, path: Path) -> None:
             "onnxscript is not installed, which writes ONNX files: pip install onnx onnxscript onnxruntime"
         ) from None
     module = graph.module.eval().requires_grad_(False)
+    size = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+    if size > LARGEST:
+        raise InputError(f"{graph.name}: {size / 1e9:.1f} GB of weights, more than one ONNX file holds")
     sizes = {dimension[0]: dimension for dimensions in graph.dynamic.values() for dimension in dimensions.values()}
     dims = {name: torch.export.Dim(name, min=least, max=most) for name, least, most in sizes.values()}
     shapes = tuple(

@@ -72,9 +72,13 @@ def pretrained_of(predictor: Predictor, encoder_files: tuple[str, ...], trained:
     """The text encoder, whose files stay apart where no layer of it was trained."""
     if predictor.recipe.weights == "none":
         return []
-    part = "text encoder, trained on" if trained else "text encoder, unchanged"
-    tokenizer = f"{ONNX}/{TOKENIZER}"
-    return [Pretrained(predictor.recipe.encoder, part, separate=() if trained else (*encoder_files, tokenizer))]
+    if trained or predictor.recipe.weights != "hub":
+        return [Pretrained(predictor.recipe.encoder, "text encoder, trained further")]
+    return [
+        Pretrained(
+            predictor.recipe.encoder, "text encoder, unchanged", separate=(*encoder_files, f"{ONNX}/{TOKENIZER}")
+        )
+    ]
 
 
 def describe(predictor: Predictor, tokenizer: Path) -> dict[str, Any]:

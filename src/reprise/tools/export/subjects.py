@@ -55,9 +55,8 @@ SUBJECTS = {
         pipeline="image-classification",
         metric="f1",
         does=(
-            "Classifies images of pages, scanned or photographed. Several networks, each trained without another part of "
-            "the pages, are averaged "
-            "over views of the page, and the probabilities are calibrated."
+            "Classifies images of pages, scanned or photographed. Several networks, each trained without another part "
+            "of the pages, are averaged over views of the page, and the probabilities are calibrated."
         ),
         command="reprise predict documents page.jpg",
         counts={"training pages": "train.pages", "test pages": "test.pages", "classes": "train.classes"},
