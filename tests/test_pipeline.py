@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, read_params
 from tests.import_closure import PACKAGE, RUNNER, TASKS, closure, imports_of, keys_read, place_of, stage_file
@@ -172,6 +173,16 @@ def test_outputs_are_in_their_tasks_folders_and_metrics_in_git():
         for path, cached in stage["outs"].items():
             assert path.split("/")[0] in ("data", "models", "metrics")
             assert cached != (path.startswith("metrics/") or path.endswith("recipe.yaml")), path
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_is_one_artifact(task):
+    """`dvc artifacts get` fetches all that prediction reads by one name."""
+    artifacts = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["artifacts"]
+    assert set(artifacts) == set(TASKS)
+    assert artifacts[task]["path"] == f"models/{task}"
+    models = [path for stage in STAGES.values() for path in stage["outs"] if path.startswith(f"models/{task}/")]
+    assert len(models) > 1
 
 
 def test_sizes_that_a_person_can_read():
