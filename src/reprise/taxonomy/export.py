@@ -113,6 +113,13 @@ class ExportablePredictor(nn.Module):
         predictor: stays as it is.
     """
 
+    matrix: Tensor
+    bias: Tensor
+    mean: Tensor
+    names: Tensor | None
+    leaves: Tensor
+    above: Tensor
+
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
         self.encoder, self.loss = predictor.encoder, predictor.recipe.loss
