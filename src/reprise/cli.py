@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
         "deepfake": ("reprise.deepfake.predict", "Tell synthesised from natural speech, and show the moments."),
     },
     "check": ("reprise.tools.check.command", "Look at a folder of data before training: layout, gaps, oddities."),
+    "export": ("reprise.tools.export.build", "Write a folder with a task's models, their card and ONNX files."),
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
     "batch-size": ("reprise.tools.batch_size", "Find the largest training batch that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),

@@ -7,8 +7,9 @@ from reprise.deepfake.detector.copies import make_copies
 from reprise.deepfake.detector.crops import CropMaker
 from reprise.deepfake.detector.frames import hear, hear_once
 from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.pieces import LENGTHS, moment_centres
 from reprise.deepfake.detector.scoring import score_utterance
-from reprise.deepfake.detector.windows import LENGTHS, describe, moment_centres
+from reprise.deepfake.detector.windows import describe
 from tests.conftest import TINY_WHISPER
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
 

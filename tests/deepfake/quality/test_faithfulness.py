@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from reprise.deepfake.data.partial import make_partial_spoofs
 from reprise.deepfake.data.windows import Windows
-from reprise.deepfake.explainer.model import FRAME
+from reprise.deepfake.explainer.curve import FRAME
 from reprise.deepfake.quality.faithfulness import (
     FRACTIONS,
     faithfulness,

@@ -24,7 +24,6 @@ from reprise.deepfake.recipe import Recipe
 STATISTICS = 64  # dimensions of the branch's output
 QUANTILE = 0.05
 JOINED = 4  # frames of 10 ms, and 2 hidden states, in a frame of `listen`
-FRAME_RATE = 25  # of `listen`, a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -354,7 +353,7 @@ class Detector(nn.Module):
 
     def read_out(self, frames: Tensor, energies: Tensor) -> Output:
         """Frames of the front-end (B, M, D), energies (B, T, FILTERS)."""
-        x = torch.cat([self.class_token.expand(len(frames), -1, -1), frames], 1)  # (B, 1 + M, D)
+        x = torch.cat([self.class_token.expand(frames.shape[0], -1, -1), frames], 1)  # (B, 1 + M, D)
         for block in self.blocks:
             x = block(x)
         token, frames = x[:, 0], x[:, 1:]

@@ -25,10 +25,9 @@ from reprise.core.params import Params, parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
 from reprise.core.weights import rebuild
-from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.explainer.curve import frames_in, resample_importance
 from reprise.deepfake.paths import DETECTOR, EXPLAINER, MODELS, Mode, explainer_path
 
-FRAME = int(0.02 * RATE)  # samples to which importance is given in the end
 QUERY = 32  # dimensions of q
 NATURAL, SPOOF = 0, 1  # rows of the prototypes
 
@@ -287,13 +286,3 @@ def importance_of(explainer: Explainer, windows: np.ndarray, samples: int) -> np
     values = torch.from_numpy(windows)[None]
     moments = explainer(values, torch.ones(values.shape[:2], dtype=torch.bool)).importance[0].numpy()
     return resample_importance(moments, frames_in(samples))
-
-
-def frames_in(samples: int) -> int:
-    return max(1, samples // FRAME)
-
-
-def resample_importance(values: np.ndarray, frames: int) -> np.ndarray:
-    """Importance (K,) at equal distances -> (frames,), by straight lines between centres."""
-    places = (np.arange(frames) + 0.5) / frames * len(values) - 0.5
-    return np.interp(places, np.arange(len(values)), values)

@@ -19,7 +19,7 @@ from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.data.protocols import UNKNOWN
 from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.data.windows import Windows
-from reprise.deepfake.explainer.model import FRAME
+from reprise.deepfake.explainer.curve import FRAME
 from reprise.deepfake.quality.importance import Importance
 from reprise.deepfake.quality.intervals import bootstrap_intervals
 from reprise.deepfake.quality.metrics import equal_error_rate
