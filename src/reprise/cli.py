@@ -20,6 +20,11 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
         "documents": ("reprise.documents.predict", "Classify images of pages."),
         "deepfake": ("reprise.deepfake.predict", "Tell synthesised from natural speech, and show the moments."),
     },
+    "correct": {
+        "taxonomy": ("reprise.tools.correct.taxonomy", "Say what a document is about, or what a class means."),
+        "documents": ("reprise.tools.correct.documents", "Say whether the label of a page is right."),
+        "deepfake": ("reprise.tools.correct.deepfake", "Say what a recording is: natural or synthesised."),
+    },
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
     "batch-size": ("reprise.documents.batch_size", "Find the largest batch of pages that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
@@ -33,7 +38,10 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     "audit": ("reprise.tools.audit", "Check every object on the remote against dvc.lock."),
     "doctor": ("reprise.tools.doctor", "Print what this machine has: devices, memory, versions."),
 }
-GROUPS = {"predict": "Use the trained models on your own texts, pages and recordings."}
+GROUPS = {
+    "predict": "Use the trained models on your own texts, pages and recordings.",
+    "correct": "Answer what the models are unsure of, in files beside the data.",
+}
 
 
 class LazyCommand(TyperCommand):

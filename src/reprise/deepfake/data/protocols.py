@@ -97,15 +97,9 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
         InputError: missing, an unknown layout, key or split, an utterance twice, no trial, or natural or synthesised
             ones alone.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such protocol file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder; expected a protocol file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-    lines = enumerate(text.split("\n"), 1)  # not splitlines(): it breaks lines at characters that names may hold
+    lines = enumerate(
+        read_text(path).split("\n"), 1
+    )  # not splitlines(): it breaks lines at characters that names may hold
     trials = [trial for number, line in lines if (trial := parse_line(f"{path}:{number}", line, split))]
     seen: dict[str, Trial] = {}
     for trial in trials:
@@ -116,9 +110,36 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
         seen[trial.utterance] = trial
     if not trials:
         raise InputError(f"{path}: no trial of the split {split}")
-    if len({trial.spoof for trial in trials}) == 1:
-        raise InputError(f"{path}: the split {split} has {KEYS[trials[0].spoof]} utterances alone; expected both kinds")
+    refuse_one_kind(trials, str(path), split)
     return trials
+
+
+def read_text(path: Path) -> str:
+    """Read a protocol file.
+
+    Raises:
+        InputError: missing, a folder, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such protocol file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; expected a protocol file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def refuse_one_kind(trials: Sequence[Trial], where: str, split: str) -> None:
+    """Refuse a split without natural or without synthesised speech; `where` starts the line of the error.
+
+    Raises:
+        InputError: names the kind that is there.
+    """
+    if len({trial.spoof for trial in trials}) == 1:
+        raise InputError(
+            f"{where}: the split {split} has {KEYS[trials[0].spoof]} utterances alone; expected both kinds"
+        )
 
 
 def parse_line(where: str, line: str, split: str) -> Trial | None:

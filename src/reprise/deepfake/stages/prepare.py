@@ -2,12 +2,12 @@
 
     python src/run.py deepfake.prepare
 
-Reads the protocols `deepfake.protocols` and the folder `deepfake.data`. Writes data/deepfake/prepared/<split>:
-audio.npy, the samples of all utterances one after the other (16-bit, 16 kHz, mono), and manifest.parquet with a row
-each: utterance, path, speaker, attack, key, split, seconds, rate; start and samples in audio.npy; and the natural
-utterance that a spoof was made of, where one has its length and its course of loudness (`twin`). Partial spoofs of the
-eval split go to data/deepfake/partial in the same form, with the spoofed stretch. What was read is counted in
-metrics/deepfake/data.json. All of it is written at the end, or nothing.
+Reads the protocols `deepfake.protocols`, the folder `deepfake.data` and, where it lies there, verdicts.txt. Writes
+data/deepfake/prepared/<split>: audio.npy, the samples of all utterances one after the other (16-bit, 16 kHz, mono), and
+manifest.parquet with a row each: utterance, path, speaker, attack, key, split, seconds, rate; start and samples in
+audio.npy; and the natural utterance that a spoof was made of, where one has its length and its course of loudness
+(`twin`). Partial spoofs of the eval split go to data/deepfake/partial in the same form, with the spoofed stretch. What
+was read is counted in metrics/deepfake/data.json. All of it is written at the end, or nothing.
 """
 
 import contextlib
@@ -27,6 +27,7 @@ from reprise.deepfake.data.folders import whole_folder
 from reprise.deepfake.data.partial import make_partial_spoofs
 from reprise.deepfake.data.preparation import Doubles, Limits, count_utterances, prepare_split
 from reprise.deepfake.data.protocols import SPLITS, read_protocols, shared_speakers
+from reprise.deepfake.data.verdicts import FILE, apply_verdicts, read_verdicts
 from reprise.deepfake.paths import METRICS, PARTIAL, PREPARED, TIMING
 
 logger = logging.getLogger("reprise")
@@ -61,14 +62,16 @@ def main() -> None:
     protocols = load_params("deepfake.protocols", Protocols)
     folder = AudioFolder(load_path("deepfake.data"))
     with timed(TIMING / "prepare.json") as figures, contextlib.ExitStack() as written:
-        trials = read_protocols({split: Path(getattr(protocols, split)) for split in SPLITS})
+        given = read_protocols({split: Path(getattr(protocols, split)) for split in SPLITS})
+        trials, heard = apply_verdicts(given, read_verdicts(folder.folder / FILE), folder)
         counts: dict[str, Any] = {}
         shared = shared_speakers(trials)
         limits, doubles = Limits(params.min_seconds, params.max_seconds), Doubles()
         for split in SPLITS:
             target = written.enter_context(whole_folder(PREPARED / split))
             corpus = prepare_split(split, trials[split], folder, limits, doubles, target)
-            counts[split] = count_utterances(corpus.table) | {"repeated": doubles.repeated[split]}
+            unusual = {"repeated": doubles.repeated[split], "verdicts": heard[split]}
+            counts[split] = count_utterances(corpus.table) | unusual
         partial_seed = derive_seed(seed, "deepfake-partial")
         partial = make_partial_spoofs(corpus, params.partial_count, params.partial_seconds, partial_seed)
         write_corpus(written.enter_context(whole_folder(PARTIAL)), partial.table, partial.audio)
@@ -89,6 +92,8 @@ def log_counts(counts: dict[str, Any]) -> None:
         )
         if part["clipped"]:
             logger.warning("%s: %d recordings are clipped", split, part["clipped"])
+        if heard := part["verdicts"]["changed"] + part["verdicts"]["added"]:
+            logger.info("%s: %d keys are those that a person heard", split, heard)
         if part["repeated"]:
             logger.warning("%s: %d recordings repeat the samples of another one", split, part["repeated"])
     if not counts["partial_spoofs"]:
