@@ -35,7 +35,7 @@ def choose_documents(documents: np.ndarray, posterior: np.ndarray, labelled: np.
     for row in np.flatnonzero(labelled):
         unsure *= 1 - kernel(centred[row : row + 1], centred[references])[0]
     cover = kernel(centred[candidates], centred[references])  # (M, R)
-    chosen = []
+    chosen: list[int] = []
     for _ in range(min(count, len(candidates))):
         gains = cover @ unsure
         gains[chosen] = -1

@@ -10,6 +10,7 @@ and seed_documents.txt of the folder `taxonomy.data`, by an editor or `reprise c
 import logging
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from reprise.core.files import read_npy, read_parquet, write_text
@@ -51,7 +52,7 @@ def main() -> None:
         posterior, documents = read_npy(paths.POSTERIOR), read_npy(paths.embeddings_path("train"))
         similarity = read_npy(paths.similarity_path("train"))
         zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], zero_shot_params.sharpness)
-        labelled = read_core_classes(paths.SEEDS, hierarchy).any(axis=1)
+        labelled = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         unclear = unclear_table(texts, zero_shot, posterior, hierarchy)
         rows = choose_documents(documents, posterior, labelled, params.documents)
         questions = question_table(identifiers, texts, posterior, rows, hierarchy)
