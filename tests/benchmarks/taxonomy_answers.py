@@ -3,7 +3,7 @@
     python -m tests.benchmarks.taxonomy_answers --sentences tests/benchmarks/clinc150_sentences.txt
 
 Runs at the root of a repository in which `taxonomy-core-classes` has run on a folder with labels, such as CLINC150.
-The person is simulated: documents have their true labels, classes the sentences of a file. Each seed draws the half of
+The person is simulated: documents have their true labels, classes the sentences of a file. Each seed draws the share of
 the training documents that there is. Documents are asked for in rounds, as ask.csv would after each `dvc repro`;
 sentences are asked for once, the least clear class first. Judged are the test documents, by a ridge regression onto the
 refined posterior in place of the network, which takes minutes instead of a second. Prints a table in Markdown.
@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from reprise.core.command import run_command
+from reprise.core.errors import InputError
 from reprise.core.files import read_npy, read_parquet
 from reprise.core.params import load_params, load_path
 from reprise.core.seed import limit_threads
@@ -36,13 +37,13 @@ ROUND = 30  # questions between two runs
 
 
 class Corpus:
-    """Half of the training documents, and all of the test documents."""
+    """A share of the training documents, drawn by a seed, and all of the test documents."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, share: float) -> None:
         self.hierarchy: Hierarchy = load_hierarchy(paths.HIERARCHY)
         self.params = load_params("taxonomy.core_classes.refined", RefinedParams)
         ids = {split: read_parquet(paths.corpus_path(split))["doc_id"].tolist() for split in ("train", "test")}
-        rows = np.random.default_rng(seed).permutation(len(ids["train"]))[: len(ids["train"]) // 2]
+        rows = np.random.default_rng(seed).permutation(len(ids["train"]))[: round(share * len(ids["train"]))]
         self.classes = np.array(read_npy(paths.embeddings_path("classes")))
         self.documents = np.array(read_npy(paths.embeddings_path("train")))[np.sort(rows)]
         self.test = np.array(read_npy(paths.embeddings_path("test")))
@@ -51,7 +52,7 @@ class Corpus:
             read_truth(folder / f"{split}_doc2labels.txt", self.hierarchy, ids[split], "closed")[0] for split in ids
         ]
         if any(truth is None for truth in truths):
-            raise FileNotFoundError(f"{folder}: no labels of both splits")
+            raise InputError(f"{folder}: no labels of both splits")
         self.labels, self.truth = truths[0][np.sort(rows)].toarray(), truths[1]  # (n, C), (T, C)
 
     def refine(self, answered: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
@@ -74,16 +75,21 @@ class Corpus:
 
 def main(
     answers: Annotated[str, typer.Option(help="Numbers of labelled documents.")] = "0,10,30,100",
-    seeds: Annotated[int, typer.Option(min=1, help="Halves of the training documents.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws.")] = 3,
+    share: Annotated[float, typer.Option(min=0.01, max=1, help="Of the training documents, in a draw.")] = 0.5,
+    per_class: Annotated[int, typer.Option(min=0, help="Random documents of each class, in one more row.")] = 0,
     sentences: Annotated[Path | None, typer.Option(help="Keywords to give unclear classes.")] = None,
 ) -> None:
     """Print example-F1 by number of answers."""
-    counts = [int(part) for part in answers.split(",")]
+    counts = [int(part) for part in answers.split(",") if part]
     with limit_threads(1):
-        found: dict[str, list[list[float]]] = {"asked": [], "random": [], "sentences": []}
+        found: dict[str, list[list[float]]] = {"asked": [], "random": [], "sentences": [], "each": []}
         for seed in range(seeds):
-            corpus = Corpus(seed)
+            corpus = Corpus(seed, share)
             start = corpus.refine(np.zeros(0, int))
+            if per_class:
+                rows = draw_each(corpus, per_class, np.random.default_rng(seed))
+                found["each"].append([round(corpus.score(corpus.refine(rows)), 4)])
             found["asked"].append(documents_curve(corpus, counts, start, None))
             found["random"].append(documents_curve(corpus, counts, start, np.random.default_rng(seed)))
             if sentences is not None:
@@ -94,12 +100,20 @@ def main(
         print(f"| {name} | {cells(found[name])} |")
     if found["sentences"]:
         print(f"\nsentences for {SENTENCES} classes: {cells(found['sentences'])}")
+    if found["each"]:
+        print(f"\n{per_class} random documents of each class: {cells(found['each'])}")
 
 
 def cells(values: list[list[float]]) -> str:
     """Mean and standard deviation over seeds."""
     spread = np.std(values, axis=0, ddof=1) if len(values) > 1 else np.zeros(len(values[0]))
     return " | ".join(f"{mean:.4f} ± {own:.4f}" for mean, own in zip(np.mean(values, axis=0), spread, strict=True))
+
+
+def draw_each(corpus: Corpus, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw rows of so many documents of each leaf class."""
+    drawn = [generator.permutation(np.flatnonzero(corpus.labels[:, leaf]))[:count] for leaf in corpus.hierarchy.leaves]
+    return np.unique(np.concatenate(drawn))
 
 
 def documents_curve(

@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from reprise.core.command import run_command
+from reprise.core.errors import InputError
 from reprise.core.files import read_npy, read_parquet
 from reprise.core.params import load_params, load_path
 from reprise.core.seed import limit_threads
@@ -40,7 +41,7 @@ def main(
     ids = read_parquet(paths.corpus_path("train"))["doc_id"].tolist()
     truth, _ = read_truth(load_path("taxonomy.data") / "train_doc2labels.txt", hierarchy, ids, "closed")
     if truth is None:
-        raise FileNotFoundError("the folder has no labels of the training documents")
+        raise InputError("the folder has no labels of the training documents")
     labels = truth[:, hierarchy.leaves].toarray()
     single = np.flatnonzero(labels.sum(axis=1) == 1)
     labels, documents = labels[single].argmax(axis=1), np.array(read_npy(paths.embeddings_path("train")))[single]
