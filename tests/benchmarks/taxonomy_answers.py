@@ -48,12 +48,12 @@ class Corpus:
         self.documents = np.array(read_npy(paths.embeddings_path("train")))[np.sort(rows)]
         self.test = np.array(read_npy(paths.embeddings_path("test")))
         folder = load_path("taxonomy.data")
-        truths = [
+        train, test = (
             read_truth(folder / f"{split}_doc2labels.txt", self.hierarchy, ids[split], "closed")[0] for split in ids
-        ]
-        if any(truth is None for truth in truths):
+        )
+        if train is None or test is None:
             raise InputError(f"{folder}: no labels of both splits")
-        self.labels, self.truth = truths[0][np.sort(rows)].toarray(), truths[1]  # (n, C), (T, C)
+        self.labels, self.truth = train[np.sort(rows)].toarray(), test  # (n, C), (T, C)
 
     def refine(self, answered: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
         """Refined posterior (n, E), where a person has labelled some rows and, it may be, described classes."""
@@ -141,7 +141,7 @@ def sentences_curve(corpus: Corpus, start: np.ndarray, path: Path) -> list[float
     leaves = corpus.hierarchy.leaves[np.argsort(-doubts, kind="stable")]
     curve = []
     for count in SENTENCES:
-        keywords = [()] * len(corpus.hierarchy)
+        keywords: list[tuple[str, ...]] = [()] * len(corpus.hierarchy)
         for leaf in leaves[:count]:
             own = said.get(corpus.hierarchy.names[leaf])
             keywords[leaf] = (own,) if own else ()

@@ -264,7 +264,7 @@ def test_corrections_are_applied_and_counted_and_the_table_of_labels_stays(own):
     prepare.main()
     targets = dict(prepared()[0][["id", "target"]].itertuples(index=False))
     assert (targets["bars0"], targets["bars1"], targets["dots1"]) == (2, 0, 2)
-    counts = json.loads(Path("metrics/documents/data.json").read_text())["train"]["corrections"]
+    counts = json.loads(Path("metrics/documents/data.json").read_text())["corrections"]
     assert counts == {"keep": 1, "change": 1, "unsure": 1, "labels_changed": 1}
     assert (own / "train.csv").read_bytes() == before
 
