@@ -66,9 +66,7 @@ def test_a_person_is_asked_about_all_leaves_and_some_documents(in_finished):
     assert unclear["doubt"].is_monotonic_decreasing
     assert unclear["documents"].sum() == 80
     assert len(questions) == 30
-    assert set(questions["doc_id"]) <= set(
-        pd.read_parquet("data/taxonomy/prepared/train.parquet")["doc_id"].astype(int)
-    )
+    assert set(questions["doc_id"]) <= set(pd.read_parquet("data/taxonomy/prepared/train.parquet")["doc_id"])
 
 
 def test_two_runs_give_the_same_bytes(in_finished, tmp_path, monkeypatch, encoder_folder):
