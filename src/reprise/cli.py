@@ -22,6 +22,11 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     },
     "check": ("reprise.tools.check.command", "Look at a folder of data before training: layout, gaps, oddities."),
     "export": ("reprise.tools.export.build", "Write a folder with a task's models, their card and ONNX files."),
+    "correct": {
+        "taxonomy": ("reprise.tools.correct.taxonomy", "Say what a document is about, or what a class means."),
+        "documents": ("reprise.tools.correct.documents", "Say whether the label of a page is right."),
+        "deepfake": ("reprise.tools.correct.deepfake", "Say what a recording is: natural or synthesised."),
+    },
     "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
     "batch-size": ("reprise.tools.batch_size", "Find the largest training batch that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
@@ -35,7 +40,10 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     "audit": ("reprise.tools.audit", "Check every object on the remote against dvc.lock."),
     "doctor": ("reprise.tools.doctor", "Print what this machine has: devices, memory, versions."),
 }
-GROUPS = {"predict": "Use the trained models on your own texts, pages and recordings."}
+GROUPS = {
+    "predict": "Use the trained models on your own texts, pages and recordings.",
+    "correct": "Answer what the models are unsure of, in files beside the data.",
+}
 
 
 class LazyCommand(TyperCommand):

@@ -319,6 +319,25 @@ def test_a_recording_twice_in_one_split_is_counted(tmp_path, monkeypatch):
     assert read("metrics/deepfake/data.json")["train"]["repeated"] == 1
 
 
+def test_verdicts_replace_keys_within_their_split_and_are_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_own()
+    write_params(Path(), tiny())
+    copy_recording("u0-1", "heard")
+    (OWN / "flac/verdicts.txt").write_text("u2-0 eval spoof\nu2-1 eval bonafide\nu0-8 train bonafide\n")
+    prepare.main()
+    eval_keys = read_corpus(PREPARED / "eval").table.set_index("utterance")["key"]
+    assert eval_keys[["u2-0", "u2-1"]].tolist() == ["spoof", "bonafide"]
+    assert not set(eval_keys.index) & set(read_corpus(PREPARED / "train").table["utterance"])
+    assert read_corpus(PREPARED / "train").table.set_index("utterance")["attack"]["u0-8"] == "-"
+    counts = read("metrics/deepfake/data.json")
+    assert counts["eval"]["verdicts"] == {"confirmed": 1, "changed": 1, "added": 0}
+    assert counts["train"]["verdicts"] == {"confirmed": 0, "changed": 1, "added": 0}
+    (OWN / "flac/verdicts.txt").write_text("heard dev bonafide\n")
+    with pytest.raises(InputError, match="holds the samples of 'u0-1', bonafide in train"):
+        prepare.main()
+
+
 def test_names_are_data(tmp_path, monkeypatch):
     """`NA`, `$`, a name with a space and a decomposed one go through every stage that reads or shows them."""
     monkeypatch.chdir(tmp_path)

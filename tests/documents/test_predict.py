@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -41,6 +42,20 @@ def test_any_image_is_predicted_from_the_models_alone(in_finished, tmp_path, mon
         assert list(record["probabilities"].values()) == pytest.approx(expected, abs=1e-5)
         assert record["class_name"] == KINDS[expected.argmax()]
         assert record["probability"] == pytest.approx(expected.max(), abs=1e-5)
+
+
+def test_the_least_sure_pages_are_written_to_a_table(in_finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(in_finished / "models")
+    for number, kind in enumerate(KINDS):
+        draw_page(kind, 70 + number).save(f"{number}.png")
+    options = ("--ask", "next.csv", "--ask-count", 2, "--accelerator", "cpu")
+    _, records, _ = call_predict(monkeypatch, capsys, "0.png", "1.png", "2.png", "none.png", *options)
+    ranked = [sorted(record["probabilities"].values())[-2:] for record in records[:3]]
+    margins = {record["path"]: second - best for record, (second, best) in zip(records[:3], ranked, strict=True)}
+    table = pd.read_csv("next.csv")
+    assert table["ID"].tolist() == sorted(margins, key=lambda path: -margins[path])[:2]
+    assert table["target"].isna().all()
 
 
 def test_a_bad_image_is_an_error_record_among_the_others(in_finished, tmp_path, monkeypatch, capsys):

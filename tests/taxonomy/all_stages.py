@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
+from reprise.taxonomy.stages import ask, core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 
 BEFORE_TRAINING = (sample, prepare, similarity, core_classes, recipe)
-ALL = (*BEFORE_TRAINING, train, self_train, evaluate)
+ALL = (*BEFORE_TRAINING, ask, train, self_train, evaluate)
 
 
 def run(stages: Sequence[ModuleType]) -> None:

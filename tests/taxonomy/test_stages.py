@@ -61,6 +61,16 @@ def test_every_promised_file_and_figure_is_there(in_finished):
         assert Path("metrics/taxonomy", name).stat().st_size > 500
 
 
+def test_a_person_is_asked_about_all_leaves_and_some_documents(in_finished):
+    unclear, questions = (pd.read_csv(f"metrics/taxonomy/{name}.csv") for name in ("unclear_classes", "ask"))
+    hierarchy = read_hierarchy(Path("data/taxonomy/sample"))
+    assert sorted(unclear["id"]) == sorted(int(hierarchy.ids[leaf]) for leaf in hierarchy.leaves)
+    assert unclear["doubt"].is_monotonic_decreasing
+    assert unclear["documents"].sum() == 80
+    assert len(questions) == 30
+    assert set(questions["doc_id"]) <= set(pd.read_parquet("data/taxonomy/prepared/train.parquet")["doc_id"])
+
+
 def test_two_runs_give_the_same_bytes(in_finished, tmp_path, monkeypatch, encoder_folder):
     first = digests("data", "models", "metrics")
     monkeypatch.chdir(tmp_path)

@@ -5,7 +5,8 @@
 
 Reads models/documents (or `--models`) alone; with `--onnx` a folder of `reprise export`, without torch. Each image is
 one line, in the order in which they are named; the images of a folder come by name. A line holds the class and all
-probabilities, or, for an image that cannot be used, its path and the error; the exit code is then 1.
+probabilities, or, for an image that cannot be used, its path and the error; the exit code is then 1. `--ask FILE` also
+writes a table of the pages that the models are least sure of, to be labelled next.
 """
 
 import contextlib
@@ -20,7 +21,10 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.files import write_text
+from reprise.core.processes import rank
 from reprise.core.text import json_line
+from reprise.documents.least_sure import LeastSure
 from reprise.documents.paths import MODELS
 
 if TYPE_CHECKING:
@@ -40,16 +44,21 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="For reading one image; longer ones are given up.")] = 60.0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
+    ask: Annotated[Path | None, typer.Option(help="CSV file for the pages to label next: the least sure ones.")] = None,
+    ask_count: Annotated[int, typer.Option(min=1, help="How many those are.")] = 30,
 ) -> None:
     """Classify images of pages, as JSON lines."""
     from tqdm import tqdm
 
-    images, failed = list_images(path), False
+    images, failed, least_sure = list_images(path), False, LeastSure(ask_count)
     ensemble = open_onnx(models, folds, accelerator) if onnx else open_torch(models, folds, accelerator)
     records = predict_by(ensemble, images, seconds)
     for record in tqdm(records, total=len(images), unit="page", leave=False, disable=not sys.stderr.isatty()):
         print(json_line(record), flush=True)
         failed = failed or "error" in record
+        least_sure.add(record)
+    if ask is not None and rank() == 0:
+        write_text(ask, least_sure.csv_text())
     if failed:
         raise typer.Exit(1)
 

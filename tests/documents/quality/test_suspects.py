@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from reprise.documents.quality.suspects import confident_thresholds, find_suspects
+from reprise.documents.data.tables import Classes
+from reprise.documents.quality.suspects import confident_thresholds, find_suspects, list_suspects
 
 
 def test_thresholds_are_the_mean_confidence_of_each_label():
@@ -27,3 +31,16 @@ def test_flipped_labels_are_found_and_unsure_ones_are_not():
     unsure = np.full((2, 4), 0.25) + np.eye(4)[:2] * 0.01
     rows = find_suspects(np.concatenate([probabilities, unsure]), np.concatenate([given, [2, 3]]))["row"]
     assert rows.tolist() == found["row"].tolist()
+
+
+def test_settled_pages_are_no_suspects():
+    targets, folds = np.array([0, 1, 0, 1] * 5), np.arange(20) % 2
+    logits = 4.0 * np.eye(2)[targets]
+    logits[[3, 6]] = logits[[3, 6], ::-1]
+    out_of_fold = SimpleNamespace(logits=logits, targets=targets, folds=folds)
+    names = [f"caf\u00e9{row}.jpg" for row in range(20)]
+    table = pd.DataFrame({"id": names, "file": names, "fold": folds})
+    classes = Classes(("0", "1"), ("invoice", "letter"))
+    assert list_suspects(out_of_fold, table, classes).index.tolist() == [3, 6]
+    assert list_suspects(out_of_fold, table, classes, {names[3]}).index.tolist() == [6]
+    assert list_suspects(out_of_fold, table, classes, {names[3], names[6]}).empty

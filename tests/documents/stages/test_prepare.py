@@ -12,6 +12,7 @@ from reprise.documents.data.images import decode
 from reprise.documents.data.tables import read_classes, read_labels
 from reprise.documents.stages import prepare, recipe
 from tests.documents.helpers import draw_page, write_folder
+from tests.stage_files import digests
 
 OWN = Path("own")
 
@@ -255,3 +256,22 @@ def test_parameters_that_make_no_sense(own, change_params, key, value, message):
     with pytest.raises(InputError, match=message) as caught:
         prepare.main()
     assert "\n" not in str(caught.value)
+
+
+def test_corrections_are_applied_and_counted_and_the_table_of_labels_stays(own):
+    before = (own / "train.csv").read_bytes()
+    (own / "label_corrections.csv").write_text("ID,decision,target\nbars0,change,2\nbars1,keep,\ndots1,unsure,\n")
+    prepare.main()
+    targets = dict(prepared()[0][["id", "target"]].itertuples(index=False))
+    assert (targets["bars0"], targets["bars1"], targets["dots1"]) == (2, 0, 2)
+    counts = json.loads(Path("metrics/documents/data.json").read_text())["corrections"]
+    assert counts == {"keep": 1, "change": 1, "unsure": 1, "labels_changed": 1}
+    assert (own / "train.csv").read_bytes() == before
+
+
+def test_a_decision_that_changes_no_label_changes_nothing_that_trainings_read(own):
+    prepare.main()
+    before = digests("data/documents/prepared")
+    (own / "label_corrections.csv").write_text("ID,decision\nbars1,keep\ndots1,unsure\n")
+    prepare.main()
+    assert digests("data/documents/prepared") == before

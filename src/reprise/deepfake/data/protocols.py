@@ -144,8 +144,8 @@ def refuse_repeated(trials: Sequence[Trial]) -> None:
         seen[trial.utterance] = trial
 
 
-def refuse_one_kind(path: Path, split: str, trials: Sequence[Trial]) -> None:
-    """Check that a split has natural and synthesised utterances.
+def refuse_one_kind(path: Path | str, split: str, trials: Sequence[Trial]) -> None:
+    """Check that a split has natural and synthesised utterances; `path` starts the line of the error.
 
     Raises:
         InputError: none, or one kind alone.

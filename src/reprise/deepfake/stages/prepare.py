@@ -2,12 +2,12 @@
 
     python src/run.py deepfake.prepare
 
-Reads the protocols `deepfake.protocols` and the folder `deepfake.data`. Writes data/deepfake/prepared/<split>:
-audio.npy, the samples of all utterances one after the other (16-bit, 16 kHz, mono), and manifest.parquet with a row
-each: utterance, path, speaker, attack, key, split, seconds, rate; start and samples in audio.npy; and the natural
-utterance that a spoof was made of, where one has its length and its course of loudness (`twin`). Partial spoofs of the
-eval split, spliced or labelled, go to data/deepfake/partial in the same form, with the spoofed stretches. What was
-read is counted in metrics/deepfake/data.json. All of it is written at the end, or nothing.
+Reads the protocols `deepfake.protocols`, the folder `deepfake.data` and, where it lies there, verdicts.txt. Writes
+data/deepfake/prepared/<split>: audio.npy, the samples of all utterances one after the other (16-bit, 16 kHz, mono), and
+manifest.parquet with a row each: utterance, path, speaker, attack, key, split, seconds, rate; start and samples in
+audio.npy; and the natural utterance that a spoof was made of, where one has its length and its course of loudness
+(`twin`). Partial spoofs of the eval split, spliced or labelled, go to data/deepfake/partial in the same form, with the
+spoofed stretches. What was read is counted in metrics/deepfake/data.json. All of it is written at the end, or nothing.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ from reprise.deepfake.data.preparation import Doubles, Limits, count_utterances,
 from reprise.deepfake.data.protocols import SPLITS, Trial, shared_speakers
 from reprise.deepfake.data.segments import find_segment_labels, spoofed_spans
 from reprise.deepfake.data.sources import read_trials
+from reprise.deepfake.data.verdicts import FILE, apply_verdicts, read_verdicts
 from reprise.deepfake.paths import METRICS, PARTIAL, PREPARED, TIMING
 
 logger = logging.getLogger("reprise")
@@ -66,14 +67,16 @@ def main() -> None:
     folder = AudioFolder(load_path("deepfake.data"))
     with timed(TIMING / "prepare.json") as figures, contextlib.ExitStack() as written:
         paths = {split: Path(getattr(protocols, split)) for split in SPLITS}
-        trials = read_trials(paths, dict(zip(SPLITS, params.shares, strict=True)), seed)
+        given = read_trials(paths, dict(zip(SPLITS, params.shares, strict=True)), seed)
+        trials, heard = apply_verdicts(given, read_verdicts(folder.folder / FILE), folder)
         counts: dict[str, Any] = {}
         shared = shared_speakers(trials)
         limits, doubles = Limits(params.min_seconds, params.max_seconds), Doubles()
         for split in SPLITS:
             target = written.enter_context(whole_folder(PREPARED / split))
             corpus = prepare_split(split, trials[split], folder, limits, doubles, target)
-            counts[split] = count_utterances(corpus.table) | {"repeated": doubles.repeated[split]}
+            unusual = {"repeated": doubles.repeated[split], "verdicts": heard[split]}
+            counts[split] = count_utterances(corpus.table) | unusual
         partial_seed = derive_seed(seed, "deepfake-partial")
         spliced = make_partial_spoofs(corpus, params.partial_count, params.partial_seconds, partial_seed)
         labelled = labelled_spoofs(folder.folder, trials["eval"], corpus, params.partial_count, partial_seed)
@@ -105,6 +108,8 @@ def log_counts(counts: dict[str, Any]) -> None:
         )
         if part["clipped"]:
             logger.warning("%s: %d recordings are clipped", split, part["clipped"])
+        if heard := part["verdicts"]["changed"] + part["verdicts"]["added"]:
+            logger.info("%s: %d keys are those that a person heard", split, heard)
         if part["repeated"]:
             logger.warning("%s: %d recordings repeat the samples of another one", split, part["repeated"])
     if not counts["partial_spoofs"]:

@@ -43,6 +43,8 @@ def log_statistics(statistics: dict[str, Any]) -> None:
     logger.info("%d training pages of %d classes, %d test pages", train["pages"], len(train["classes"]), test["pages"])
     if unlabelled := [name for name, count in train["classes"].items() if count == 0]:
         logger.warning("classes of meta.csv without a page: %s", for_terminal(some(unlabelled)))
+    if changed := statistics["corrections"]["labels_changed"]:
+        logger.info("labels that a person changed: %d", changed)
     duplicates = train["near_duplicates"]
     if duplicates["pages"]:
         logger.info("near-duplicates: %d pages in %d groups", duplicates["pages"], duplicates["groups"])

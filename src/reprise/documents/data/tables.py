@@ -33,11 +33,16 @@ class Classes:
         return len(self.targets)
 
 
-def read_table(path: Path, columns: "tuple[str, ...]") -> pd.DataFrame:
+def read_table(path: Path, columns: "tuple[str, ...]", optional: "tuple[str, ...]" = ("fold",)) -> pd.DataFrame:
     """Read columns of a CSV file as text: `NA` and `1e3` are what they are.
 
+    Args:
+        path: the file.
+        columns: those that it must have, with a value in each row.
+        optional: those that it may have, whose values may be empty.
+
     Returns:
-        The columns, and `fold` where there is one; indexed by the line on which a row starts.
+        The columns that are there, indexed by the line on which a row starts.
 
     Raises:
         InputError: missing, not UTF-8, not CSV, without one of the columns, or with a value of them empty.
@@ -49,7 +54,7 @@ def read_table(path: Path, columns: "tuple[str, ...]") -> pd.DataFrame:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
             header = [normalise(name.strip()) for name in next(reader, [])]
-            places = find_columns(path, header, columns)
+            places = find_columns(path, header, columns, optional)
             line = reader.line_num + 1
             for row in reader:
                 if len(row) > len(header):
@@ -72,14 +77,16 @@ def read_table(path: Path, columns: "tuple[str, ...]") -> pd.DataFrame:
     return table
 
 
-def find_columns(path: Path, header: list[str], columns: "tuple[str, ...]") -> dict[str, int]:
-    """Places of the columns, and of `fold` where there is one.
+def find_columns(
+    path: Path, header: list[str], columns: "tuple[str, ...]", optional: "tuple[str, ...]"
+) -> dict[str, int]:
+    """Places of the columns, and of the optional ones that are there.
 
     Raises:
         InputError: a column is missing, or there twice.
     """
     places = {}
-    for column in dict.fromkeys((*columns, "fold")):
+    for column in dict.fromkeys((*columns, *optional)):
         if (count := header.count(normalise(column))) > 1:
             raise InputError(f"{path}:1: column {column!r} is there {count} times")
         if count:
@@ -158,6 +165,11 @@ def order_classes(path: Path, targets: list[str], names: list[str]) -> Classes:
         pairs.sort(key=lambda pair: int(pair[0]))
     ordered_targets, ordered_names = zip(*pairs, strict=True)
     return Classes(ordered_targets, ordered_names)
+
+
+def places_of(classes: Classes) -> dict[str, int]:
+    """Index of each class by its composed target."""
+    return {normalise(target): index for index, target in enumerate(classes.targets)}
 
 
 def read_labels(path: Path, id_column: str, target_column: str, classes: Classes) -> pd.DataFrame:

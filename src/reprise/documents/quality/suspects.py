@@ -1,9 +1,12 @@
 """Labels that the out-of-fold models confidently contradict."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from reprise.documents.data.images import normalise
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.out_of_fold import OutOfFold
 from reprise.documents.quality.calibration import cross_fitted_temperatures
@@ -48,13 +51,16 @@ def find_suspects(probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFram
     return table.loc[gap.sort_values(kind="stable").index].reset_index(drop=True)
 
 
-def list_suspects(out_of_fold: OutOfFold, table: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+def list_suspects(
+    out_of_fold: OutOfFold, table: pd.DataFrame, classes: Classes, settled: Collection[str] = ()
+) -> pd.DataFrame:
     """List the labels that the models contradict, by calibrated out-of-fold probability.
 
     Args:
         out_of_fold: of N pages.
         table: id, file and fold of the same pages.
         classes: the C classes.
+        settled: composed ids of the pages whose label a person has settled; they are left out.
 
     Returns:
         The columns of suspects.csv, indexed by the page's place among the N.
@@ -63,6 +69,8 @@ def list_suspects(out_of_fold: OutOfFold, table: pd.DataFrame, classes: Classes)
     by_fold = cross_fitted_temperatures(logits, targets, folds, np.unique(folds).tolist())
     temperatures = np.array([by_fold[fold] for fold in folds])[:, None]  # (N, 1)
     found = find_suspects(softmax(logits / temperatures, axis=1), targets)
+    asked = ~table["id"].iloc[found["row"]].map(normalise).isin(settled).to_numpy()
+    found = found[asked].reset_index(drop=True)
     own = table.iloc[found["row"]]
     suspects = pd.DataFrame(
         {

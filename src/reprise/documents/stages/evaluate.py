@@ -4,7 +4,7 @@
 
 Reads the stored out-of-fold logits, the fold models, and the test predictions with the test labels of `documents.data`,
 which no other stage reads. Writes metrics/documents/evaluation.json, the pages one by one (items.csv, test_items.csv),
-suspects.csv, confusion.csv and pictures.
+suspects.csv (but for the pages whose label a person has settled), confusion.csv and pictures.
 """
 
 import logging
@@ -22,6 +22,7 @@ from reprise.core.params import Hardware, Params, load_params, load_path, load_s
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.core.text import for_csv
+from reprise.documents.data.corrections import FILE, read_corrections, settled_pages
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
 from reprise.documents.network.out_of_fold import read_out_of_fold
@@ -79,7 +80,8 @@ def main() -> None:
         write_text(METRICS / "items.csv", items.to_csv(index=False))
         write_text(METRICS / "test_items.csv", test_items.to_csv(index=False))
         write_confusion(predicted, targets, classes)
-        suspects = list_suspects(out_of_fold, table.iloc[rows], classes)
+        settled = settled_pages(read_corrections(data / FILE, *columns, classes))
+        suspects = list_suspects(out_of_fold, table.iloc[rows], classes, settled)
         write_text(METRICS / "suspects.csv", suspects.map(for_csv).to_csv(index=False))
         plot_corruptions(METRICS / "robustness.png", evaluation["robust"], evaluation["oof"]["macro_f1"])
         show_suspects(suspects, pages[rows[suspects.index[: params.suspects_shown]]])

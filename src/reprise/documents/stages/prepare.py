@@ -4,8 +4,9 @@
 
 Reads the folder `documents.data`; writes data/documents/prepared and data/documents/prepared_test, each with
 pages.parquet and images.npy (N, S, S, 3) uint8, where S is 1.125 of the recipe's image size, and classes.json beside
-the former; metrics/documents/data.json, class_distribution.png and near_duplicates.csv. Labels of test pages are not
-read. Memory does not grow with the number of pages: the arrays are written through the disk.
+the former; metrics/documents/data.json, class_distribution.png and near_duplicates.csv. Labels are corrected as
+label_corrections.csv says, where the folder has one; those of test pages are not read. Memory does not grow with the
+number of pages: the arrays are written through the disk.
 """
 
 from typing import Annotated
@@ -20,6 +21,7 @@ from reprise.core.params import Hardware, Params, load_params, load_path, load_s
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
+from reprise.documents.data.corrections import FILE, apply_corrections, read_corrections
 from reprise.documents.data.decoding import decode_all
 from reprise.documents.data.folds import (
     check_folds,
@@ -57,7 +59,10 @@ def main() -> None:
     size = cache_size(read_recipe(TASK, Recipe).image_size)
     with timed(TIMING / "prepare.json") as figures:
         files = params.files
-        train, classes, train_images = list_train(folder, files, (params.id_column, params.target_column))
+        columns = (params.id_column, params.target_column)
+        train, classes, train_images = list_train(folder, files, columns)
+        corrections = read_corrections(folder / FILE, *columns, classes)
+        train, corrected = apply_corrections(folder / FILE, train, corrections)
         test, test_images = list_test(folder, files, params.id_column)
         with (
             new_npy(PREPARED / IMAGES, (len(train), size, size, 3), "uint8") as train_array,
@@ -74,6 +79,7 @@ def main() -> None:
             leaked = near_duplicate_pairs(test_hashes, hashes, params.duplicate_bits)[0]
             statistics = {
                 "train": {**describe(train, classes), "handled": handled, "unlisted_images": train_images - len(train)},
+                "corrections": corrected,
                 "test": {
                     "pages": len(test),
                     "handled": test_handled,

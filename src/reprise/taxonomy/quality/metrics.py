@@ -77,8 +77,8 @@ def set_metrics(predicted: np.ndarray, truth: csr_array) -> dict[str, float]:
     for average, labels in (("micro", None), ("macro", seen)):
         scores = (0.0, 0.0, 0.0)
         if len(seen):
-            scores = precision_recall_fscore_support(truth, chosen, average=average, labels=labels, zero_division=0)
-        for name, value in zip(("precision", "recall", "f1"), scores, strict=False):
+            *scores, _ = precision_recall_fscore_support(truth, chosen, average=average, labels=labels, zero_division=0)
+        for name, value in zip(("precision", "recall", "f1"), scores, strict=True):
             metrics[f"{average}_{name}"] = float(value)
     return {**metrics, "accuracy": float(accuracy_score(truth, chosen))}
 

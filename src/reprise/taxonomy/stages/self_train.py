@@ -2,16 +2,17 @@
 
     python src/run.py taxonomy.self_train
 
-Reads models/taxonomy/{recipe.yaml,encoder,classifier.safetensors}, the training documents and their embeddings; writes
-models/taxonomy/self_trained.safetensors and metrics/taxonomy/self_train (DVCLive, one step an iteration).
+Reads models/taxonomy/{encoder,classifier.safetensors}, whose recipe it goes on with, the training documents, which of
+them a person labelled, and their embeddings; writes models/taxonomy/self_trained.safetensors and
+metrics/taxonomy/self_train (DVCLive, one step an iteration).
 
 An iteration draws targets for all documents, then trains on some batches. Two targets: `paper`, TaxoClass's (Shen et
 al., NAACL 2021, equation 7), which squares probabilities and divides by class frequency; and `neighbours`, the
 predictions mixed with those of the nearest documents. The documents that a person labelled have their classes as
-targets. After each iteration the model is judged without a label by the
-mutual information of two views (classifier/self_training.py), which the metrics call `shared_information`. The best
-iteration is published where that has grown by `least_gain`, else the classifier as it was: self-training improves bad
-classifiers and blurs good ones, and no measure without labels tells small gains from small losses.
+targets. After each iteration the model is judged without a label by the mutual information of two views
+(classifier/self_training.py), which the metrics call `shared_information`. The best iteration is published where that
+has grown by `least_gain`, else the classifier as it was: self-training improves bad classifiers and blurs good ones,
+and no measure without labels tells small gains from small losses.
 """
 
 import logging

@@ -1,0 +1,51 @@
+"""What a person heard, one recording at a time."""
+
+import pytest
+
+from reprise.core.errors import InputError
+from reprise.deepfake.data.audio import write_flac
+from reprise.tools.correct.deepfake import judge_recording
+from tests.deepfake.helpers import speech
+
+PROTOCOL = "a train bonafide\nb train spoof\nc dev bonafide\nd dev spoof\ne eval bonafide\nf eval spoof\n"
+
+
+@pytest.fixture
+def own(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for number, name in enumerate([*"abcdef", "new call"]):
+        write_flac(folder / f"{name}.flac", speech(0.05, number))
+    (tmp_path / "protocol.txt").write_text(PROTOCOL)
+    return folder
+
+
+def protocols(own):
+    return dict.fromkeys(("train", "dev", "eval"), own.parent / "protocol.txt")
+
+
+def test_verdicts_are_lines_of_a_protocol_and_the_last_one_counts(own):
+    assert judge_recording(own, protocols(own), "b", "spoof") == "b.flac train spoof"
+    judge_recording(own, protocols(own), "new call", "spoof", "train")
+    judge_recording(own, protocols(own), "e.flac", "bonafide")
+    judge_recording(own, protocols(own), "new call.flac", "bonafide", "train")
+    lines = (own / "verdicts.txt").read_text()
+    assert lines == "b.flac train spoof\ne.flac eval bonafide\nnew call.flac\ttrain\tbonafide\n"
+    assert (own.parent / "protocol.txt").read_text() == PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (("e", "spoof", "train"), "'e.flac' is in eval, not in train"),
+        (("new call", "spoof"), "'new call' is in no protocol; expected --split train, dev or eval"),
+        (("z", "spoof"), "the answer: utterance 'z' has no recording"),
+        (("b", "fake"), "the answer: key 'fake' in column 3; expected bonafide or spoof"),
+        (("new call", "spoof", "test"), "the answer: split 'test'"),
+        (("a", "spoof"), "the split train has spoof utterances alone"),
+    ],
+)
+def test_bad_verdicts_write_nothing(own, answer, message):
+    with pytest.raises(InputError, match=message):
+        judge_recording(own, protocols(own), *answer)
+    assert not (own / "verdicts.txt").exists()
