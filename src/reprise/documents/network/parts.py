@@ -43,7 +43,7 @@ def part_frozen(network: nn.Module, example: Tensor, size: int) -> None:
         handle.remove()
     for name, module in modules.items():
         if calls[name] == [True]:
-            module.forward = functools.partial(_in_parts, module.forward, size)  # type: ignore[method-assign]
+            module.forward = functools.partial(_in_parts, module.forward, size)
 
 
 def frozen_modules(network: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
