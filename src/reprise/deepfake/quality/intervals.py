@@ -33,7 +33,7 @@ def bootstrap_intervals(
         statistics: of weights (B, N), how often each draw took an utterance, the K statistics (K, B); NaN where a draw
             has none, which then does not count.
         speakers: (N,) names; what shares one is drawn together.
-        seed: of the draws.
+        seed: every call with the same seed and speakers draws the same speakers.
 
     Returns:
         Low and high of each of the K.

@@ -191,7 +191,10 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
         raise InputError(f"{path}: {'no such file' if error.errno == 2 else error.strerror}") from None
     except MemoryError:
         raise InputError(f"{path}: too large for the memory that is free") from None
-    except Exception as error:  # what Pillow raises for damaged files: OSError, SyntaxError, struct.error, KeyError ...
+    except Exception as error:
+        # Pillow has no set of exceptions for damaged files: its parsers let pass whatever the bytes lead them to, such
+        # as OSError, SyntaxError, ValueError, OverflowError, KeyError, IndexError, AttributeError, struct.error and
+        # zlib.error, and others with each version. Any of them says that this file cannot be read, and none is lost.
         raise InputError(f"{path}: damaged image: {str(error) or type(error).__name__}") from None
     pixels = np.asarray(square)
     if (pixels == pixels[0, 0]).all():
@@ -267,7 +270,7 @@ def _has_second_frame(image: Image.Image) -> bool:
         if image.format != "TIFF":
             return bool(getattr(image, "is_animated", False))
         image.seek(1)
-    except Exception:  # the end of the file, or damage where nothing is read
+    except Exception:  # EOFError at the end of the file; as in `decode` at damage behind the frame that is read
         return False
     finally:
         image.seek(0)
@@ -278,7 +281,7 @@ def _read_orientation(image: Image.Image) -> tuple[int | None, tuple[str, ...]]:
     """Read EXIF's orientation, and whether EXIF is damaged: that never stops a page."""
     try:
         orientation = image.getexif().get(ORIENTATION)
-    except Exception:  # whatever a parser of damaged bytes raises
+    except Exception:  # as in `decode`; the caller reports it
         return None, ("damaged_exif",)
     return (orientation if isinstance(orientation, int) else None), ()
 

@@ -20,7 +20,8 @@ from reprise.documents.learning.dataset import PageDataset
 from reprise.documents.learning.probe import fit_classifier, pooled_features
 from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, learns
 from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
-from reprise.documents.network.pages import CPU_BATCH, INFERENCE_BATCH, inference_batch, upright
+from reprise.documents.network.pages import CPU_BATCH, FROZEN_PART, INFERENCE_BATCH, inference_batch, upright
+from reprise.documents.network.parts import part_frozen
 from reprise.documents.recipe import Recipe
 from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
@@ -67,6 +68,8 @@ class Learner(LightningModule):
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
             folded = fold_frozen(self.classifier.network, example)
+            if self.device.type == "cpu":
+                part_frozen(folded, example, FROZEN_PART)
             self.folded = [folded]
             self.unfolded_norms = [m for m in folded.modules() if isinstance(m, BatchNorm) and not learns(m)]
 

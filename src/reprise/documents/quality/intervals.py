@@ -16,7 +16,7 @@ def bootstrap_draws(statistic: Callable[[np.ndarray], np.ndarray], groups: np.nd
     Args:
         statistic: of weights (B, N), how often each draw took a page, the statistic (B,).
         groups: (N,) of the pages: near-duplicates are drawn together.
-        seed: of the draws.
+        seed: every call with the same seed and groups draws the same groups.
     """
     names, own = np.unique(groups, return_inverse=True)
     count = len(names)

@@ -1,4 +1,4 @@
-"""Find the temperature that makes the folds' probabilities honest.
+"""Fit the temperature by which logits are divided before the softmax.
 
     python src/run.py documents.calibrate
 
@@ -96,8 +96,8 @@ def read_folds() -> list[int]:
 def delete_other_folds(folds: Sequence[int]) -> None:
     """Delete what is left of folds that are trained no more.
 
-    DVC forgets a stage's outputs with the stage, and leaves them where they are: inside folders that this and later
-    stages depend on, whose hashes would then tell an old clone from a new one.
+    With the stage of a fold, DVC forgets the fold's outputs but leaves the files. They lie inside folders that this and
+    later stages depend on, so the folders' hashes would differ between this clone and a fresh one.
     """
     kept = {path(fold) for fold in folds for path in PATHS_OF_A_FOLD}
     for pattern in PATHS_OF_A_FOLD:

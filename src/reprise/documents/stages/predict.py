@@ -2,9 +2,10 @@
 
     python src/run.py documents.predict
 
-Averages the folds' calibrated probabilities, each over the views of a page. Reads models/documents and
-data/documents/prepared_test; writes metrics/documents/submission.csv, with the order and the columns of
-sample_submission.csv, and probabilities.csv with every class. `python -m reprise.documents.predict` takes any images.
+Averages the folds' logits view by view, divides them by the temperature, and weighs each view's probabilities by how
+likely it is the upright one. Reads models/documents and data/documents/prepared_test; writes
+metrics/documents/submission.csv, with the order and the columns of sample_submission.csv, and probabilities.csv with
+every class. `python -m reprise.documents.predict` takes any images.
 """
 
 import logging
