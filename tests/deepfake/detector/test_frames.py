@@ -17,6 +17,9 @@ def whisper_recipe(**changes):
     return tiny_recipe("whisper", ssl_weights=False, ssl_config=TINY_WHISPER, **changes)
 
 
+VIEWS = 3  # Conformer, statistics, pooled states
+
+
 @pytest.fixture
 def detector() -> Detector:
     torch.manual_seed(0)
@@ -40,7 +43,7 @@ def test_hearing_then_judging_is_the_detector(detector, seconds):
 def test_every_moment_is_described_also_of_a_short_recording(detector, seconds):
     samples = speech(seconds, 0)
     described = describe(samples, detector)
-    assert described.shape == (len(moment_centres(len(samples))), len(LENGTHS), 2 * 32 + 1)
+    assert described.shape == (len(moment_centres(len(samples))), len(LENGTHS), VIEWS * 32 + 1)
     assert np.isfinite(described).all()
 
 
