@@ -38,7 +38,7 @@ def test_similarity_against_the_encoder_alone(tmp_path, monkeypatch):
     encoder = open_encoder(params["encoder"], params["max_tokens"])
     encoder.encode(texts[:64])  # warm up
     ratios: list[float] = []
-    for _ in range(2):
+    for _ in range(7):
         started = time.perf_counter()
         encoder.encode(texts, batch_size=params["batch_size"], normalize_embeddings=True)
         alone = time.perf_counter() - started
@@ -46,8 +46,9 @@ def test_similarity_against_the_encoder_alone(tmp_path, monkeypatch):
         embed(encoder, texts, params["batch_size"], ["cpu"], f"{len(ratios)}")
         ratios.append(alone / (time.perf_counter() - started))
         monkeypatch.chdir(tmp_path_of(tmp_path, len(ratios)))
-    print(f"\nembedding through the stage: {max(ratios):.3f} of SentenceTransformer.encode's documents a second")
-    assert max(ratios) >= 0.95
+    low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    print(f"\nembedding through the stage: {median:.3f} of SentenceTransformer.encode ({low:.3f} to {high:.3f})")
+    assert median >= 0.95
 
 
 def tmp_path_of(folder, number):

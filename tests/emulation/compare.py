@@ -25,6 +25,7 @@ from typing import Annotated
 
 import typer
 
+from reprise.core import kernels
 from tests.conftest import ROOT, make_encoder, tiny_params, write_params
 from tests.system.workspaces import STAGES
 
@@ -50,6 +51,7 @@ def run_python(words: Sequence[str], processor: str | None, folder: Path = ROOT)
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
+        **kernels.PINS,
     }
     command = [*emulator, sys.executable, "-W", "ignore", "-m", *words]
     process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -113,7 +113,9 @@ def table(experiments: list[Experiment], changes: dict[str, list[Change]]) -> li
         if own is None:
             figures = f"{experiment.state:>{sum(widths)}}" if widths else ""
         else:
-            figures = "".join(cell(own[position], width) for position, width in zip(titles, widths, strict=False))
+            figures = "".join(
+                cell(own[position], width) for position, width in zip(titles[: len(widths)], widths, strict=True)
+            )
         state = "" if own is not None or widths else f"{experiment.state}: "
         params = cut(state + write_params(experiment.params), params_width - 1)
         lines.append(
@@ -126,7 +128,7 @@ def table(experiments: list[Experiment], changes: dict[str, list[Change]]) -> li
 
 def row(cells: list[str], widths: list[int]) -> str:
     """Cells, each at the right end of its width."""
-    return "".join(f"{text:>{width}}" for text, width in zip(cells, widths, strict=False))
+    return "".join(f"{text:>{width}}" for text, width in zip(cells[: len(widths)], widths, strict=True))
 
 
 def cell(change: Change, width: int) -> str:

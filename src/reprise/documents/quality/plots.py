@@ -70,7 +70,7 @@ def plot_contact_sheet(path: Path, pages: np.ndarray, captions: Sequence[str], t
     figure, panels = plt.subplots(rows, columns, figsize=(2.0 * columns, 2.45 * rows), squeeze=False)
     for axes in panels.flat:
         axes.axis("off")
-    for axes, page, caption in zip(panels.flat, pages, captions, strict=False):
+    for axes, page, caption in zip(panels.flat[: len(pages)], pages, captions, strict=True):
         axes.imshow(page)
         axes.set_title(caption, fontsize=7, y=-0.32)
     figure.suptitle(title, fontsize=10, y=1.0 - 0.02 / rows)

@@ -133,7 +133,8 @@ def labels(columns: Sequence[Column]) -> list[str]:
     if len({name for _, name in columns}) == len(columns) > 1:
         return [name.replace("_", " ") for _, name in columns]
     parts = [[*path.parent.parts, path.stem] for path, _ in columns]
-    apart = [place for place, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1]
+    shared = zip(*parts, strict=False)  # paths of different depth: as far as all of them reach
+    apart = [place for place, names in enumerate(shared) if len(set(names)) > 1]
     return [" ".join(own[place] for place in apart) or name for own, (_, name) in zip(parts, columns, strict=True)]
 
 
