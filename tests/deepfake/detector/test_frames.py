@@ -132,7 +132,7 @@ def test_copies_serve_detectors_of_samples_too():
 def test_no_view_outvotes_another():
     """A piece that is natural at the best to one view is as suspicious as the other view finds it."""
     torch.manual_seed(0)
-    head = Detector(whisper_recipe()).head
+    head = Detector(whisper_recipe(evidence="summed", pooled_states=False)).head
     readouts = [torch.zeros(1, 48), torch.randn(1, 64)]
     with torch.no_grad():
         for view in head.views:  # type: ignore[union-attr]
