@@ -35,7 +35,7 @@ WAV2VEC2_TINY: dict[str, Any] = {
     },
     "ssl_weights": False,
     "ssl_trained": True,
-    "separate_evidence": False,
+    "evidence": "joint",
     "resyntheses": 0,
     "resynthesis_share": 0,
     "lr": 1.0e-3,

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from reprise.core.bootstrap import BOUNDS, bootstrap_draws
 from reprise.documents.network.out_of_fold import OutOfFold
 from reprise.documents.network.views import average_views
-from reprise.documents.quality.intervals import BOUNDS, bootstrap_draws
 
 logger = logging.getLogger("reprise")
 
