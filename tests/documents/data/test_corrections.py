@@ -37,6 +37,11 @@ def test_without_a_file_nothing_changes(tmp_path):
     assert set(counts.values()) == {0}
 
 
+def correct(folder, text):
+    path, corrections = corrections_of(folder, text)
+    return apply_corrections(path, LABELS, corrections)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -51,7 +56,7 @@ def test_without_a_file_nothing_changes(tmp_path):
 )
 def test_bad_corrections_are_one_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
-        apply_corrections(*corrections_of(tmp_path, text)[:1], LABELS, corrections_of(tmp_path, text)[1])
+        correct(tmp_path, text)
 
 
 DECISION = st.one_of(

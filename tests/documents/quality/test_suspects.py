@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -6,6 +7,7 @@ import pytest
 from scipy.special import softmax
 
 from reprise.documents.data.tables import Classes
+from reprise.documents.network.out_of_fold import OutOfFold
 from reprise.documents.quality.suspects import confident_thresholds, find_suspects, list_suspects
 
 
@@ -37,7 +39,7 @@ def test_settled_pages_are_no_suspects():
     targets, folds = np.array([0, 1, 0, 1] * 5), np.arange(20) % 2
     logits = 4.0 * np.eye(2)[targets]
     logits[[3, 6]] = logits[[3, 6], ::-1]
-    out_of_fold = SimpleNamespace(logits=logits, targets=targets, folds=folds)
+    out_of_fold = cast(OutOfFold, SimpleNamespace(logits=logits, targets=targets, folds=folds))
     names = [f"caf\u00e9{row}.jpg" for row in range(20)]
     table = pd.DataFrame({"id": names, "file": names, "fold": folds})
     classes = Classes(("0", "1"), ("invoice", "letter"))

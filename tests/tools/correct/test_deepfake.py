@@ -4,6 +4,7 @@ import pytest
 
 from reprise.core.errors import InputError
 from reprise.deepfake.data.audio import write_flac
+from reprise.deepfake.data.sources import read_trials
 from reprise.tools.correct.deepfake import judge_recording
 from tests.deepfake.helpers import speech
 
@@ -20,15 +21,16 @@ def own(tmp_path):
     return folder
 
 
-def protocols(own):
-    return dict.fromkeys(("train", "dev", "eval"), own.parent / "protocol.txt")
+def trials(own):
+    sources = dict.fromkeys(("train", "dev", "eval"), own.parent / "protocol.txt")
+    return read_trials(sources, dict.fromkeys(sources, 1 / 3), 0)
 
 
 def test_verdicts_are_lines_of_a_protocol_and_the_last_one_counts(own):
-    assert judge_recording(own, protocols(own), "b", "spoof") == "b.flac train spoof"
-    judge_recording(own, protocols(own), "new call", "spoof", "train")
-    judge_recording(own, protocols(own), "e.flac", "bonafide")
-    judge_recording(own, protocols(own), "new call.flac", "bonafide", "train")
+    assert judge_recording(own, trials(own), "b", "spoof") == "b.flac train spoof"
+    judge_recording(own, trials(own), "new call", "spoof", "train")
+    judge_recording(own, trials(own), "e.flac", "bonafide")
+    judge_recording(own, trials(own), "new call.flac", "bonafide", "train")
     lines = (own / "verdicts.txt").read_text()
     assert lines == "b.flac train spoof\ne.flac eval bonafide\nnew call.flac\ttrain\tbonafide\n"
     assert (own.parent / "protocol.txt").read_text() == PROTOCOL
@@ -47,5 +49,5 @@ def test_verdicts_are_lines_of_a_protocol_and_the_last_one_counts(own):
 )
 def test_bad_verdicts_write_nothing(own, answer, message):
     with pytest.raises(InputError, match=message):
-        judge_recording(own, protocols(own), *answer)
+        judge_recording(own, trials(own), *answer)
     assert not (own / "verdicts.txt").exists()

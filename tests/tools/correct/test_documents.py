@@ -6,12 +6,19 @@ from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
 from reprise.documents.data.corrections import read_corrections
+from reprise.documents.data.layouts import Files
 from reprise.documents.data.tables import Classes
-from reprise.tools.correct.documents import correct_label
+from reprise.tools.correct import documents
+from tests.conftest import read_params
 
 CLASSES = Classes(("0", "1"), ("invoice", "letter"))
 PAGES = ("a.jpg", "b, c.jpg", 'd"e.jpg')
 TRAIN = 'ID,target\na.jpg,0\n"b, c.jpg",1\n"d""e.jpg",1\n'
+
+
+def correct_label(folder, page, decision, target):
+    files = Files.model_validate(read_params()["documents"]["prepare"]["files"])
+    return documents.correct_label(folder, page, decision, target, files, ("ID", "target"))
 
 
 def write_data(folder):
@@ -32,7 +39,7 @@ def test_an_answer_replaces_an_earlier_one_and_keeps_a_persons_own_columns(tmp_p
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (("z.jpg", "keep", ""), r"train\.csv: no page 'z\.jpg'"),
+        (("z.jpg", "keep", ""), r"no training page 'z\.jpg'"),
         (("a.jpg", "drop", ""), r"the answer: decision 'drop'; expected keep, change, unsure"),
         (("a.jpg", "change", "9"), r"the answer: class '9' is not in meta\.csv, which has 0, 1"),
         (("a.jpg", "change", ""), r"the answer: change with target ''; expected the right class"),

@@ -93,10 +93,11 @@ SAID = st.lists(st.tuples(st.sampled_from("012"), st.text("ab ,:-_\u00e9", max_s
 @given(SAID)
 def test_any_sentences_are_read_back(tmp_path_factory, said):
     folder = write_data(tmp_path_factory.mktemp("own"))
-    expected = [()] * len(NAMES)
+    expected: list[tuple[str, ...]] = [()] * len(NAMES)
     for identifier, sentence in said:
         line, error = value_or_error(partial(describe_class, folder, identifier, sentence))
         if line is None:
+            assert error is not None
             assert "nothing is said" in error
         else:
             expected[int(identifier)] = (line.removeprefix(f"{NAMES[int(identifier)]}:"),)

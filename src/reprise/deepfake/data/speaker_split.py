@@ -10,7 +10,7 @@ from reprise.deepfake.data.protocols import UNKNOWN, Trial
 
 
 def split_by_speaker(
-    path: Path, trials: Sequence[Trial], shares: Mapping[str, float], seed: int
+    path: Path | str, trials: Sequence[Trial], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[Trial]]:
     """Split trials by speaker, natural and synthesised ones alike in the given shares as far as speakers allow.
 

@@ -7,18 +7,21 @@ Writes verdicts.txt in the folder `deepfake.data`, in the layout of a merged pro
 about the same recording. A recording of a protocol stays in its split; a new one needs `--split`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.files import write_text
-from reprise.core.params import load_path
+from reprise.core.params import load_path, load_seed, load_value
 from reprise.deepfake.paths import SAMPLE
 from reprise.tools.correct.files import change_answers
+
+if TYPE_CHECKING:
+    from reprise.deepfake.data.protocols import Trial
 
 
 def main(
@@ -29,20 +32,23 @@ def main(
 ) -> None:
     """Say what a recording is: natural or synthesised."""
     from reprise.deepfake.data.protocols import SPLITS
+    from reprise.deepfake.data.sources import read_trials
 
-    protocols = {name: load_path(f"deepfake.protocols.{name}") for name in SPLITS}
-    line = judge_recording(data or load_path("deepfake.data"), protocols, recording, key, split)
+    sources = {name: load_path(f"deepfake.protocols.{name}") for name in SPLITS}
+    shares = dict(zip(SPLITS, load_value("deepfake.prepare.shares"), strict=True))
+    trials = read_trials(sources, shares, load_seed())
+    line = judge_recording(data or load_path("deepfake.data"), trials, recording, key, split)
     print(line)
 
 
 def judge_recording(
-    folder: Path, protocols: Mapping[str, Path], recording: str, key: str, split: str | None = None
+    folder: Path, trials: "Mapping[str, Sequence[Trial]]", recording: str, key: str, split: str | None = None
 ) -> str:
     """Write what a person heard in a recording.
 
     Args:
         folder: of recordings.
-        protocols: file of each split.
+        trials: of each split, as the protocols have them.
         recording: name, with or without extension.
         key: `bonafide` or `spoof`.
         split: of a recording that no protocol has; None: the protocol's.
@@ -54,14 +60,13 @@ def judge_recording(
         InputError: no such recording, key or split; another split than the protocol's; or files that cannot be used.
     """
     from reprise.deepfake.data.audio import AudioFolder
-    from reprise.deepfake.data.protocols import KEYS, join_columns, normalise, parse_line, read_protocols
+    from reprise.deepfake.data.protocols import KEYS, join_columns, normalise, parse_line
     from reprise.deepfake.data.verdicts import FILE, Verdict, apply_verdicts, read_verdicts
 
     path = folder / FILE
     with change_answers(folder, SAMPLE):
         files = AudioFolder(folder)
         file = files.find(normalise(recording), "the answer")
-        trials = read_protocols(protocols)
         homes = {
             found: home
             for home, part in trials.items()

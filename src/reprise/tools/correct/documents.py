@@ -10,16 +10,19 @@ the same page. train.csv stays as it is. `dvc repro` then trains anew, where a l
 import csv
 import io
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.files import write_text
-from reprise.core.params import load_path, load_value
+from reprise.core.params import load_params, load_path, load_value
 from reprise.documents.paths import SAMPLE
 from reprise.tools.correct.files import change_answers
+
+if TYPE_CHECKING:
+    from reprise.documents.data.layouts import Files
 
 
 def main(
@@ -29,24 +32,27 @@ def main(
     data: Annotated[Path | None, typer.Option(help="Folder of the pages; documents.data by default.")] = None,
 ) -> None:
     """Say whether the label of a page is right."""
+    from reprise.documents.data.layouts import Files
+
+    files = load_params("documents.prepare.files", Files)
     columns = str(load_value("documents.prepare.id_column")), str(load_value("documents.prepare.target_column"))
     folder = data or load_path("documents.data")
-    counts = correct_label(folder, page, decision, target, *columns)
+    counts = correct_label(folder, page, decision, target, files, columns)
     print(", ".join(f"{count} {decision}" for decision, count in counts.items()))
 
 
 def correct_label(
-    folder: Path, page: str, decision: str, target: str, id_column: str = "ID", target_column: str = "target"
+    folder: Path, page: str, decision: str, target: str, files: "Files", columns: tuple[str, str]
 ) -> dict[str, int]:
     """Write one decision about a page's label.
 
     Args:
-        folder: of train.csv and meta.csv.
-        page: ID in train.csv.
+        folder: of the pages, in any layout.
+        page: ID of a training page.
         decision: `keep`, `change` or `unsure`.
         target: the right class, as in meta.csv, for `change`; else empty.
-        id_column: of train.csv.
-        target_column: of train.csv and meta.csv.
+        files: names in the folder.
+        columns: of ids and targets.
 
     Returns:
         How many pages have which decision now.
@@ -56,14 +62,13 @@ def correct_label(
     """
     from reprise.documents.data.corrections import DECISIONS, FILE, check_decision, read_corrections
     from reprise.documents.data.images import normalise
-    from reprise.documents.data.tables import read_classes, read_labels
+    from reprise.documents.data.layouts import read_train
 
-    path = folder / FILE
+    path, (id_column, target_column) = folder / FILE, columns
     with change_answers(folder, SAMPLE):
-        classes = read_classes(folder / "meta.csv", target_column)
-        labels = read_labels(folder / "train.csv", id_column, target_column, classes)
+        labels, classes = read_train(folder, files, columns)
         if normalise(page) not in set(labels["id"].map(normalise)):
-            raise InputError(f"{folder / 'train.csv'}: no page {page!r}")
+            raise InputError(f"{folder}: no training page {page!r}")
         check_decision("the answer", decision, target, target_column, classes)
         read_corrections(path, id_column, target_column, classes)  # so that nothing is added to a file that is wrong
         fields, rows = read_rows(path) if path.exists() else ([], [])
