@@ -127,7 +127,7 @@ bench: env  ## measure speed, as ratios in one run
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
 
 lock: env  ## compile requirements.txt anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra export --group dev \
 		pyproject.toml --output-file requirements.txt
 
 clean:  ## delete checkpoints, caches and logs; data, models and metrics stay

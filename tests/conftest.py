@@ -35,7 +35,7 @@ WAV2VEC2_TINY: dict[str, Any] = {
     },
     "ssl_weights": False,
     "ssl_trained": True,
-    "separate_evidence": False,
+    "evidence": "joint",
     "resyntheses": 0,
     "resynthesis_share": 0,
     "lr": 1.0e-3,
@@ -96,7 +96,7 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     deepfake["train"] |= {"average_best": 2, "crop_seconds": [0.4, 0.7], "partial_seconds": [0.2, 0.4]}
     deepfake["train"] |= {"ssl_weights": False, "ssl_config": TINY_WHISPER}
     deepfake["evaluate"] |= {"robust_utterances": 4}
-    deepfake["explainer"] |= {"hidden": 16, "epochs": 4, "batch_size": 6}
+    deepfake["explainer"]["train"] |= {"hidden": 16, "epochs": 4, "batch_size": 6}
     deepfake["explain"] |= {"faithfulness_utterances": 3, "shown": 1}
     return params
 
@@ -106,8 +106,17 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
         YAML().dump(params, file)
 
 
-def make_encoder(folder: Path) -> None:
-    """Write a BERT of 2 layers and 32 dimensions with random weights, and a vocabulary of pieces of words."""
+TINY_BERT: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+}
+
+
+def make_encoder(folder: Path, config: dict[str, Any] = TINY_BERT) -> None:
+    """Write a BERT with random weights, by default a tiny one, and a vocabulary of pieces of words."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
@@ -116,15 +125,7 @@ def make_encoder(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
     BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
+    BertModel(BertConfig(**{"vocab_size": len(vocabulary), **config})).save_pretrained(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 import os
 import platform
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from reprise.core.files import (
     read_parquet,
     write_json,
     write_npy,
+    write_text,
 )
 from reprise.core.models import load_model
 
@@ -87,3 +89,16 @@ def test_a_fingerprint_holds_contents_names_and_values(tmp_path):
     assert len({first, second, fingerprint(folder, "fold 0")}) == 3
     with pytest.raises(InputError, match="no such file or folder"):
         fingerprint(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".txt", "é" * 125 + ".txt", "a." + "b" * 253])
+def test_a_name_as_long_as_the_system_takes_is_written(tmp_path, name):
+    write_text(tmp_path / name, "whole")
+    assert (tmp_path / name).read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_device_that_never_ends_is_no_file():
+    for device in ("/dev/zero", "/dev/urandom"):
+        with pytest.raises(InputError, match=f"^{device}: a device; expected a file$"):
+            read_json(Path(device))

@@ -2,6 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
 from reprise.core.params import Params, load_params, load_path, load_seed, load_value, parse_params
@@ -74,3 +76,31 @@ def test_of_many_errors_three_are_shown():
     with pytest.raises(InputError, match=r"unknown key.*; and 4 more") as error:
         parse_params({"x": 1, "name": "a", **{f"z{number}": 0 for number in range(7)}}, Point, "p")
     assert str(error.value).count("unknown key") == 3
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=80) | st.text("ab:[]{}&*!?|>-,'\"# \n\t01.~", max_size=40).map(str.encode))
+@example(content=b"\xff\xfe")
+@example(content=b"[" * 5000)
+@example(content=b"a: 2024-99-99")
+@example(content=b"{[a]: 1}")
+@example(content=b"a: &x [*x]")
+@example(content=b"a: 1\na: 2")
+@example(content=b"a:\n\t- b")
+@example(content=b"\x1b[2J: {")
+def test_any_bytes_are_parameters_or_one_line(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    try:
+        point = load_params("good", Point, path)
+    except InputError as error:
+        line = str(error)
+        assert line.startswith(str(path))
+        assert line.isprintable()
+    else:
+        assert isinstance(point, Point)
+
+
+def test_a_folder_in_place_of_parameters(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load_value("a", tmp_path)

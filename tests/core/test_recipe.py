@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from reprise.core.errors import InputError
@@ -105,3 +107,22 @@ def test_mistakes_are_named_with_their_section(params, change, message):
     write()
     with pytest.raises(InputError, match=message):
         resolve_recipe("toy", Toy)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10**6), bits=st.integers(1, 255), cut=st.booleans())
+def test_any_damage_to_a_recipe_is_one_line(params, place, bits, cut):
+    write_recipe("toy", Toy)
+    path = recipe_path("toy")
+    content = bytearray(path.read_bytes())
+    place %= len(content)
+    content[place] ^= bits
+    path.write_bytes(content[:place] if cut else content)
+    try:
+        found = read_recipe("toy", Toy)
+    except InputError as error:
+        line = str(error)
+        assert line.startswith(str(path))
+        assert "\n" not in line
+    else:
+        assert found.model_dump() == OWN, "the damage is in a comment"

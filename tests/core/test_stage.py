@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import torch
 
-from reprise.core.errors import InputError
-from reprise.core.stage import find_stage, log_path, out_of_memory, stage_name, timed
+from reprise.core.errors import InputError, out_of_memory
+from reprise.core.stage import find_stage, log_path, stage_name, timed
 from tests.conftest import ROOT, read_params, write_params
 
 SCRIPT = """
 import os, sys, time
 from reprise.core import stage
-from reprise.core.errors import InputError
+from reprise.core.errors import InputError, out_of_memory
 
 def main(what):
     if what == "input":
@@ -44,7 +44,8 @@ stage.run_stage(["toy", *sys.argv[1:]])
 
 def start(folder: Path, what: str, **hardware: Any) -> "subprocess.Popen[str]":
     (folder / "toy.py").write_text(SCRIPT)
-    write_params(folder, {"hardware": read_params()["hardware"] | hardware})
+    params = read_params()
+    write_params(folder, {"hardware": params["hardware"] | hardware, "log": params["log"] | {"files": 2}})
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "toy@1"}
     command = [sys.executable, "toy.py", what]
     return subprocess.Popen(
@@ -69,6 +70,16 @@ def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
     assert ("Traceback" in output) == traceback
     assert output.splitlines()[-1] == f"exit code {code}"
     assert expected in (tmp_path / ".logs/toy@1.log").read_text()
+
+
+def test_each_run_has_a_log_of_its_own_and_old_ones_go(tmp_path):
+    for _ in range(3):
+        start(tmp_path, "nothing").communicate(timeout=60)
+    logs = sorted((tmp_path / ".logs/toy@1").glob("*.log"))
+    assert len(logs) == 2  # log.files
+    newest = tmp_path / ".logs/toy@1.log"
+    assert newest.resolve() == logs[-1].resolve()
+    assert "exit code 0" in newest.read_text()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.detector.scoring import score_utterance
 from reprise.deepfake.detector.windows import describe
-from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, save_explainer
+from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
 from reprise.deepfake.paths import DETECTOR
 from tests.conftest import read_params
 from tests.deepfake.helpers import call, encode, make_corpus, speech, tiny_recipe
@@ -37,8 +37,9 @@ def models(tmp_path_factory):
     save_detector(DETECTOR, detector, recipe, 1)
     corpus = make_corpus(3)
     described = [describe(corpus.waveform(row), detector) for row in range(len(corpus))]
-    params = ExplainerParams(**read_params()["deepfake"]["explainer"] | {"hidden": 16})
+    params = ExplainerParams(**read_params()["deepfake"]["explainer"]["train"] | {"hidden": 16})
     save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
+    publish_explainer("learnable")
     write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))
     os.chdir(before)
     return folder / "models"

@@ -1,9 +1,9 @@
 """All stages of the deepfake task, one after the other: the true configuration, made small."""
 
-import multiprocessing
+import functools
 import os
 import re
-import signal
+import shutil
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 from reprise.core.errors import InputError
+from reprise.core.models import load_model
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import read_corpus
 from reprise.deepfake.detector.learner import Learner as DetectorLearner
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
+from reprise.deepfake.explainer.model import published_mode
 from reprise.deepfake.paths import MODES, PREPARED
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.deepfake.quality.plots import plot_explanations
@@ -27,7 +30,7 @@ from reprise.deepfake.stages import detector, evaluate, explain, explainer, prep
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, write_recordings
-from tests.stage_files import digests, read
+from tests.stage_files import digests, in_process, kill_at_batch, read
 
 OWN = Path("own")
 
@@ -82,7 +85,9 @@ def test_every_promised_file_and_figure_is_there(in_finished):
     assert evaluation["eval"]["eer_unseen"] is None  # A01 alone, which train has
     explanation = read("metrics/deepfake/explanation.json")
     named = {"localisation_auc", "pointing_game", "deletion_auc", "insertion_auc", "comprehensiveness", "sufficiency"}
-    assert list(explanation) == [*MODES, "random", "uniform", "energy", "gradient"]
+    assert list(explanation) == [*MODES, "random", "uniform", "energy", "gradient", "published"]
+    assert explanation["published"] == {"mode": "ema", **explanation["ema"]}
+    assert published_mode() == "ema"
     for name in explanation:
         assert named <= explanation[name].keys()
         for figure in ("localisation_auc", "pointing_game"):
@@ -153,6 +158,53 @@ def test_an_explainer_without_a_detector(tmp_path, monkeypatch):
     write_params(tmp_path, tiny())
     with pytest.raises(InputError, match="train the detector first: dvc repro deepfake-detector"):
         explainer.main("ema")
+
+
+def test_a_detector_from_elsewhere_is_published_as_it_is(in_finished, tmp_path, monkeypatch):
+    given, _ = load_model(Path("models/deepfake/detector.safetensors"))
+    torch.save({"model_state_dict": {f"module.{name}": value for name, value in given.items()}}, tmp_path / "best.pt")
+    shutil.copytree(in_finished / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, tiny(weights=["average.pt", "best.pt"], epochs=0))
+    recipe.main()
+    detector.main()
+    published, metadata = load_model(Path("models/deepfake/detector.safetensors"))
+    assert metadata["best_epoch"] == 0
+    assert given.keys() == published.keys()
+    assert all(torch.equal(given[name], published[name]) for name in given)
+    write_params(tmp_path, tiny(weights=["average.pt", "other.pt"], epochs=0))
+    recipe.main()
+    with pytest.raises(InputError, match=r"weights: no such file: average\.pt, other\.pt; expected none, a path"):
+        detector.main()
+
+
+@pytest.mark.parametrize(
+    ("modes", "published", "message"),
+    [
+        (["ema", "emo"], "ema", "expected some of ema, fixed, learnable"),
+        ([], "ema", "expected some of ema, fixed, learnable"),
+        (["ema", "ema"], "ema", "expected some of ema, fixed, learnable"),
+        (["ema", "fixed"], "learnable", "'learnable'; choose from the modes ema, fixed"),
+    ],
+)
+def test_modes_that_are_none(modes, published, message, workspace, change_params):
+    change_params("deepfake.explainer.modes", modes)
+    change_params("deepfake.explainer.published", published)
+    with pytest.raises(InputError, match=message):
+        explain.read_modes()
+
+
+def test_explainers_that_are_trained_no_more_are_deleted(in_finished, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(in_finished, copy)
+    monkeypatch.chdir(copy)
+    params = tiny()
+    params["deepfake"]["explainer"] |= {"modes": ["fixed"], "published": "fixed"}
+    write_params(copy, params)
+    explain.main()
+    assert [path.name for path in Path("models/deepfake/explainers").iterdir()] == ["fixed.safetensors"]
+    assert published_mode() == "fixed"
+    assert next(iter(read("metrics/deepfake/explanation.json"))) == "fixed"
 
 
 def test_explaining_leaves_the_detector_as_it_was(in_finished):
@@ -383,13 +435,8 @@ def test_without_twins_all_stages_run(tmp_path, monkeypatch):
 def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
     os.chdir(folder)
     learner: Any = DetectorLearner if stage == "detector" else ExplainerLearner
-    steps = iter(range(10_000))
-
-    def die(self: Any, *arguments: Any) -> None:
-        if next(steps) == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    learner.on_train_batch_end = die
+    if kill_at is not None:
+        kill_at_batch(learner, kill_at)
     if stage == "detector":
         detector.main()
     else:
@@ -405,25 +452,17 @@ def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeyp
     write_params(tmp_path, tiny())
     recipe.main()
     prepare.main()
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.deepfake.test_stages"])
-
-    def in_process(step: int | None, name: str = stage) -> int:
-        process = context.Process(target=stage_process, args=(tmp_path, name, step))
-        process.start()
-        process.join()
-        return process.exitcode
-
+    run_stage = functools.partial(in_process, stage_process, tmp_path, preload=["tests.deepfake.test_stages"])
     if stage == "ema":
-        assert in_process(None, "detector") == 0
+        assert run_stage("detector", None) == 0
         windows.main()
-    assert in_process(None) == 0
+    assert run_stage(stage, None) == 0
     unbroken = digests("models", "metrics")
-    published = Path(f"models/deepfake/{'detector' if stage == 'detector' else 'explainer-ema'}.safetensors")
+    published = Path(f"models/deepfake/{'detector' if stage == 'detector' else 'explainers/ema'}.safetensors")
     published.unlink()
-    assert in_process(kill_at) == -9
+    assert run_stage(stage, kill_at) == -9
     assert not published.exists()
-    assert in_process(None) == 0
+    assert run_stage(stage, None) == 0
     assert digests("models", "metrics") == unbroken
 
 

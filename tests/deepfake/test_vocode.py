@@ -6,7 +6,8 @@ import soundfile
 
 from reprise.deepfake import vocode
 from reprise.deepfake.data.audio import RATE, AudioFolder
-from reprise.deepfake.data.protocols import SPLITS, read_protocols
+from reprise.deepfake.data.protocols import SPLITS
+from reprise.deepfake.data.sources import read_trials
 from tests.deepfake.helpers import call, speech
 
 SPEAKERS = ("anna", "ben", "speaker one")
@@ -28,7 +29,7 @@ def make(*arguments):
 def test_what_is_written_is_what_the_protocols_name(mine):
     code, output, _ = make("--vocoder", "random_phase", "--vocoder", "band_limited")
     assert code == 0
-    trials = read_protocols({split: Path(f"out/{split}.txt") for split in SPLITS})
+    trials = read_trials({split: Path(f"out/{split}.txt") for split in SPLITS}, dict.fromkeys(SPLITS, 1.0), 0)
     folder = AudioFolder(Path("out/flac"))
     found = {}
     for split in SPLITS:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from PIL import Image
 
 from reprise.core.command import run_command
 from reprise.documents import predict
+from reprise.documents.data import images
 from reprise.documents.data.images import cache_size, decode
 from reprise.documents.network.ensemble import load_ensemble
 from tests.documents.helpers import KINDS, draw_page
@@ -86,7 +88,9 @@ def test_some_folds_alone(in_finished, monkeypatch, capsys):
 
 
 def test_an_image_that_takes_too_long_is_given_up(in_finished, monkeypatch, capsys, tmp_path):
-    os.mkfifo(tmp_path / "pipe.png")  # nobody ever writes to it
+    slow = lambda path, _: time.sleep(60 if path.name == "pipe.png" else 0)  # noqa: E731
+    monkeypatch.setattr(images, "_refuse_large_file", slow)
+    (tmp_path / "pipe.png").touch()
     code, records, _ = call_predict(
         monkeypatch, capsys, tmp_path / "pipe.png", "own/test/page0.png", "--seconds", "0.5", "--accelerator", "cpu"
     )

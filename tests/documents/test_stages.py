@@ -1,12 +1,9 @@
 """All stages of the documents task, one after the other: the true configuration, made small."""
 
-import itertools
-import multiprocessing
+import functools
 import os
 import shutil
-import signal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +21,7 @@ from reprise.tools.noise import Rows, check_rows
 from tests.conftest import write_params
 from tests.documents.all_stages import after_training, own, run_all
 from tests.documents.helpers import FOLDS, KINDS, write_folder, write_own
-from tests.stage_files import digests, read
+from tests.stage_files import digests, in_process, kill_at_batch, read
 
 
 def test_every_promised_file_and_figure_is_there(in_finished):
@@ -206,6 +203,21 @@ def test_fewer_folds_give_what_a_new_clone_gives_and_leave_nothing_of_the_others
     assert read("metrics/documents/calibration.json")["pages"] == (table["fold"] == 1).sum()
 
 
+def test_calibration_can_be_left_out(in_finished, tmp_path, monkeypatch):
+    params = own()
+    params["documents"]["calibration"] = "none"
+    copy = tmp_path / "copy"
+    shutil.copytree(in_finished, copy)
+    monkeypatch.chdir(copy)
+    write_params(copy, params)
+    calibrate.main()
+    assert load_ensemble().temperature == 1
+    params["documents"]["calibration"] = "isotonic"
+    write_params(copy, params)
+    with pytest.raises(InputError, match="'isotonic'; choose from none, temperature"):
+        calibrate.main()
+
+
 @pytest.mark.parametrize("folds", [[], [0, 0], ["0"], [True], [-1], 3, [0, 9]])
 def test_folds_that_are_no_folds(in_finished, monkeypatch, tmp_path, folds):
     monkeypatch.chdir(tmp_path)
@@ -306,19 +318,8 @@ def train_until_killed(folder: Path, steps: int | None) -> None:
     os.chdir(folder)
     train.refuse_chance = lambda *_: None  # so short a training ends at chance, which is not what is tested
     if steps is not None:
-        kill_after(steps)
+        kill_at_batch(Learner, steps)
     train.main("1")
-
-
-def kill_after(steps: int) -> None:
-    """End this process as `kill -9` does, once it has trained for so many steps."""
-    counter = itertools.count()
-
-    def count(*_: Any) -> None:
-        if next(counter) == steps:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    Learner.on_train_batch_end = count  # type: ignore[method-assign,assignment]
 
 
 @pytest.mark.slow
@@ -329,19 +330,11 @@ def test_a_killed_fold_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeypa
     write_params(tmp_path, own(mixup=0.2, cutmix=1.0, erasing=0.2, ema_decay=0.5, epochs=4))
     recipe.main()
     prepare.main()
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.documents.test_stages"])
-
-    def in_process(step: int | None) -> int:
-        process = context.Process(target=train_until_killed, args=(tmp_path, step))
-        process.start()
-        process.join()
-        return process.exitcode
-
-    assert in_process(None) == 0
+    train_fold = functools.partial(in_process, train_until_killed, tmp_path, preload=["tests.documents.test_stages"])
+    assert train_fold(None) == 0
     unbroken = digests("data/documents/out_of_fold", "models", "metrics")
     Path("models/documents/fold-1.safetensors").unlink()
-    assert in_process(kill_at) == -9
+    assert train_fold(kill_at) == -9
     assert not Path("models/documents/fold-1.safetensors").exists()
-    assert in_process(None) == 0
+    assert train_fold(None) == 0
     assert digests("data/documents/out_of_fold", "models", "metrics") == unbroken

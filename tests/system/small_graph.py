@@ -18,6 +18,7 @@ from unittest import mock
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, read_params
+from tests.import_closure import PACKAGE, place_of
 
 TASKS = ("taxonomy", "documents", "deepfake")
 READ_YAML = YAML.load
@@ -64,6 +65,12 @@ for output in outputs:
 """
 
 
+def one_module_a_place() -> dict[str, str]:
+    """The first module of each folder or file that a stage can depend on: a change of any counts for all of it."""
+    modules = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+    return {place_of(path): str(path.relative_to(ROOT)) for path in reversed(modules)}
+
+
 class SmallGraph:
     """The copy, in which files are changed one after the other.
 
@@ -73,12 +80,10 @@ class SmallGraph:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("dvc.yaml", "src"):
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / name)
+        shutil.copy(ROOT / "dvc.yaml", folder)
+        for module in one_module_a_place().values():
+            (folder / module).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / module, folder / module)
         shutil.copy(ROOT / ".dvcignore", folder)
         pipeline = YAML(typ="safe").load((folder / "dvc.yaml").read_text())
         (folder / "dvc.yaml").write_text(json.dumps(pipeline))

@@ -5,7 +5,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,19 @@ import pytest
 
 from tests.stage_files import digests
 from tests.system.small_graph import SmallGraph
-from tests.system.workspaces import STAGES, TRAININGS, copy, environment, make, run, start
+from tests.system.workspaces import DVC, STAGES, TRAININGS, copy, environment, make, run, start
 
 pytestmark = pytest.mark.system
 
 # Long enough that a moment between the imports and the end lies in the training.
 LONGER: dict[str, dict[str, Any]] = {
-    "taxonomy": {"taxonomy.recipes.minilm.epochs": 60, "taxonomy.self_train.iterations": 30},
-    "documents": {"documents.recipes.quick.epochs": 30},
+    "taxonomy": {"taxonomy.recipes.minilm.epochs": 40, "taxonomy.self_train.iterations": 15},
+    "documents": {"documents.recipes.quick.epochs": 20},
     "deepfake": {
-        "deepfake.recipes.small.epochs": 30,
+        "deepfake.recipes.small.epochs": 15,
         "deepfake.sample.train_utterances": 12,
-        "deepfake.explainer.epochs": 60,
-        "deepfake.explainer.patience": 0,
+        "deepfake.explainer.train.epochs": 30,
+        "deepfake.explainer.train.patience": 0,
     },
 }
 OUTPUTS = {
@@ -34,7 +33,7 @@ OUTPUTS = {
     "taxonomy-self-train": ["models/taxonomy/self_trained.safetensors", "metrics/taxonomy/self_train"],
     "documents-train": ["models/documents/fold-1.safetensors", "metrics/documents/fold-1"],
     "deepfake-detector": ["models/deepfake/detector.safetensors", "metrics/deepfake/detector"],
-    "deepfake-explainer": ["models/deepfake/explainer-ema.safetensors", "metrics/deepfake/explainer-ema"],
+    "deepfake-explainer": ["models/deepfake/explainers/ema.safetensors", "metrics/deepfake/explainer-ema"],
 }
 KILLS = 3
 
@@ -175,9 +174,6 @@ def fill(path: Path, leave: int) -> None:
         path.write_bytes(b"x" * (free - leave))
 
 
-DVC = Path(sys.executable).with_name("dvc")
-
-
 def start_repro(graph: SmallGraph, stage: str) -> "subprocess.Popen[str]":
     path = f"{graph.folder / 'bin'}{os.pathsep}{environment()['PATH']}"
     return subprocess.Popen(
@@ -230,7 +226,7 @@ DAMAGED = {
     ),
     "deepfake": (
         ["reprise.deepfake.predict", "--explainer", "ema", "recording"],
-        ["detector.safetensors", "explainer-ema.safetensors", "decision.json"],
+        ["detector.safetensors", "explainers/ema.safetensors", "decision.json"],
     ),
 }
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import PACKAGE, RUNNER, closure, keys_read, place_of, stage_file
-from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, other
+from tests.import_closure import RUNNER, closure, keys_read, place_of, stage_file
+from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, one_module_a_place, other
 
 pytestmark = pytest.mark.system
 
@@ -107,6 +107,12 @@ def graph(tmp_path_factory):
     return graph
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A graph whose params.yaml stays as it was made."""
+    return SmallGraph(tmp_path_factory.mktemp("untouched"))
+
+
 def groups() -> dict[str, list[str]]:
     """Leaves by section, those last that other leaves' expectations hang on."""
     found: dict[str, list[str]] = {}
@@ -144,24 +150,22 @@ def test_a_parameter_reruns_what_reads_it(group, graph):
     assert wrong == {}
 
 
-MODULES = sorted(str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+MODULES = one_module_a_place()
 
 
-@pytest.mark.parametrize("place", sorted({place_of(ROOT / module) for module in MODULES}))
+@pytest.mark.parametrize("place", sorted(MODULES))
 def test_a_module_reruns_what_imports_its_folder(place, graph):
-    truth, wrong = Truth(graph), {}
-    for module in [name for name in MODULES if place_of(ROOT / name) == place][:1]:
-        graph.append(module)
-        expected = truth.of_module(module)
-        if (ran := graph.repro()) != expected:
-            wrong[module] = {"ran for nothing": ran - expected, "did not run": expected - ran}
-    assert wrong == {}
+    expected = Truth(graph).of_module(MODULES[place])
+    graph.append(MODULES[place])
+    ran = graph.repro()
+    assert ran - expected == set(), "ran for nothing"
+    assert expected - ran == set(), "did not run"
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_input_file_reruns_what_reads_it(task, tmp_path):
-    graph = SmallGraph(tmp_path)
-    truth = Truth(graph)
+@pytest.mark.xdist_group("inputs")
+def test_an_input_file_reruns_what_reads_it(task, untouched):
+    graph, truth = untouched, Truth(untouched)
     for file in INPUTS[task]:
         path = f"own/{task}/{file}"
         graph.append(path)

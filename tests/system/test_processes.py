@@ -22,13 +22,14 @@ PLAIN: dict[str, dict[str, Any]] = {
         "documents.recipes.quick.augmentation": "none",
         "documents.recipes.quick.lr": 2e-3,
         "documents.recipes.quick.epochs": 20,
+        "documents.recipes.quick.batch_size": 7,  # no half of it is as large as the other
     },
     "deepfake": {
         "deepfake.sample.train_utterances": 16,
         "deepfake.recipes.small.crop_seconds": [2.0, 2.0],  # longer than the recordings: always the whole
         "deepfake.recipes.small.partial_spoofs": 0.0,
         "deepfake.recipes.small.dropout": 0.0,
-        "deepfake.explainer.dropout": 0.0,
+        "deepfake.explainer.train.dropout": 0.0,
     },
 }
 OUTPUTS = {
@@ -36,10 +37,10 @@ OUTPUTS = {
     "taxonomy-self-train": "models/taxonomy/self_trained.safetensors",
     "documents-train": "models/documents/fold-1.safetensors",
     "deepfake-detector": "models/deepfake/detector.safetensors",
-    "deepfake-explainer": "models/deepfake/explainer-ema.safetensors",
+    "deepfake-explainer": "models/deepfake/explainers/ema.safetensors",
 }
-# Batch norm takes the statistics of a process's share where there is no GPU, and one test page is 1 % of macro-F1.
-TOLERANCES = {"documents-train": 0.02, "deepfake-detector": 0.1, "deepfake-explainer": 0.02}
+# Batch norm takes the statistics of a process's share where there is no GPU; the explainer stands on such a detector.
+TOLERANCES = {"deepfake-detector": 0.1, "deepfake-explainer": 0.02}
 METRICS = {
     "taxonomy-train": "metrics/taxonomy/train/metrics.json",
     "taxonomy-self-train": "metrics/taxonomy/self_train/metrics.json",

@@ -140,11 +140,16 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_run(tmp_path, server, bucket):
     must(tmp_path, "git", "clone", "--quiet", str(source), str(fresh))
     must(fresh, "dvc", "pull", "--quiet")
     assert "up to date" in must(fresh, "dvc", "repro")
-    models = {"deepfake-detector": "detector.safetensors", "taxonomy-encoder": "encoder/model.safetensors"}
-    for name, path in models.items():
-        must(source, "git", "tag", "-a", f"{name}@v1.0.0", "-m", "registered")
-        must(tmp_path, "dvc", "artifacts", "get", str(source), name, "--out", path.split("/")[0])
-        assert (tmp_path / path).read_bytes() == (ROOT / "models" / name.split("-")[0] / path).read_bytes()
+    for task in ("taxonomy", "documents", "deepfake"):
+        must(source, "git", "tag", "-a", f"{task}@v1.0.0", "-m", "registered")
+        must(tmp_path, "dvc", "artifacts", "get", str(source), task, "--out", task)
+        models = ROOT / "models" / task
+        files = [
+            path.relative_to(models) for path in sorted(models.rglob("*")) if path.suffix in (".json", ".safetensors")
+        ]
+        assert files
+        for file in files:
+            assert (tmp_path / task / file).read_bytes() == (models / file).read_bytes()
 
 
 def test_a_killed_push_is_completed_by_the_next(project, client, bucket):

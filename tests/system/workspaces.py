@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT, tiny_params, write_params
+from tests.system.forks import Fork
 
 STAGES: dict[str, list[str]] = {
     "taxonomy": ["sample", "prepare", "similarity", "core_classes", "recipe", "train", "self_train", "evaluate"],
@@ -23,6 +24,7 @@ TRAININGS = {
     "deepfake-explainer": "deepfake.explainer ema",
 }
 RUN = str(ROOT / "src/run.py")
+DVC = Path(sys.executable).with_name("dvc")
 
 
 def environment() -> dict[str, str]:
@@ -31,22 +33,14 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "PATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def start(command: "str | list[str]", folder: Path, **options: Any) -> "subprocess.Popen[str]":
-    """Start a stage, such as `documents.train 0`, or `python -m module` in a folder; its output is kept.
+def start(command: "str | list[str]", folder: Path) -> Fork:
+    """Start a stage, such as `documents.train 0`, or a module with its arguments, in a folder; its output is kept.
 
     A list's words are taken as they are.
     """
     words = command.split() if isinstance(command, str) else command
-    program = ["-m"] if words[0].startswith(("reprise.", "tests.", "torch.")) else [RUN]
-    return subprocess.Popen(
-        [sys.executable, *program, *words],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
+    program = [] if words[0].startswith(("reprise.", "tests.", "torch.")) else [RUN]
+    return Fork([*program, *words], folder, environment())
 
 
 def run(command: "str | list[str]", folder: Path) -> str:

@@ -1,8 +1,9 @@
 """All stages, one after the other, on a tiny sample: the true configuration, made small."""
 
 import csv
-import multiprocessing
+import functools
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
@@ -20,7 +22,7 @@ from reprise.taxonomy.data.hierarchy import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
-from tests.stage_files import digests, kill_at_batch, read
+from tests.stage_files import digests, in_process, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
@@ -83,8 +85,14 @@ def test_a_model_says_what_it_is(in_finished):
     assert metadata["hierarchy"]["classes"][0] == {"id": "0", "name": "electronics", "keywords": []}
 
 
-def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monkeypatch, encoder_folder):
+@pytest.mark.parametrize("edges", [True, False])
+def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monkeypatch, encoder_folder, edges):
     weights = in_finished / "models/taxonomy/classifier.safetensors"
+    given, _ = load_model(weights)
+    if not edges:
+        weights = tmp_path / "best.pt"
+        state = {name: tensor for name, tensor in given.items() if name != "classifier.edge_index"}
+        torch.save({"model_state_dict": state, "epoch": 3}, weights)
     params = tiny_params(encoder_folder)
     params["taxonomy"]["recipes"]["minilm"] |= {"weights": str(weights), "epochs": 0}
     params["taxonomy"]["self_train"]["iterations"] = 0
@@ -92,7 +100,6 @@ def test_zero_epochs_publish_weights_from_elsewhere(in_finished, tmp_path, monke
     write_params(tmp_path, params)
     run(ALL)
     published = [load_model(Path(f"models/taxonomy/{name}.safetensors"))[0] for name in ("classifier", "self_trained")]
-    given, _ = load_model(weights)
     for tensors in published:
         assert all(np.array_equal(tensors[name], given[name]) for name in given)
     evaluations = read("metrics/taxonomy/evaluation.json"), read(f"{in_finished}/metrics/taxonomy/evaluation.json")
@@ -350,6 +357,23 @@ def test_damaged_weights_are_refused_before_anything_is_computed(in_finished, tm
         train.main()  # where even the prepared data is missing
 
 
+def test_weights_of_another_shape_are_refused_before_texts_are_embedded(
+    in_finished, tmp_path, monkeypatch, encoder_folder
+):
+    tensors, _ = load_model(in_finished / "models/taxonomy/classifier.safetensors")
+    tensors["classifier.bias"] = tensors["classifier.bias"][:-1]
+    torch.save(tensors, tmp_path / "start.pt")
+    params = tiny_params(encoder_folder)
+    params["taxonomy"]["train"] |= {"weights": str(tmp_path / "start.pt")}
+    write_params(tmp_path, params)
+    shutil.copytree(in_finished / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "training_embeddings", lambda *_: pytest.fail("texts were embedded"))
+    recipe.main()
+    with pytest.raises(InputError, match=r"start\.pt: classifier\.bias: shape \(31,\), the model has \(32,\)"):
+        train.main()
+
+
 def test_four_million_paths_go_through_every_stage(workspace, change_params):
     folder = workspace / "data/taxonomy/own"
     classes = ["r", *(f"{letter}{level}" for level in range(22) for letter in "ab")]
@@ -386,22 +410,14 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
 def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(workspace, change_params, stage, kill_at):
     change_params("taxonomy.self_train.lr_scale", 10.0)
     run([*BEFORE_TRAINING, train])
-    context: Any = multiprocessing.get_context("forkserver")
     preload = ["tests.taxonomy.test_stages", "sentence_transformers", "torch_geometric.nn", "sklearn.naive_bayes"]
-    context.set_forkserver_preload(preload)
-
-    def in_process(step: int | None) -> int:
-        process = context.Process(target=stage_process, args=(workspace, stage, step))
-        process.start()
-        process.join()
-        return process.exitcode
-
-    assert in_process(None) == 0
+    run_stage = functools.partial(in_process, stage_process, workspace, stage, preload=preload)
+    assert run_stage(None) == 0
     unbroken = digests("models", "metrics")
     published = workspace / f"models/taxonomy/{'classifier' if stage == 'train' else 'self_trained'}.safetensors"
     published.unlink()
-    assert in_process(kill_at) == -9
+    assert run_stage(kill_at) == -9
     assert not published.exists()
     assert list((workspace / f".checkpoints/taxonomy-{stage.replace('_', '-')}").iterdir())
-    assert in_process(None) == 0
+    assert run_stage(None) == 0
     assert digests("models", "metrics") == unbroken

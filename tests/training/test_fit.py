@@ -5,18 +5,24 @@ import logging
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from reprise.core.errors import InputError
 from reprise.core.models import load_model
 from reprise.core.recipe import TrainParams
+from reprise.core.weights import read_state_dict
 from reprise.training.checkpoints import checkpoint_folder, set_aside_damaged
 from reprise.training.epoch_log import TrainingDivergedError
-from tests.training.toy_training import EXAMPLES, SETTINGS, Toy, in_process, train_toy
+from tests.training.toy_training import EXAMPLES, LOG, SETTINGS, Toy, in_process, train_toy
 
+CHECKPOINT: dict[str, Any] = {"state_dict": {"w": torch.arange(50.0)}, "epoch": 2, "optimizer_states": []}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "ema": {"ema_decay": 0.9},
@@ -41,6 +47,16 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
 
 
+def epochs_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "timing/live/metrics.jsonl").read_text().splitlines()]
+
+
+def without_cost(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value for key, value in record.items() if key not in ("seconds", "examples_per_second", "peak_memory_mib")
+    }
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -63,6 +79,8 @@ def test_killed_runs_end_with_the_bytes_of_an_unbroken_one(variant, folders):
     assert in_process(broken, chosen, **options) == 0
     assert outputs(broken) == outputs(whole)
     assert not list((broken / ".checkpoints/toy").glob("*"))
+    lines, expected = ([without_cost(record) for record in epochs_of(folder)] for folder in (broken, whole))
+    assert lines == expected
 
 
 @pytest.mark.parametrize("variant", ["plain", "ema", "accumulation"])
@@ -215,9 +233,80 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path, caplog, monkeypat
     monkeypatch.setattr(logging.getLogger("reprise"), "propagate", True)
     path = tmp_path / "last.ckpt"
     assert set_aside_damaged(path) is None
-    torch.save({"state": torch.zeros(3)}, path)
+    torch.save(CHECKPOINT, path)
     assert set_aside_damaged(path) == path
     path.write_bytes(path.read_bytes()[:200])
     assert set_aside_damaged(path) is None
     assert f"{path}: damaged" in caplog.text
     assert (tmp_path / "last.damaged").exists()
+
+
+def test_each_epoch_is_a_line_of_metrics_jsonl(tmp_path):
+    result = train_toy(tmp_path, SETTINGS, log=LOG.model_copy(update={"quantiles": True}))
+    records = epochs_of(tmp_path)
+    assert [record["epoch"] for record in records] == [1, 2, 3, 4]
+    for record, row in zip(records, result.history, strict=True):
+        assert row.items() <= record.items()
+        assert (record["train_examples"], record["valid_examples"]) == (EXAMPLES, EXAMPLES)
+        assert record["labels"] == {"low": 20, "high": 24}
+        assert record["parameters"] == record["trainable_parameters"] == 5 * 8 + 8 + 2 * 8 + 8 + 1
+        assert 0 < record["seconds"] < 60
+        assert record["examples_per_second"] >= EXAMPLES / record["seconds"] - 0.1
+        assert record["peak_memory_mib"] > 10
+    losses = [row["valid_loss"] for row in result.history]
+    bests = [epoch for epoch in range(4) if losses[epoch] < min([math.inf, *losses[:epoch]])]
+    assert [epoch for epoch, record in enumerate(records) if record["best"]] == bests
+    values = torch.cat([parameter.detach().flatten() for parameter in result_of_last_epoch(tmp_path).parameters()])
+    spread = records[-1]["quantiles"]["parameters"]
+    assert spread["0.5"] == pytest.approx(float(values.quantile(0.5)), abs=0.05)
+    assert (spread["0"], spread["1"]) == pytest.approx((float(values.min()), float(values.max())), abs=0.05)
+    assert records[-1]["quantiles"]["gradients"]["0"] < 0 < records[-1]["quantiles"]["gradients"]["1"]
+
+
+def result_of_last_epoch(folder: Path) -> Toy:
+    toy = Toy(SETTINGS.lr, 1, "step")
+    toy.load_state_dict(load_model(folder / "toy.safetensors")[0])  # the best epoch's: close to the last one's
+    return toy
+
+
+@pytest.mark.parametrize(("every", "expected"), [(0, []), (1, [1, 2, 3, 4]), (3, [3, 4]), (100, [4])])
+def test_checkpoints_that_were_asked_for_stay(every, expected, tmp_path):
+    train_toy(tmp_path, SETTINGS, log=LOG.model_copy(update={"keep_checkpoints": every}))
+    files = sorted(tmp_path.glob(".kept/toy/*/*"))
+    assert [file.name for file in files] == [f"epoch-{epoch:03d}.safetensors" for epoch in expected]
+    if every == 1:
+        best = json.loads((tmp_path / "live/metrics.json").read_text())["best_epoch"]
+        kept, published = read_state_dict(files[best - 1]), load_model(tmp_path / "toy.safetensors")[0]
+        assert kept.keys() == published.keys()
+        assert all(torch.equal(kept[name], published[name]) for name in kept)
+
+
+def test_checkpoints_that_do_not_fit_the_disk_are_refused_before_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(InputError, match=r"4 checkpoints of up to 0\.0 MiB together, 0\.0 MiB free"):
+        train_toy(tmp_path, SETTINGS, log=LOG.model_copy(update={"keep_checkpoints": 1}))
+    assert not list(tmp_path.glob(".kept/toy/*/*"))
+
+
+def test_early_stopping_keeps_the_epoch_that_it_stopped_after(tmp_path):
+    result = train_toy(
+        tmp_path, settings(patience=1, lr=0.5, epochs=8), log=LOG.model_copy(update={"keep_checkpoints": 100})
+    )
+    assert len(result.history) < 8
+    (file,) = tmp_path.glob(".kept/toy/*/*")
+    assert file.name == f"epoch-{len(result.history):03d}.safetensors"
+
+
+@given(place=st.integers(0, 10**6), bits=st.integers(1, 255), what=st.sampled_from(["flip", "cut", "other"]))
+def test_no_damage_to_a_checkpoint_is_trained_on(tmp_path_factory, place, bits, what):
+    path = tmp_path_factory.mktemp("checkpoint") / "last.ckpt"
+    torch.save({"weights": torch.zeros(3)} if what == "other" else CHECKPOINT, path)
+    content = bytearray(path.read_bytes())
+    if what == "flip":
+        content[place % len(content)] ^= bits
+    path.write_bytes(content[: place % len(content)] if what == "cut" else content)
+    if set_aside_damaged(path) is not None:
+        held = torch.load(path, weights_only=False)
+        assert held.keys() == CHECKPOINT.keys()
+        assert torch.equal(held["state_dict"]["w"], CHECKPOINT["state_dict"]["w"])
+        assert held["epoch"] == CHECKPOINT["epoch"]

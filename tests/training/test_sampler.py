@@ -42,3 +42,30 @@ def test_processes_share_the_same_global_batches(world, monkeypatch):
         together = [index for share in shares for index in share[number]]
         assert sorted(set(together)) == sorted(batch)
         assert all(share[number] for share in shares)
+
+
+@pytest.mark.parametrize(("length", "batch_size", "world"), [(10, 4, 2), (11, 4, 2), (9, 4, 3), (12, 4, 2), (17, 5, 4)])
+def test_weighted_shares_come_to_the_mean_over_the_whole_batch(length, batch_size, world, monkeypatch):
+    values = torch.arange(length, dtype=torch.float64) ** 2
+    alone = [values[batch].mean() for batch in EpochBatchSampler(length, batch_size, seed=3)]
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world)
+    together = torch.zeros(len(alone), dtype=torch.float64)
+    for rank in range(world):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        sampler = EpochBatchSampler(length, batch_size, seed=3)
+        for number, share in enumerate(sampler):
+            together[number] += sampler.share_weight(number) * values[share].mean() / world
+    torch.testing.assert_close(together, torch.stack(alone))
+
+
+def test_shares_are_weighed_by_the_place_in_their_pass(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    sampler = EpochBatchSampler(11, 4, seed=3, batches=2)  # batches of 4, 4, 3, 4, 4, 3, two an epoch
+    weights = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        weights += [sampler.share_weight(batch) for batch in range(2)]
+    assert weights == [1, 1, 2 / 3, 1, 1, 2 / 3]

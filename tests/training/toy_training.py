@@ -16,18 +16,10 @@ from reprise.core.params import Hardware, LogParams
 from reprise.core.recipe import TrainParams
 from reprise.training.fit import FitResult, Run, fit
 from reprise.training.sampler import epoch_loader
+from tests.conftest import read_params
 
-HARDWARE = Hardware(
-    accelerator="cpu",
-    devices=1,
-    nodes=1,
-    strategy="auto",
-    threads=1,
-    training_threads=1,
-    workers=0,
-    same_bytes=True,
-    image_memory_mib=64,
-)
+PLACE = {"accelerator": "cpu", "devices": 1, "threads": 1, "same_bytes": True, "image_memory_mib": 64}
+HARDWARE = Hardware.model_validate(read_params()["hardware"] | PLACE)
 SETTINGS = TrainParams(
     epochs=4,
     batch_size=8,
@@ -42,7 +34,16 @@ SETTINGS = TrainParams(
     ema_decay=0.0,
     average_best=1,
 )
-LOG = LogParams(every_n_steps=2, gradient_norm=True)
+LOG = LogParams(
+    every_n_steps=2,
+    gradient_norm=True,
+    quantiles=False,
+    keep_checkpoints=0,
+    writers=(),
+    tags=(),
+    note="",
+    files=5,
+)
 EXAMPLES = 44  # 6 steps an epoch, the last one smaller
 
 
@@ -104,6 +105,7 @@ def train_toy(
     workers: int = 0,
     interval: str = "step",
     judge_average: Callable[[LightningModule], float] | None = None,
+    log: LogParams = LOG,
 ) -> FitResult:
     """Train in `folder` and write toy.safetensors there."""
     os.chdir(folder)
@@ -121,12 +123,14 @@ def train_toy(
             name="toy",
             params=settings,
             hardware=HARDWARE,
-            log=LOG,
+            log=log,
             seed=7,
             inputs=["toy data"],
             live_folder=Path("live"),
             callbacks=() if kill_at is None else (KillAt(kill_at),),
             judge_average=judge_average,
+            labels={"low": 20, "high": 24},
+            configuration="tiny",
         ),
     )
     save_model(Path("toy.safetensors"), toy.state_dict(), {"best_epoch": result.best_epoch})

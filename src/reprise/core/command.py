@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from reprise.core.errors import InputError
+from reprise.core.errors import InputError, out_of_memory
 from reprise.core.text import for_terminal
 
 
@@ -42,7 +42,10 @@ def typer_app(main: Callable[..., Any]) -> typer.Typer:
 
 
 def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command so that an InputError becomes one line on standard error and exit code 1."""
+    """Wrap a command so that what the user can put right becomes one line on standard error and exit code 1.
+
+    That is an InputError, a path that the system refuses, or memory that ran out.
+    """
 
     @functools.wraps(main)
     def wrapped(*arguments: Any, **options: Any) -> Any:
@@ -54,6 +57,14 @@ def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:
         except BrokenPipeError:
             # The reader, such as `head`, has seen enough. Python would complain once more when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (OSError, RuntimeError, MemoryError) as error:
+            line = out_of_memory(error, "end other programs, or take another --accelerator")
+            if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+                line = f"{os.fsdecode(error.filename)}: {error.strerror}"
+            if line is None:
+                raise
+            typer.echo(for_terminal(line), err=True)
             raise typer.Exit(1) from None
 
     return wrapped

@@ -1,4 +1,8 @@
-"""The one exception that means: the person who runs the stage can put this right."""
+"""What the person who runs a stage or a command can put right: bad input, and memory that ran out."""
+
+import re
+
+LOWER = "lower batch_size and raise accumulate as much, or try precision bf16-mixed"
 
 
 class InputError(Exception):
@@ -7,3 +11,16 @@ class InputError(Exception):
     The stage runner prints the line and ends with exit code 1; every other exception is our own mistake and
     keeps its traceback.
     """
+
+
+def out_of_memory(error: BaseException, advice: str = LOWER) -> str | None:
+    """Say what to do where memory ran out, on a device or on the CPU; None for any other error."""
+    text = str(error)
+    refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)
+    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        if "can't allocate memory" not in text and "not enough memory" not in text:
+            return None
+        refused = re.search(r"(\d+) bytes", text) or refused
+    amount = next((part for part in refused.groups() if part), "") if refused else ""
+    asked = f" ({amount}{' bytes' if amount.isdigit() else ''} asked for)" if amount else ""
+    return f"out of memory{asked}; {advice}"

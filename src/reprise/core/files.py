@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ENDLESS_DEVICES = ("zero", "full", "random", "urandom")
+SHOWN_BYTES = 100  # of a name; file systems take 255 with what a temporary name adds
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that replaces it when the block ends well, and is removed when not.
@@ -25,8 +30,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    prefix = f".{path.name}.{platform.node()}.{os.getpid()}."
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    prefix = f"{_temporary_prefix(path)}{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix[-SHOWN_BYTES:], dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -43,9 +48,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _temporary_prefix(path: Path) -> str:
+    """Start of the names of this machine's temporary files for a path; a long name, which leaves no room, is hashed."""
+    name = path.name
+    if len(os.fsencode(name)) > SHOWN_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f".{name}.{platform.node()}."
+
+
 def _remove_leftovers(path: Path) -> None:
     """Remove the temporary files of processes of this machine that are no more."""
-    mine = f".{path.name}.{platform.node()}."
+    mine = _temporary_prefix(path)
     for leftover in path.parent.iterdir():
         if leftover.name.startswith(mine):
             pid = leftover.name.removeprefix(mine).partition(".")[0]
@@ -76,6 +89,7 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: the file is missing or is not JSON.
     """
+    refuse_device(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
@@ -152,6 +166,20 @@ def read_parquet(path: Path) -> "pd.DataFrame":
         raise InputError(f"{path}: no such file") from None
     except (ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a whole parquet file: {error}") from None
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse a device, which may never end; a pipe and a terminal end, and what is not there is the reader's to say.
+
+    Raises:
+        InputError: the path is a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and path.resolve().name in ENDLESS_DEVICES):
+        raise InputError(f"{path}: a device; expected a file")
 
 
 def hash_bytes(*parts: bytes) -> str:

@@ -7,13 +7,15 @@ is a value of the wrong type. YAML 1.1 reads `5e-4` as a string and `5.0e-4` as 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_device
+from reprise.core.text import for_terminal
 
 PARAMS_FILE = Path("params.yaml")
 ERRORS_SHOWN = 3
@@ -39,13 +41,20 @@ class Hardware(Params):
     workers: int  # data loading processes
     same_bytes: bool  # the CPU kernels that every x86-64 processor has; false: the fastest this one has
     image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
+    eval_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"]  # of prediction; auto: halved where memory runs out
 
 
 class LogParams(Params):
-    """What a training logs: decides no result, and is tracked by no stage."""
+    """What is logged and kept: decides no result, and is tracked by no stage."""
 
     every_n_steps: Annotated[int, Field(ge=0)]  # training loss and learning rate by step; 0: by epoch alone
     gradient_norm: bool  # mean norm before clipping, by epoch
+    quantiles: bool  # of gradients and parameters, by epoch
+    keep_checkpoints: Annotated[int, Field(ge=0)]  # weights of every n-th epoch and the last one stay; 0: none
+    writers: tuple[Literal["tensorboard", "wandb"], ...]  # beside DVCLive
+    tags: tuple[str, ...]  # of the writers' runs
+    note: str  # the same
+    files: Annotated[int, Field(ge=1)]  # logs of a stage that stay
 
 
 def read_yaml(path: Path) -> Any:
@@ -54,13 +63,19 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: the file is missing or is not YAML.
     """
+    refuse_device(path)
     try:
         with path.open(encoding="utf-8") as file:
             return YAML(typ="safe").load(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the root of the repository") from None
-    except YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
+    except (YAMLError, ArithmeticError, LookupError, TypeError, ValueError) as error:  # of a date, a number, a key
+        reason = for_terminal(" ".join(str(error).split()))
+        raise InputError(f"{path}: not valid YAML: {reason}") from None
 
 
 def load_value(key: str, path: Path = PARAMS_FILE) -> Any:

@@ -5,10 +5,15 @@
 3. The top section `train` holds what a person wants for all tasks at once; null leaves the task's value.
 
 A training stage depends on the result, `models/<task>/recipe.yaml`, and so runs again only where a value that it uses
-has changed; a pull request shows the resolved values, and which layer each came from.
+has changed; a pull request shows the resolved values, and which layer each came from. `batch_size: auto` is resolved
+too: `reprise batch-size` finds it once on the machine, in a process of its own.
 """
 
+import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,7 +24,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.compat import StringIO
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, write_text
+from reprise.core.files import hash_bytes, read_json, write_json, write_text
 from reprise.core.params import PARAMS_FILE, Params, load_value, parse_params, read_yaml
 
 logger = logging.getLogger("reprise")
@@ -29,6 +34,10 @@ Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal[
     "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine"
 ]  # Lightning's names
+
+TASKS = ("taxonomy", "documents", "deepfake")
+FOUND_FOLDER = Path(".cache/batch-size")  # what this machine was found to hold
+FINDER = "reprise.tools.batch_size"  # run, not imported: it builds the networks of all tasks
 
 AnyRecipe = TypeVar("AnyRecipe", bound="TrainParams")
 
@@ -80,7 +89,43 @@ def resolve_recipe(task: str, recipe: type[AnyRecipe], path: Path = PARAMS_FILE)
         values |= own
         origin |= dict.fromkeys(own, layer)
     where = {key: f"{path}: {layer}" for key, layer in origin.items()}
+    if values.get("batch_size") == "auto":
+        plan = parse_params({**values, "batch_size": 1}, recipe, where)
+        values["batch_size"] = find_batch_size(task, plan, path)
+        origin["batch_size"] += ": auto, found on a machine"
     return parse_params(values, recipe, where), origin
+
+
+def find_batch_size(task: str, recipe: TrainParams, path: Path) -> int:
+    """The largest batch with which a recipe trains on this machine; found once, then read from the cache.
+
+    Args:
+        task: of the recipe.
+        recipe: everything but the batch size.
+        path: params.yaml, whose `hardware` decides the device.
+
+    Raises:
+        InputError: none was found; the line is the finder's.
+    """
+    values = json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+    key = hash_bytes(task.encode(), values.encode(), repr(load_value("hardware", path)).encode())[:16]
+    if not (found := FOUND_FOLDER / f"{task}-{key}.json").is_file():
+        logger.info("batch_size auto: looking for the largest batch that fits")
+        source = str(Path(__file__).parents[2])
+        done = subprocess.run(
+            [sys.executable, "-m", FINDER, task, "--recipe", values],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+            raise InputError(f"{path}: {task}: batch_size auto: {reason}; or give a number")
+        write_json(found, json.loads(done.stdout.splitlines()[-1]))
+    size = int(read_json(found)["batch_size"])
+    logger.info("batch_size auto: %d", size)
+    return size
 
 
 def _section(key: str, recipe: type[TrainParams], path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A stage is a module `reprise.<task>.stages.<stage>` with a function `main`. DVC, or a person at the root of the
 repository, starts it with `python src/run.py <task>.<stage>`; what follows on the command line are `main`'s arguments,
-as strings. The log goes to the console and to `.logs/<stage>.log`.
+as strings. The log goes to the console and to `.logs/<stage>/<time>.log`; the newest is `.logs/<stage>.log`, too.
 """
 
 import contextlib
@@ -17,16 +17,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from reprise.core import kernels
 from reprise.core.code import changed_modules
-from reprise.core.errors import InputError
+from reprise.core.errors import InputError, out_of_memory
 from reprise.core.files import write_json
 from reprise.core.light_imports import import_torchmetrics_light
-from reprise.core.params import Hardware, load_params
+from reprise.core.params import Hardware, LogParams, load_params
 from reprise.core.processes import rank
 from reprise.core.text import for_terminal
 
@@ -52,6 +53,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
     logger.info("%s: started, log in %s", name, log_path(name))
     try:
         choose_kernels()
+        prune_logs(name, load_params("log", LogParams).files)
         main, arguments = find_stage(command_line)
         main(*arguments)
         refuse_changed_code()
@@ -110,19 +112,6 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     return main, arguments
 
 
-def out_of_memory(error: BaseException) -> str | None:
-    """Say what to lower where memory ran out, on a device or on the CPU; None for any other error."""
-    text = str(error)
-    refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)
-    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
-        if "can't allocate memory" not in text and "not enough memory" not in text:
-            return None
-        refused = re.search(r"(\d+) bytes", text) or refused
-    amount = next((part for part in refused.groups() if part), "") if refused else ""
-    asked = f" ({amount}{' bytes' if amount.isdigit() else ''} asked for)" if amount else ""
-    return f"out of memory{asked}; lower batch_size and raise accumulate as much, or try precision bf16-mixed"
-
-
 def refuse_changed_code() -> None:
     """Refuse to end well where the code on the disk is no longer the code that ran: DVC records what lies there now.
 
@@ -139,24 +128,41 @@ def stage_name(command_line: Sequence[str]) -> str:
 
 
 def log_path(name: str) -> Path:
-    """The log file of a stage; of several processes each has its own."""
+    """The newest log of a stage; of several processes each has its own."""
     process = f".{rank()}" if rank() > 0 else ""
     return LOG_FOLDER / f"{re.sub(r'[^A-Za-z0-9@._-]', '-', name)}{process}.log"
 
 
 def set_up_logging(name: str) -> None:
     """Send the project's log to the console and, with times, to the stage's log file."""
-    LOG_FOLDER.mkdir(exist_ok=True)
     console = logging.StreamHandler(sys.stdout)
     console.setLevel(logging.INFO if rank() == 0 else logging.ERROR)  # of several processes one speaks
     console.setFormatter(logging.Formatter("%(message)s"))
-    file = logging.FileHandler(log_path(name), mode="w", encoding="utf-8")
+    file = logging.FileHandler(start_log(name), encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.handlers = [console, file]
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     logging.getLogger().addHandler(file)  # what libraries warn about belongs in the file too
     logging.captureWarnings(True)
+
+
+def start_log(name: str) -> Path:
+    """Choose a run's own log file, and make the newest log's name a link to it."""
+    newest = log_path(name)
+    own = newest.with_suffix("") / f"{datetime.now():%Y-%m-%dT%H-%M-%S-%f}.log"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    link = newest.with_name(f".{newest.name}.{os.getpid()}")
+    link.unlink(missing_ok=True)
+    link.symlink_to(own.relative_to(newest.parent))
+    link.replace(newest)
+    return own
+
+
+def prune_logs(name: str, count: int) -> None:
+    """Delete all but the newest `count` logs of a stage; their names sort by time."""
+    for old in sorted(log_path(name).with_suffix("").glob("*.log"))[:-count]:
+        old.unlink(missing_ok=True)
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:

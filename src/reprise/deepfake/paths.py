@@ -13,6 +13,7 @@ SCORES = DATA / "scores"
 MODELS = Path("models/deepfake")
 DETECTOR = MODELS / "detector.safetensors"
 DECISION = MODELS / "decision.json"
+EXPLAINER = "explainer.json"  # in a folder of models: which explainer prediction takes
 
 METRICS = Path("metrics/deepfake")
 TIMING = METRICS / "timing"
@@ -22,4 +23,4 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 def explainer_path(mode: str, models: Path = MODELS) -> Path:
-    return models / f"explainer-{mode}.safetensors"
+    return models / f"explainers/{mode}.safetensors"

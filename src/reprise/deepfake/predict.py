@@ -2,13 +2,16 @@
 
     python -m reprise.deepfake.predict call.wav more/*.flac
     python -m reprise.deepfake.predict call.wav --importance --plot pictures/
+    python -m reprise.deepfake.predict call.wav --models exported --onnx
 
 Prints one JSON line a file: score (high for natural speech), probability of a spoof (calibrated on dev, at equal
 priors), decision at dev's equal-error threshold, and the moments of highest importance. Reads models/deepfake alone (or
-`--models`). Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does
-not grow with the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and
-the exit code is 1. A damaged file is such a file, but with `--take-damaged`, which judges what can be read of it and
-adds `damage` to the line.
+`--models`); with `--onnx` a folder of `reprise export`, without torch.
+
+Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does not grow with
+the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and the exit code
+is 1. A damaged file is such a file, but with `--take-damaged`, which judges what can be read of it and adds `damage` to
+the line.
 """
 
 import dataclasses
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from reprise.deepfake.detector.decision import Decision
     from reprise.deepfake.detector.model import Detector
     from reprise.deepfake.explainer.model import Explainer
+    from reprise.deepfake.onnx_models import OnnxModels
 
 TOP_MOMENTS = 5
 APART = 0.5  # seconds between two of them
@@ -38,20 +42,22 @@ LEAST_SECONDS = 0.05
 def main(
     paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="FLAC, WAV, MP3, Ogg Vorbis or Opus.")],
     models: Annotated[Path, typer.Option(help="Folder of detector and explainers.")] = MODELS,
-    explainer: Annotated[Mode, typer.Option(help="Whose importance.")] = "learnable",
+    explainer: Annotated[Mode | None, typer.Option(help="Whose importance; by default the published one's.")] = None,
     importance: Annotated[bool, typer.Option("--importance", help="Also print the importance every 20 ms.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also draw each recording there.")] = None,
     take_damaged: Annotated[
         bool, typer.Option("--take-damaged", help="Judge what can be read of a damaged file.")
     ] = False,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds to give a file.")] = 600.0,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
 ) -> None:
     """Tell synthesised from natural speech, as one JSON line a recording."""
     from tqdm import tqdm
 
     failed = False
-    judge = load_judge(models, explainer, accelerator, take_damaged, time_limit)
+    load = load_onnx_judge if onnx else load_judge
+    judge = load(models, explainer, accelerator, take_damaged, time_limit)
     shown = sys.stderr.isatty() and not sys.stdout.isatty()  # where both are the console, the records are the progress
     for record in tqdm(predict(paths, judge, importance, plot), total=len(paths), disable=not shown):
         failed |= "error" in record
@@ -80,11 +86,51 @@ class Judge:
     take_damaged: bool = False
     time_limit: float = float("inf")
 
+    def hear(self, samples: "np.ndarray") -> "tuple[float, np.ndarray]":
+        """Score samples (N,), high for natural speech, and give the importance of their frames (F,)."""
+        from reprise.deepfake.detector.scoring import score_utterance
+        from reprise.deepfake.detector.windows import describe
+        from reprise.deepfake.explainer.model import importance_of
+
+        score = score_utterance(samples, self.detector, self.device)
+        windows = describe(samples, self.detector, self.device)
+        return score, importance_of(self.explainer, windows, len(samples))
+
+
+@dataclasses.dataclass(frozen=True)
+class OnnxJudge:
+    """The same as ONNX graphs; the attributes mean what they mean there."""
+
+    models: "OnnxModels"
+    decision: "Decision"
+    take_damaged: bool = False
+    time_limit: float = float("inf")
+
+    def hear(self, samples: "np.ndarray") -> "tuple[float, np.ndarray]":
+        """As `Judge.hear`."""
+        return self.models.hear(samples)
+
+
+def load_onnx_judge(
+    models: Path, mode: Mode, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
+) -> OnnxJudge:
+    """Read the ONNX files of an exported folder; torch is not imported.
+
+    Raises:
+        InputError: there are none, or they are damaged.
+    """
+    from reprise.deepfake.detector.decision import read_decision
+    from reprise.deepfake.onnx_models import OnnxModels
+    from reprise.onnx.session import refuse_accelerator
+
+    refuse_accelerator(accelerator)
+    return OnnxJudge(OnnxModels(models, mode), read_decision(models / DECISION.name), take_damaged, time_limit)
+
 
 def load_judge(
-    models: Path, mode: Mode, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
+    models: Path, mode: Mode | None, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
 ) -> Judge:
-    """Read the models.
+    """Read the models; without a mode, the explainer that was published.
 
     Raises:
         InputError: one is missing or damaged, or an accelerator that this machine lacks.
@@ -94,16 +140,19 @@ def load_judge(
     from reprise.core.devices import prediction_devices
     from reprise.deepfake.detector.decision import read_decision
     from reprise.deepfake.detector.model_file import load_detector
-    from reprise.deepfake.explainer.model import load_explainer
+    from reprise.deepfake.explainer.model import load_explainer, published_mode
 
     torch.set_num_threads(1)
     device = prediction_devices(accelerator)[0]
     detector, _ = load_detector(models / DETECTOR.name, device)
     decision = read_decision(models / DECISION.name)
-    return Judge(detector, load_explainer(mode, models), decision, device, take_damaged, time_limit)
+    explainer = load_explainer(mode or published_mode(models), models)
+    return Judge(detector, explainer, decision, device, take_damaged, time_limit)
 
 
-def predict(paths: Sequence[Path], judge: Judge, importance: bool, plot: Path | None) -> Iterator[dict[str, Any]]:
+def predict(
+    paths: Sequence[Path], judge: Judge | OnnxJudge, importance: bool, plot: Path | None
+) -> Iterator[dict[str, Any]]:
     """Judge recordings one after the other, and draw them where `plot` names a folder.
 
     Yields:
@@ -129,7 +178,9 @@ def predict(paths: Sequence[Path], judge: Judge, importance: bool, plot: Path | 
     yield from in_turns(range(len(paths)), record_of)
 
 
-def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, Any], np.ndarray, np.ndarray]":
+def judge_recording(
+    path: Path, judge: Judge | OnnxJudge, keep: bool
+) -> "tuple[dict[str, Any], np.ndarray, np.ndarray]":
     """Judge one recording, block by block.
 
     Returns:
@@ -144,9 +195,6 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
 
     from reprise.core.errors import InputError
     from reprise.deepfake.data.audio import RATE, SILENCE, AudioFile
-    from reprise.deepfake.detector.scoring import score_utterance
-    from reprise.deepfake.detector.windows import describe
-    from reprise.deepfake.explainer.model import importance_of
 
     scores: list[float] = []
     lengths: list[int] = []
@@ -161,9 +209,9 @@ def judge_recording(path: Path, judge: Judge, keep: bool) -> "tuple[dict[str, An
             continue  # too short a rest to say anything by itself
         lengths.append(len(block))
         largest = max(largest, float(np.abs(block).max()))
-        scores.append(score_utterance(block, judge.detector, judge.device))
-        windows = describe(block, judge.detector, judge.device)
-        importance.append(importance_of(judge.explainer, windows, len(block)))
+        score_here, curve_here = judge.hear(block)
+        scores.append(score_here)
+        importance.append(curve_here)
         kept += [block] if keep else []
     if not judge.take_damaged:
         audio.refuse_damage()
@@ -194,7 +242,7 @@ def top_moments(curve: "np.ndarray") -> list[dict[str, float]]:
     import numpy as np
 
     from reprise.deepfake.data.audio import RATE
-    from reprise.deepfake.explainer.model import FRAME
+    from reprise.deepfake.explainer.curve import FRAME
 
     found: list[int] = []
     for frame in np.argsort(-curve, kind="stable"):

@@ -21,15 +21,17 @@ class Recipe(TrainParams):
     ssl_config: dict[str, Any]
     ssl_weights: bool
     ssl_trained: bool
+    weights: str | Annotated[tuple[str, ...], Field(min_length=1)]
     embedding: Count
     encoders: Annotated[int, Field(ge=1, le=256)]
     heads: Count
     kernel: Count
     dropout: Fraction
     statistics_branch: bool
+    pooled_states: bool
     loss: Literal["cross_entropy", "one_class"]
     one_class_dimensions: Count
-    separate_evidence: bool
+    evidence: Literal["joint", "summed", "any"]
     view_loss: NotNegative
     balanced_classes: bool
     frame_loss: NotNegative
@@ -53,8 +55,12 @@ class Recipe(TrainParams):
             raise ValueError(f"embedding {self.embedding} is no multiple of heads {self.heads}")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} is even; expected an odd number of frames")
-        if self.separate_evidence and not (self.loss == "one_class" and self.statistics_branch):
-            raise ValueError("separate_evidence needs loss one_class and the statistics_branch, a view of its own")
+        if self.evidence != "joint" and not (self.loss == "one_class" and self.statistics_branch):
+            raise ValueError(
+                f"evidence {self.evidence} needs loss one_class and the statistics_branch, a view of its own"
+            )
+        if self.pooled_states and self.front_end != "whisper":
+            raise ValueError(f"pooled_states are Whisper's, and front_end is {self.front_end}")
         if self.resynthesis_share and not (self.resyntheses and self.twins):
             raise ValueError("resynthesis_share needs resyntheses, and twins to compare them with")
         if self.front_end == "whisper" and not self.ssl_trained and self.augments_crops:

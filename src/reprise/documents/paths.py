@@ -29,3 +29,8 @@ def live_folder(fold: int) -> Path:
 
 def fold_timing(fold: int) -> Path:
     return TIMING / f"fold-{fold}.json"
+
+
+def fold_epochs(fold: int) -> Path:
+    """The folder of a fold's metrics.jsonl."""
+    return TIMING / f"fold-{fold}"

@@ -1,14 +1,16 @@
 """Classify images of pages, as JSON lines.
 
     python -m reprise.documents.predict page.jpg scans/
+    python -m reprise.documents.predict page.jpg --models exported --onnx
 
-Reads models/documents (or `--models`) alone. Each image is one line, in the order in which they are named; the images
-of a folder come by name. A line holds the class and all probabilities, or, for an image that cannot be used, its path
-and the error; the exit code is then 1. `--ask FILE` also writes a table of the pages that the models are least sure of,
-to be labelled next.
+Reads models/documents (or `--models`) alone; with `--onnx` a folder of `reprise export`, without torch. Each image is
+one line, in the order in which they are named; the images of a folder come by name. A line holds the class and all
+probabilities, or, for an image that cannot be used, its path and the error; the exit code is then 1. `--ask FILE` also
+writes a table of the pages that the models are least sure of, to be labelled next.
 """
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from reprise.documents.network.ensemble import Ensemble
+    from reprise.documents.onnx_ensemble import OnnxEnsemble
 
 MAX_MEGAPIXELS = 200.0
 BLOCK = 256  # pages at once
@@ -39,6 +42,7 @@ def main(
     models: Annotated[Path, typer.Option(help="Folder of the trained folds.")] = MODELS,
     folds: Annotated[str | None, typer.Option(help="Folds to average, such as 0,2; all by default.")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="For reading one image; longer ones are given up.")] = 60.0,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
     ask: Annotated[Path | None, typer.Option(help="CSV file for the pages to label next: the least sure ones.")] = None,
     ask_count: Annotated[int, typer.Option(min=1, help="How many those are.")] = 30,
@@ -47,7 +51,8 @@ def main(
     from tqdm import tqdm
 
     images, failed, least_sure = list_images(path), False, LeastSure(ask_count)
-    records = predict_images(images, models, folds, seconds, accelerator)
+    ensemble = open_onnx(models, folds, accelerator) if onnx else open_torch(models, folds, accelerator)
+    records = predict_by(ensemble, images, seconds)
     for record in tqdm(records, total=len(images), unit="page", leave=False, disable=not sys.stderr.isatty()):
         print(json_line(record), flush=True)
         failed = failed or "error" in record
@@ -61,22 +66,51 @@ def main(
 def predict_images(
     images: list[Path], models: Path, folds: str | None, seconds: float, accelerator: str
 ) -> Iterator[dict[str, Any]]:
-    """Predict images block by block, in their order.
+    """Predict images with the models of a folder, in their order.
+
+    Raises:
+        InputError: no usable model, or an accelerator that this machine lacks.
+    """
+    yield from predict_by(open_torch(models, folds, accelerator), images, seconds)
+
+
+def open_torch(models: Path, folds: str | None, accelerator: str) -> "Ensemble":
+    """Read the folds of a folder.
 
     Raises:
         InputError: no usable model, or an accelerator that this machine lacks.
     """
     from reprise.core.devices import prediction_devices
-    from reprise.core.processes import in_turns
     from reprise.documents.network.ensemble import choose_folds, load_ensemble
 
-    ensemble = choose_folds(load_ensemble(models, prediction_devices(accelerator)[0]), folds)
+    return choose_folds(load_ensemble(models, prediction_devices(accelerator)[0]), folds)
+
+
+def open_onnx(models: Path, folds: str | None, accelerator: str) -> "OnnxEnsemble":
+    """Read the ONNX files of an exported folder; torch is not imported.
+
+    Raises:
+        InputError: there are none, they are damaged, or some of the folds alone are asked for.
+    """
+    from reprise.documents.onnx_ensemble import OnnxEnsemble
+    from reprise.onnx.session import refuse_accelerator
+
+    refuse_accelerator(accelerator)
+    if folds is not None:
+        raise InputError("--onnx averages all folds; --folds does not go with it")
+    return OnnxEnsemble(models)
+
+
+def predict_by(ensemble: "Ensemble | OnnxEnsemble", images: list[Path], seconds: float) -> Iterator[dict[str, Any]]:
+    """Predict images block by block, in their order."""
+    from reprise.core.processes import in_turns
+
     blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
     for records in in_turns(blocks, lambda block: predict_block(block, ensemble, seconds)):
         yield from records
 
 
-def predict_block(paths: list[Path], ensemble: "Ensemble", seconds: float) -> list[dict[str, Any]]:
+def predict_block(paths: list[Path], ensemble: "Ensemble | OnnxEnsemble", seconds: float) -> list[dict[str, Any]]:
     """Make the records of some images: a prediction, or an error."""
     import numpy as np
 
@@ -99,7 +133,7 @@ def predict_block(paths: list[Path], ensemble: "Ensemble", seconds: float) -> li
     return records
 
 
-def describe_prediction(row: "np.ndarray", ensemble: "Ensemble", constant: bool) -> dict[str, Any]:
+def describe_prediction(row: "np.ndarray", ensemble: "Ensemble | OnnxEnsemble", constant: bool) -> dict[str, Any]:
     """Name a page's class and probabilities (C,)."""
     best, names = int(row.argmax()), ensemble.classes.names
     return {
@@ -135,7 +169,7 @@ def list_images(paths: list[Path]) -> list[Path]:
     """
     from reprise.documents.data.images import image_files
 
-    return [image for path in paths for image in (image_files(path) if path.is_dir() else [path])]
+    return [image for path in paths for image in (image_files(path) if os.path.isdir(path) else [path])]  # noqa: PTH112 -- no error where a name is too long
 
 
 if __name__ == "__main__":

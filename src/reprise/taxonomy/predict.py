@@ -2,16 +2,17 @@
 
     python -m reprise.taxonomy.predict --text "the ball head slips with a long lens"
     python -m reprise.taxonomy.predict --file reviews.txt --top-k 3
+    python -m reprise.taxonomy.predict --file reviews.txt --models exported --onnx
 
 A file holds one text a line, or `doc id<TAB>text`. Each line of it gives one line of output, in its order: the
 document's id, the predicted classes as paths from the top with their probabilities (none for a text that fits no
 class; of a class with many paths the best few), and the k most probable leaves. A line that holds no text gives its id
-and an error, and the exit code is 1. Only models/taxonomy is read. Texts may be of any length; the encoder reads their
-first max_tokens tokens.
+and an error, and the exit code is 1. Only models/taxonomy (or `--models`) is read. Texts may be of any length; the
+encoder reads their first max_tokens tokens. With `--onnx` a folder of `reprise export` is read without torch.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +45,11 @@ def main(
     text: Annotated[str | None, typer.Option(help="One text.")] = None,
     file: Annotated[Path | None, typer.Option(help="A text a line, or doc id<TAB>text.")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Leaves to list.")] = 5,
-    model: Annotated[Path, typer.Option(help="Weights of the classifier.")] = paths.SELF_TRAINED,
+    models: Annotated[Path, typer.Option(help="Folder of classifier and encoder.")] = paths.MODELS,
+    model: Annotated[
+        Path | None, typer.Option(help="Weights of the classifier, where they are not the folder's self-trained ones.")
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
 ) -> None:
     """Classify texts, as JSON lines."""
@@ -54,8 +59,11 @@ def main(
         documents = read_documents(file)
     else:
         raise InputError("give either --text or --file")
+    if onnx and model is not None:
+        raise InputError("--onnx reads the folder that --models names; --model does not go with it")
     failed = False
-    for record in predict(documents, model, top_k, accelerator):
+    classifier = open_onnx(models, accelerator) if onnx else open_torch(models, model, accelerator)
+    for record in predict_by(classifier, documents, top_k):
         typer.echo(json_line(record))
         failed = failed or "error" in record
     if failed:
@@ -75,29 +83,97 @@ def argument(text: str) -> Document:
     return Document("0", text)
 
 
-def predict(documents: Sequence[Document], model: Path, top_k: int, accelerator: str) -> Iterator[dict[str, Any]]:
-    """Predict for documents, in their order; one with an error gives the error.
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A trained classifier, run by torch or by onnxruntime.
+
+    Attributes:
+        hierarchy: the C classes.
+        classify: N texts -> probabilities (N, C), and predicted classes (N, C) bool.
+    """
+
+    hierarchy: "Hierarchy"
+    classify: "Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]"
+
+
+def open_torch(models: Path, model: Path | None, accelerator: str) -> Classifier:
+    """Read a classifier with its encoder.
 
     Raises:
         InputError: no usable model, or an accelerator that this machine lacks.
     """
+    from reprise.core.devices import prediction_devices
+    from reprise.taxonomy.classifier.predictor import Predictor
+
+    path = model or models / paths.SELF_TRAINED.name
+    fetch_referenced(path.parent)
+    predictor = Predictor(path, prediction_devices(accelerator))
+
+    def classify(texts: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":
+        embeddings = predictor.embed(texts, "text", cache=False)
+        logits = predictor.logits(embeddings)
+        return predictor.probabilities(logits), predictor.sets(embeddings, logits)
+
+    return Classifier(predictor.hierarchy, classify)
+
+
+def open_onnx(models: Path, accelerator: str) -> Classifier:
+    """Read the ONNX files of an exported folder; torch is not imported.
+
+    Raises:
+        InputError: there are none, or they are damaged.
+    """
+    from reprise.onnx.session import refuse_accelerator
+    from reprise.taxonomy.onnx_predictor import OnnxPredictor
+
+    refuse_accelerator(accelerator)
+    predictor = OnnxPredictor(models)
+    return Classifier(predictor.hierarchy, predictor.predict)
+
+
+def fetch_referenced(models: Path) -> None:
+    """Put an encoder that an exported folder names, but does not hold, into the folder.
+
+    Its files are compared with the classifier's checksums afterwards, as always.
+
+    Raises:
+        InputError: the encoder is neither here nor on the hub.
+    """
+    from reprise.core.models import load_model, read_checked_json
+
+    folder, manifest = models / paths.ENCODER.name, models / "export.json"
+    if folder.exists() or not manifest.is_file() or not read_checked_json(manifest).get("referenced"):
+        return
+    from reprise.taxonomy.classifier.predictor import describe_model
+    from reprise.taxonomy.zero_shot.encoder import open_encoder, save_encoder
+
+    path = models / paths.SELF_TRAINED.name
+    recipe = describe_model(path, load_model(path)[1]).recipe
+    save_encoder(open_encoder(recipe.encoder, recipe.max_tokens), folder)
+
+
+def predict(documents: Sequence[Document], model: Path, top_k: int, accelerator: str) -> Iterator[dict[str, Any]]:
+    """Predict for documents with the weights in a file, in their order; one with an error gives the error.
+
+    Raises:
+        InputError: no usable model, or an accelerator that this machine lacks.
+    """
+    yield from predict_by(open_torch(model.parent, model, accelerator), documents, top_k)
+
+
+def predict_by(classifier: Classifier, documents: Sequence[Document], top_k: int) -> Iterator[dict[str, Any]]:
+    """Predict for documents, in their order; one with an error gives the error."""
     from tqdm import tqdm
 
-    from reprise.core.devices import prediction_devices
     from reprise.core.processes import in_turns
-    from reprise.taxonomy.classifier.predictor import Predictor
     from reprise.taxonomy.data.lines import normalise_text
-
-    predictor = Predictor(model, prediction_devices(accelerator))
 
     def predict_block(block: Sequence[Document]) -> list[dict[str, Any]]:
         texts = [normalise_text(document.text) for document in block if document.error is None]
         found: list[dict[str, Any]] = []
         if texts:
-            embeddings = predictor.embed(texts, "text", cache=False)
-            logits = predictor.logits(embeddings)
-            rows = zip(predictor.probabilities(logits), predictor.sets(embeddings, logits), strict=True)
-            found = [describe_prediction(row, chosen, predictor.hierarchy, top_k) for row, chosen in rows]
+            rows = zip(*classifier.classify(texts), strict=True)
+            found = [describe_prediction(row, chosen, classifier.hierarchy, top_k) for row, chosen in rows]
         described = iter(found)
         return [
             {"id": document.id, **(next(described) if document.error is None else {"error": document.error})}

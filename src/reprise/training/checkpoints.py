@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,13 @@ def set_aside_damaged(path: Path) -> Path | None:
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:
+            if wrong := archive.testzip():  # torch compares no checksum
+                raise ValueError(f"the checksum of {wrong} does not match")
         # Only our own checkpoints lie in this folder, and they hold callbacks' states, which are more than tensors.
-        torch.load(path, map_location="cpu", weights_only=False, mmap=True)
+        held = torch.load(path, map_location="cpu", weights_only=False, mmap=True)
+        if not isinstance(held, dict) or not {"state_dict", "epoch", "optimizer_states"} <= held.keys():
+            raise ValueError("not a checkpoint of a training")
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, KeyError, ... for a damaged file
         damaged = path.with_suffix(".damaged")
         path.replace(damaged)

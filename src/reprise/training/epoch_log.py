@@ -1,20 +1,23 @@
-"""What a training shows: each epoch's metrics to DVCLive and the log, the training loss every few steps."""
+"""What a training shows: each epoch's metrics to DVCLive, metrics.jsonl and the log, the loss every few steps."""
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from dvclive import Live
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from reprise.core.errors import InputError
 from reprise.core.params import LogParams
 from reprise.core.processes import sum_over_processes
+from reprise.training.measure import SHARES, EpochMeter, quantiles
+from reprise.training.writers import finish, flatten, metrics_path, write_line
 
 logger = logging.getLogger("reprise")
 
@@ -26,41 +29,63 @@ class TrainingDivergedError(InputError):
 
 
 class EpochLog(Callback):
-    """Writes every epoch's metrics to DVCLive and the log, clips gradients, and refuses what is not a finite number.
+    """Writes every epoch's metrics, clips gradients, and refuses what is not a finite number.
 
     Clipping is done here, since torch's function for it measures the norm that is logged; Lightning's drops it.
+    DVCLive gets what repeats exactly; metrics.jsonl and the writers also get what the epoch cost, and the facts.
 
     Args:
         folder: DVCLive's folder; `plots/steps/` in it holds the loss every n steps.
-        log: every how many steps (0: never), and whether the epoch's mean gradient norm before clipping is logged.
+        log: every how many steps (0: never), and what else is logged by epoch.
         gradient_clip: largest norm; 0: none.
+        meter: measures the epochs.
+        monitor: metric that chooses the best epoch.
+        mode: which way it is better.
+        facts: of the training, repeated on each line of metrics.jsonl.
+        writers: loggers beside DVCLive.
     """
 
-    def __init__(self, folder: Path, log: LogParams, gradient_clip: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log: LogParams,
+        gradient_clip: float,
+        meter: EpochMeter,
+        monitor: str,
+        mode: Literal["min", "max"],
+        facts: Mapping[str, Any],
+        writers: Sequence[Logger] = (),
+    ) -> None:
         self.folder, self.every_n_steps, self.gradient_norm = folder, log.every_n_steps, log.gradient_norm
-        self.gradient_clip = gradient_clip
+        self.gradient_clip, self.quantiles, self.meter = gradient_clip, log.quantiles, meter
+        self.monitor, self.sign = monitor, 1 if mode == "min" else -1
+        self.facts, self.writers = facts, writers
         self.history: list[dict[str, float]] = []
+        self.records: list[dict[str, Any]] = []  # of metrics.jsonl
         self.steps: list[tuple[int, float, float]] = []  # number, loss, learning rate
         self._norms: list[Tensor] = []
+        self._gradients: dict[str, float] = {}  # quantiles, of the epoch's last step
         self._rate = 0.0
         self._live: Live | None = None
         self._live_steps: Live | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far: they are part of the checkpoint."""
-        return {"history": list(self.history), "steps": list(self.steps)}
+        return {"history": list(self.history), "steps": list(self.steps), "records": list(self.records)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the rows of the epochs before a resume."""
         self.history, self.steps = list(state_dict["history"]), list(state_dict["steps"])
+        self.records = list(state_dict["records"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open DVCLive and write the rows of the epochs before a resume."""
         if not trainer.is_global_zero:
             return
         self._live = open_live(self.folder)
-        for epoch, row in enumerate(self.history):
-            self._write(epoch, row)
+        metrics_path(self.folder).unlink(missing_ok=True)
+        for epoch, (row, record) in enumerate(zip(self.history, self.records, strict=True)):
+            self._write(epoch, row, record)
         if self.every_n_steps > 0:
             self._live_steps = open_live(self.folder / "plots/steps")
             for step in self.steps:
@@ -86,14 +111,15 @@ class EpochLog(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Clip the gradients, and keep their norm from before."""
-        if not self.gradient_clip and not self.gradient_norm:
-            return
         gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
-        norm = get_total_norm(gradients)
-        if self.gradient_clip:
-            clip_grads_with_norm_(pl_module.parameters(), self.gradient_clip, norm)
-        if self.gradient_norm:
-            self._norms.append(norm)
+        if self.gradient_clip or self.gradient_norm:
+            norm = get_total_norm(gradients)
+            if self.gradient_clip:
+                clip_grads_with_norm_(pl_module.parameters(), self.gradient_clip, norm)
+            if self.gradient_norm:
+                self._norms.append(norm)
+        if self.quantiles and trainer.is_last_batch:  # Lightning frees the gradients before the epoch ends
+            self._gradients = spread(gradients)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write one row.
@@ -108,15 +134,27 @@ class EpochLog(Callback):
             self._norms.clear()
         if wrong := [f"{key} is {value}" for key, value in row.items() if not math.isfinite(value)]:
             raise TrainingDivergedError(f"{', '.join(wrong)} after epoch {trainer.current_epoch + 1}; {ADVICE}")
+        cost = self.meter.figures(pl_module)
+        best = all(self.sign * row[self.monitor] < self.sign * other[self.monitor] for other in self.history)
+        record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **row, **cost, "best": best, **self.facts}
+        if self.quantiles:
+            learned = [parameter for parameter in pl_module.parameters() if parameter.requires_grad]
+            record["quantiles"] = {"parameters": spread(learned), "gradients": self._gradients}
         self.history.append(row)
-        self._write(trainer.current_epoch, row)
+        self.records.append(record)
+        self._write(trainer.current_epoch, row, record)
         figures = "  ".join(f"{key} {value:.4g}" for key, value in row.items())
-        logger.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs or 0, figures)
+        logger.info(
+            "epoch %d/%d  %s  %.1f s  %.0f examples/s  %.0f MiB%s",
+            *(trainer.current_epoch + 1, trainer.max_epochs or 0, figures),
+            *(cost["seconds"], cost["examples_per_second"], cost["peak_memory_mib"], "  best" if best else ""),
+        )
 
     def publish_untrained(self, trainer: Trainer) -> dict[str, float]:
         """Write and return the validation metrics of a model that is published as it came (`epochs: 0`)."""
         row = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
         self.history.append(row)
+        self.records.append({"epoch": 0, **row, "best": True, **self.facts})
         self.on_train_start(trainer, trainer.lightning_module)
         return row
 
@@ -127,10 +165,14 @@ class EpochLog(Callback):
             self._live.end()
         if self._live_steps is not None:
             self._live_steps.end()
+        finish(self.writers)
 
-    def _write(self, epoch: int, row: dict[str, float]) -> None:
+    def _write(self, epoch: int, row: dict[str, float], record: Mapping[str, Any]) -> None:
         if self._live is None:
             return
+        write_line(metrics_path(self.folder), record)
+        for writer in self.writers:
+            writer.log_metrics(flatten({key: value for key, value in record.items() if key not in self.facts}), epoch)
         self._live.step = epoch
         for key, value in row.items():
             self._live.log_metric(key, value)
@@ -142,6 +184,13 @@ class EpochLog(Callback):
         self._live_steps.step = step
         self._live_steps.log_metric("train_loss", loss)
         self._live_steps.log_metric("lr", rate)
+        for writer in self.writers:
+            writer.log_metrics({"step/train_loss": loss, "step/lr": rate}, step)
+
+
+def spread(tensors: Sequence[Tensor]) -> dict[str, float]:
+    """Quantiles of all values of some tensors, by their shares."""
+    return {f"{share:g}": value for share, value in zip(SHARES, quantiles(tensors), strict=False)}
 
 
 def open_live(folder: Path) -> Live:

@@ -5,7 +5,8 @@
 - Exact resume: a checkpoint at every epoch's start under `.checkpoints/<name>/<key>/`, outside the stage's outputs,
   which DVC deletes before a run. The key hashes recipe, inputs, seed and code. A process killed at any moment and
   started again ends with the bytes of one never killed.
-- DVCLive with the epoch as the step; on resume the earlier epochs' rows are written again.
+- DVCLive with the epoch as the step; on resume the earlier epochs' rows are written again. What differs from run to
+  run, such as seconds, goes to metrics.jsonl alone, which is no stage's output.
 """
 
 import dataclasses
@@ -17,17 +18,25 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from torch import nn
 from torch.utils.data import DataLoader
 
 from reprise.core.files import fingerprint
 from reprise.core.params import Hardware, LogParams
+from reprise.core.processes import rank
 from reprise.core.recipe import TrainParams
 from reprise.core.seed import seed_everything, use_deterministic_kernels
 from reprise.training.checkpoints import EpochStartCheckpoint, checkpoint_folder, load_published, set_aside_damaged
 from reprise.training.epoch_log import EpochLog
-from reprise.training.trainer import SeedEachEpoch, make_trainer
+from reprise.training.kept import KEPT_FOLDER, KeepCheckpoints
+from reprise.training.measure import EpochMeter, count_parameters, examples_of_epoch
+from reprise.training.trainer import SeedEachEpoch, WeighShares, make_trainer
+from reprise.training.writers import configuration_name, open_writers
 
 logger = logging.getLogger("reprise")
+
+LABELS_SHOWN = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Run:
         name: names the checkpoints and the log lines.
         params: the recipe.
         hardware: where to run.
-        log: what is logged by step.
+        log: what is logged and kept.
         seed: with the epoch's number, determines every draw.
         inputs: files, folders and values that decide the result beside recipe, seed and code: data, weights, a fold.
         live_folder: DVCLive's folder.
@@ -48,6 +57,9 @@ class Run:
         callbacks: a task's own; their `state_dict` is part of exact resume.
         judge_average: gives `monitor` of a module's weights. The mean of the best epochs' weights is then published
             only where it is no worse than the best epoch's.
+        model: the part of the module that is published, which `log.keep_checkpoints` saves; None: the module.
+        labels: training examples by class.
+        configuration: tells the training apart from others of its recipe, such as `swin_base-384`; writers show it.
     """
 
     name: str
@@ -62,6 +74,9 @@ class Run:
     summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     callbacks: Sequence[Callback] = ()
     judge_average: Callable[[LightningModule], float] | None = None
+    model: nn.Module | None = None
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    configuration: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +120,15 @@ def fit(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its device lines and advertisements
     use_deterministic_kernels(run.hardware.training_threads)
     folder = checkpoint_folder(run.name, fingerprint(*run.inputs), run.params, run.seed)
-    epoch_log = EpochLog(run.live_folder, run.log, run.params.gradient_clip)
+    facts = describe(module, train_loader, valid_loader, run)
+    meter = EpochMeter(examples_of_epoch(train_loader))
+    writers: list[Logger] = []
+    if run.log.writers and rank() == 0:
+        name = configuration_name(run.name, run.configuration)
+        writers = open_writers(run.log, name, {**run.params.model_dump(mode="json"), "seed": run.seed})
+    epoch_log = EpochLog(
+        run.live_folder, run.log, run.params.gradient_clip, meter, run.monitor, run.mode, facts, writers
+    )
     best = ModelCheckpoint(
         folder,
         "best-{epoch}",
@@ -116,7 +139,10 @@ def fit(
         enable_version_counter=False,
     )
     last = folder / "last.ckpt"
-    callbacks = [SeedEachEpoch(run.seed), *run.callbacks, epoch_log, best, EpochStartCheckpoint(last)]
+    watching = [SeedEachEpoch(run.seed), WeighShares(), meter]
+    callbacks = [*watching, *run.callbacks, epoch_log, best, EpochStartCheckpoint(last)]
+    if every := run.log.keep_checkpoints:
+        callbacks.append(KeepCheckpoints(KEPT_FOLDER / run.name / folder.name, run.model or module, every))
     trainer = make_trainer(run.params, run.hardware, callbacks, run.monitor, run.mode)
     seed_everything(run.seed)
     if run.params.epochs == 0:
@@ -140,6 +166,23 @@ def fit(
         published = {**published, **{key: float(value) for key, value in validated[0].items()}}
     epoch_log.close({**summarise(best_epoch + 1, published), **run.summary})
     return FitResult(best_epoch + 1, published, rows, folder)
+
+
+def describe(
+    module: LightningModule, train_loader: "DataLoader[Any]", valid_loader: "DataLoader[Any]", run: Run
+) -> dict[str, Any]:
+    """Say what is trained on what, in the log and as facts for metrics.jsonl."""
+    sizes = [len(loader.dataset) for loader in (train_loader, valid_loader)]  # type: ignore[arg-type]
+    facts = {"train_examples": sizes[0], "valid_examples": sizes[1], **count_parameters(module)}
+    logger.info(
+        "%s: %d examples to train on, %d to validate; %d parameters, of which %d learn", run.name, *facts.values()
+    )
+    if run.labels:
+        by_size = sorted(run.labels.items(), key=lambda item: -item[1])
+        more = f", and {len(by_size) - LABELS_SHOWN} more" if len(by_size) > LABELS_SHOWN else ""
+        shown = ", ".join(f"{name} {count}" for name, count in by_size[:LABELS_SHOWN])
+        logger.info("%s: labels: %s%s", run.name, shown, more)
+    return {**facts, "labels": dict(run.labels)}
 
 
 def summarise(best_epoch: int, published: Mapping[str, float]) -> dict[str, Any]:

@@ -48,8 +48,7 @@ class EpochBatchSampler(Sampler[list[int]]):
         return self.batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
+        rank, world = rank_and_world()
         order: Sequence[Tensor] = ()
         for number in range(self.epoch * self.batches, (self.epoch + 1) * self.batches):
             number_of_pass, place = divmod(number, self.batches_in_pass)
@@ -60,6 +59,16 @@ class EpochBatchSampler(Sampler[list[int]]):
             share = batch[rank::world] if len(batch) >= world else batch
             yield share.tolist()
 
+    def share_weight(self, batch: int) -> float:
+        """What this process's mean of an epoch's batch weighs, where the mean over the processes is taken.
+
+        1 where all have as many examples; else more or less, so that every example counts the same.
+        """
+        rank, world = rank_and_world()
+        place = (self.epoch * self.batches + batch) % self.batches_in_pass
+        size = min(self.batch_size, self.length - place * self.batch_size)
+        return 1.0 if size < world else len(range(rank, size, world)) * world / size
+
     def _order(self, number_of_pass: int) -> Tensor:
         if not self.shuffle:
             return torch.arange(self.length)
@@ -67,6 +76,13 @@ class EpochBatchSampler(Sampler[list[int]]):
         if self.weights is not None:
             return torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
         return torch.randperm(self.length, generator=generator)
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's number among those that share a training, and their count."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
 
 
 def epoch_loader(

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, TQDMProgressBar
+from torch import Tensor
 
 from reprise.core.params import Hardware
 from reprise.core.processes import launched, processes_per_machine, world_size
@@ -59,6 +60,26 @@ class SeedEachEpoch(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget whatever earlier epochs drew."""
         seed_everything(derive_seed(self.seed, "epoch", trainer.current_epoch, trainer.global_rank))
+
+
+class WeighShares(Callback):
+    """Makes every example of a batch count the same where processes have different numbers of them.
+
+    Gradients are averaged over the processes, whatever the size of each one's share.
+    """
+
+    def __init__(self) -> None:
+        self.weight = 1.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Look up this process's share of the batch."""
+        assert trainer.train_dataloader is not None
+        self.weight = trainer.train_dataloader.sampler.share_weight(batch_idx)
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        """Scale the gradient, and leave the loss as it is logged."""
+        if (weight := self.weight) != 1:
+            loss.register_hook(lambda gradient: gradient * weight)
 
 
 def placement(hardware: Hardware) -> dict[str, Any]:

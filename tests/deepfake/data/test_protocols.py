@@ -9,10 +9,12 @@ from reprise.core.errors import InputError
 from reprise.deepfake.data.protocols import (
     join_columns,
     read_protocol,
-    read_protocols,
     shared_speakers,
     split_columns,
 )
+from reprise.deepfake.data.sources import read_trials
+
+SHARES = {"train": 0.5, "dev": 0.5}
 
 LAYOUTS = {
     "ASVspoof 2019": ("LA_0079 LA_T_1 - - bonafide\nLA_0080 LA_T_2 - A01 spoof\n", "LA_0080", "A01"),
@@ -52,6 +54,7 @@ GOOD = "s1 a - - bonafide\ns2 b - A01 spoof\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("speaker one call 1 - - bonafide\n", r"p\.txt:1: 7 columns; .*; where a name holds a space, put tabs"),
         (GOOD + "s3 c A01 spoof\n", r"p\.txt:3: 4 columns; expected 3 \(merged\), 5 \(ASVspoof 2019\)"),
         (GOOD + "s3 c - A01 fake\n", r"p\.txt:3: key 'fake' in column 5; expected bonafide or spoof"),
         (GOOD + "\ns3 a - A01 spoof\n", r"p\.txt:4: duplicate utterance 'a', first on .*p\.txt:1$"),
@@ -115,13 +118,13 @@ def test_an_utterance_in_two_splits_is_refused_and_a_synthetic_voice_counted(tmp
     paths = {split: tmp_path / f"{split}.txt" for split in ("train", "dev")}
     paths["train"].write_text("s1 a - - bonafide\nTTS b - A01 spoof\n")
     paths["dev"].write_text("s2 c - - bonafide\nTTS d - A01 spoof\n")
-    assert shared_speakers(read_protocols(paths)) == ["TTS"]
+    assert shared_speakers(read_trials(paths, SHARES, 0)) == ["TTS"]
     paths["dev"].write_text("s1 c - - bonafide\nTTS d - A01 spoof\n")
     with pytest.raises(InputError, match=r"dev\.txt:1: speaker 's1' is in train too"):
-        shared_speakers(read_protocols(paths))
+        shared_speakers(read_trials(paths, SHARES, 0))
     paths["dev"].write_text("s2 c - - bonafide\nTTS a - A01 spoof\n")
     with pytest.raises(InputError, match=r"dev\.txt:2: utterance 'a' is in train too \(.*train\.txt:1\)"):
-        read_protocols(paths)
+        read_trials(paths, SHARES, 0)
 
 
 def test_protocols_that_are_not_there_or_not_text(tmp_path):

@@ -7,14 +7,18 @@ from reprise.deepfake.detector.copies import make_copies
 from reprise.deepfake.detector.crops import CropMaker
 from reprise.deepfake.detector.frames import hear, hear_once
 from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.pieces import LENGTHS, moment_centres
 from reprise.deepfake.detector.scoring import score_utterance
-from reprise.deepfake.detector.windows import LENGTHS, describe, moment_centres
+from reprise.deepfake.detector.windows import describe
 from tests.conftest import TINY_WHISPER
 from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
 
 
 def whisper_recipe(**changes):
     return tiny_recipe("whisper", ssl_weights=False, ssl_config=TINY_WHISPER, **changes)
+
+
+VIEWS = 3  # Conformer, statistics, pooled states
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def test_hearing_then_judging_is_the_detector(detector, seconds):
 def test_every_moment_is_described_also_of_a_short_recording(detector, seconds):
     samples = speech(seconds, 0)
     described = describe(samples, detector)
-    assert described.shape == (len(moment_centres(len(samples))), len(LENGTHS), 2 * 32 + 1)
+    assert described.shape == (len(moment_centres(len(samples))), len(LENGTHS), VIEWS * 32 + 1)
     assert np.isfinite(described).all()
 
 
@@ -129,7 +133,7 @@ def test_copies_serve_detectors_of_samples_too():
 def test_no_view_outvotes_another():
     """A piece that is natural at the best to one view is as suspicious as the other view finds it."""
     torch.manual_seed(0)
-    head = Detector(whisper_recipe()).head
+    head = Detector(whisper_recipe(evidence="summed", pooled_states=False)).head
     readouts = [torch.zeros(1, 48), torch.randn(1, 64)]
     with torch.no_grad():
         for view in head.views:  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.frames import CHUNK_SECONDS, chunks
+from reprise.deepfake.detector.pieces import CHUNK_SECONDS, chunks
 from reprise.deepfake.detector.scoring import score_utterance
 
 

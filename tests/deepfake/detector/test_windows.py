@@ -4,7 +4,8 @@ import torch
 
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.detector.windows import LENGTHS, cut_windows, describe, moment_centres
+from reprise.deepfake.detector.pieces import LENGTHS, cut_windows, moment_centres
+from reprise.deepfake.detector.windows import describe
 from tests.deepfake.helpers import speech, tiny_recipe
 
 

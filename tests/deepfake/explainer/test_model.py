@@ -6,20 +6,14 @@ import torch
 from torch.nn import functional as F
 
 from reprise.core.params import parse_params
-from reprise.deepfake.explainer.model import (
-    NATURAL,
-    SPOOF,
-    Explainer,
-    ExplainerParams,
-    explainer_loss,
-    resample_importance,
-)
+from reprise.deepfake.explainer.curve import resample_importance
+from reprise.deepfake.explainer.model import NATURAL, SPOOF, Explainer, ExplainerParams, explainer_loss
 from reprise.deepfake.paths import MODES
 from tests.conftest import read_params
 
 
 def params(**changes: Any) -> ExplainerParams:
-    return parse_params(read_params()["deepfake"]["explainer"] | changes, ExplainerParams, "explainer")
+    return parse_params(read_params()["deepfake"]["explainer"]["train"] | changes, ExplainerParams, "explainer")
 
 
 def data(count=6, moments=8, seed=0):

@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from reprise.deepfake.data.partial import make_partial_spoofs
 from reprise.deepfake.data.windows import Windows
-from reprise.deepfake.explainer.model import FRAME
+from reprise.deepfake.explainer.curve import FRAME
 from reprise.deepfake.quality.faithfulness import (
     FRACTIONS,
     faithfulness,
@@ -20,7 +20,7 @@ from tests.deepfake.helpers import make_corpus
 
 
 def test_frames_labels_and_importance():
-    labels = frame_labels(10 * FRAME, 3 * FRAME, 6 * FRAME + FRAME // 4)
+    labels = frame_labels(10 * FRAME, [(3 * FRAME, 6 * FRAME + FRAME // 4)])
     assert labels.nonzero()[0].tolist() == [3, 4, 5]
     assert pointing_hit(np.where(labels, 1.0, 0.5), labels) == 1.0
     assert pointing_hit(np.ones(10), labels) == pytest.approx(0.3)
@@ -40,7 +40,7 @@ def test_localisation_is_the_mean_over_utterances_of_the_area_over_frames():
     areas = []
     for row in range(3):
         entry = partial.table.iloc[row]
-        labels = frame_labels(entry["samples"], entry["span_start"], entry["span_end"])
+        labels = frame_labels(entry["samples"], entry["spans"])
         areas.append(roc_auc_score(labels, np.arange(len(labels))))
     found = localise(rising, partial, windows, np.array(["a", "b", "b"]), 0)
     assert found["localisation_auc"] == pytest.approx(np.mean(areas))

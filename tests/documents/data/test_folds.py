@@ -9,6 +9,7 @@ from reprise.documents.data.folds import (
     near_duplicate_groups,
     near_duplicate_pairs,
     perceptual_hash,
+    plain_folds,
     stratified_folds,
 )
 from tests.documents.helpers import KINDS, draw_page
@@ -95,6 +96,19 @@ def test_a_class_with_too_few_distinct_pages():
     groups[6] = groups[5]
     with pytest.raises(InputError, match="class 'b' has 4 distinct pages, fewer than the 5 folds"):
         stratified_folds(targets, groups, 5, NAMES, seed=0)
+
+
+def test_plain_folds_take_a_class_of_one_page_and_keep_groups_together():
+    targets, groups = np.repeat([0, 1, 2], [1, 39, 60]), np.arange(100) // 2
+    folds = plain_folds(groups, 5, seed=0)
+    assert np.bincount(folds).tolist() == [20] * 5
+    assert all(len(np.unique(folds[groups == group])) == 1 for group in np.unique(groups))
+    assert np.array_equal(folds, plain_folds(groups, 5, seed=0))
+    assert not np.array_equal(folds, plain_folds(groups, 5, seed=1))
+    with pytest.raises(InputError, match=r"documents\.stratify: false"):
+        stratified_folds(targets, np.arange(100), 5, NAMES, seed=0)
+    with pytest.raises(InputError, match="4 distinct pages, fewer than the 5 folds"):
+        plain_folds(np.arange(8) // 2, 5, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from reprise.core.errors import InputError
-from reprise.documents.data.images import ImageFolder, decode
+from reprise.documents.data.images import ImageFolder, decode, image_files
 from tests.documents.helpers import draw_page
 
 
@@ -183,25 +183,96 @@ def test_the_range_that_a_tiff_states_and_white_as_nought(tmp_path):
     assert np.abs(decode(tmp_path / "white.tif", 64, 1.0).pixels[..., 0].astype(int) - gradient()).max() <= 1
 
 
-def sixteen_bit_colour(values):
-    """A PNG of 16-bit colour, which Pillow reads and does not write."""
-    height, width = values.shape
-    rows = np.repeat(values.astype(">u2")[..., None], 3, axis=2)
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's number of that kind of colour
+
+
+def sixteen_bit_png(channels):
+    """A PNG of 16-bit channels (H, W, n), which Pillow reads and does not write."""
+    height, width, count = channels.shape
+    raw = b"".join(b"\0" + row.tobytes() for row in channels.astype(">u2"))
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, PNG_COLOURS[count], 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
 
 
+def tiff(values, sample_format, photometric, planes=1, order="<"):
+    """A TIFF of values (H, W) or (H, W, n), of kinds that Pillow does not write; with `planes` 2 colours lie apart."""
+    height, width, *rest = values.shape
+    count = rest[0] if rest else 1
+    apart = count if planes == 2 else 1
+    stored = np.moveaxis(values, -1, 0) if planes == 2 else values
+    data = np.ascontiguousarray(stored).astype(values.dtype.newbyteorder(order)).tobytes()
+    bits, size = [8 * values.dtype.itemsize] * count, len(data) // apart
+    entries = {256: [width], 257: [height], 258: bits, 259: [1], 262: [photometric], 273: [0] * apart, 277: [count]}
+    entries |= {278: [height], 279: [size] * apart, 284: [planes], 339: [sample_format] * count}
+    after = 8 + 2 + 12 * len(entries) + 4
+    place = after + sum(4 * len(own) for own in entries.values() if len(own) > 1)
+    entries[273] = [place + number * size for number in range(apart)]
+    directory, beyond = b"", b""
+    for tag, own in entries.items():
+        packed = struct.pack(f"{order}{len(own)}I", *own)
+        where = packed if len(own) == 1 else struct.pack(order + "I", after + len(beyond))
+        beyond += packed if len(own) > 1 else b""
+        directory += struct.pack(order + "HHI", tag, 4, len(own)) + where
+    start = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HI", 42, 8)
+    return start + struct.pack(order + "H", len(entries)) + directory + bytes(4) + beyond + data
+
+
 @pytest.mark.parametrize(("bits", "handled"), [(16, ("sixteen_bit",)), (12, ("sixteen_bit", "twelve_bit_range"))])
-def test_wide_colour_is_not_black(tmp_path, bits, handled):
-    (tmp_path / "a.png").write_bytes(sixteen_bit_colour(in_bits(bits)))
+@pytest.mark.parametrize("kind", ["grey and alpha", "colour", "colour and alpha", "narrow alpha", "inks", "tiff"])
+def test_wide_colour_is_not_black(tmp_path, bits, handled, kind):
+    grey, opaque = in_bits(bits), np.full((64, 64), 65535, np.uint16)
+    alpha = opaque if kind != "narrow alpha" else opaque // 2 ** (16 - bits)
+    layers = {"grey and alpha": [grey, alpha], "inks": [0 * grey, 0 * grey, 0 * grey, in_bits(bits)[0, -1] - grey]}
+    channels = np.stack(layers.get(kind, [grey] * 3 + ([alpha] if "alpha" in kind else [])), -1)
+    content = (
+        sixteen_bit_png(channels) if kind not in ("inks", "tiff") else tiff(channels, 1, 5 if kind == "inks" else 2)
+    )
+    (tmp_path / "a.png").write_bytes(content)
     decoded = decode(tmp_path / "a.png", 64, 1.0)
-    assert decoded.handled == handled
+    also = {"inks": ("cmyk",)}.get(kind, ("transparent",) if "alpha" in kind else ())
+    assert decoded.handled == handled + also
     assert np.abs(decoded.pixels[..., 0].astype(int) - gradient()).max() <= (1 if bits == 16 else 17)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_signed_pixels_of_eight_bits(tmp_path, order):
+    (tmp_path / "a.tif").write_bytes(tiff((gradient().astype(int) - 128).astype(np.int8), 2, 1, order=order))
+    decoded = decode(tmp_path / "a.tif", 64, 1.0)
+    assert decoded.handled == ("signed_eight_bit",)
+    assert np.array_equal(decoded.pixels[..., 0], gradient())
+
+
+def test_colours_in_separate_planes(tmp_path):
+    colours = np.stack([gradient(), 255 - gradient(), gradient().T], -1)
+    (tmp_path / "a.tif").write_bytes(tiff(colours, 1, 2, planes=2))
+    assert np.array_equal(decode(tmp_path / "a.tif", 64, 1.0).pixels, colours)
+    (tmp_path / "a.tif").write_bytes(tiff(colours.astype(np.uint16) * 257, 1, 2, planes=2))
+    with pytest.raises(InputError, match=r"a\.tif: a TIFF of more than 8 bits a colour, in separate planes"):
+        decode(tmp_path / "a.tif", 64, 1.0)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_pixels_that_pillow_does_not_know(tmp_path, kind):
+    (tmp_path / "a.tif").write_bytes(tiff((gradient() / 255).astype(kind), 3, 1))
+    with pytest.raises(
+        InputError, match=r"a\.tif: .* a TIFF with a kind of pixels that cannot be read; save it with 8"
+    ):
+        decode(tmp_path / "a.tif", 64, 1.0)
+
+
+def test_damage_that_libtiff_alone_tells_is_refused_and_quiet(tmp_path, capfd):
+    stream = io.BytesIO()
+    Image.fromarray(gradient()).convert("1").save(stream, "TIFF", compression="group4")
+    content = bytearray(stream.getvalue())
+    content[30] ^= 0xFF
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.tif: damaged image: Fax4Decode"):
+        decode(tmp_path / "a.tif", 64, 1.0)
+    assert capfd.readouterr().err == ""
 
 
 def test_pixels_that_are_no_numbers_are_refused(tmp_path):
@@ -304,3 +375,24 @@ def test_a_file_name_that_is_not_utf8_disturbs_no_other(tmp_path):
     for name in (b"\xff\xfe.png", b"a.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / os.fsdecode(name))
     assert ImageFolder(tmp_path).find("a", "train.csv:2") == "a.png"
+
+
+def test_what_is_no_file_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "nowhere.png").symlink_to("gone.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "folder.png").mkdir()
+    said = {
+        "pipe": "a pipe or a device",
+        "loop": "Too many levels",
+        "nowhere": "no such file",
+        "zero": "a pipe or a device",
+        "folder": "a folder; expected a file",
+        "y" * 300: "File name too long",
+    }
+    for name, message in said.items():
+        with pytest.raises(InputError, match=f"{name}.png: {message}"):
+            decode(tmp_path / f"{name}.png", 32, 1.0)
+    listed = [path.stem for path in image_files(tmp_path)]
+    assert listed == ["loop", "nowhere", "pipe", "zero"], "what cannot be read is not passed in silence"

@@ -55,7 +55,7 @@ def test_bad_labels(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("meta", "message"),
     [
-        ("target,name\n0,a\n", r"meta\.csv: no column 'class_name'"),
+        ("target,kind,note\n0,a,b\n", r"meta\.csv: no column 'class_name'"),
         ("target,class_name\n0,a\n0,b\n", r"meta\.csv:3: target '0' is already on line 2"),
         ("target,class_name\n0,a\n7,b\n9,a\n", r"meta\.csv:4: class_name 'a' is already on line 2"),
         ("target,class_name\n0,caf\u00e9\n1,cafe\u0301\n", r"meta\.csv:3: class_name .* is already on line 2"),

@@ -6,7 +6,6 @@ import torch
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
-from reprise.core.params import LogParams
 from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset, make_loaders
 from reprise.documents.learning.learner import (
@@ -23,7 +22,7 @@ from reprise.documents.network.model import (
 )
 from reprise.training.fit import Run, fit
 from tests.documents.helpers import KINDS, draw_page, page_dataset, tiny_recipe
-from tests.training.toy_training import HARDWARE
+from tests.training.toy_training import HARDWARE, LOG
 
 
 def train(tmp_path, monkeypatch, data=None, hardware=HARDWARE, **changes):
@@ -41,7 +40,7 @@ def fit_in(folder, recipe, data, hardware=HARDWARE, prepare=lambda learner: None
         name="documents",
         params=recipe,
         hardware=hardware,
-        log=LogParams(every_n_steps=1, gradient_norm=True),
+        log=LOG.model_copy(update={"every_n_steps": 1}),
         seed=0,
         inputs=["pages"],
         live_folder=folder / "live",

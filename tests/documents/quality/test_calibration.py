@@ -94,6 +94,15 @@ def test_the_calibration_error_is_torchmetrics():
     assert np.isnan(confidence[~filled]).all()
 
 
+def test_without_calibration_the_temperature_is_one_and_nothing_changes():
+    data = overconfident()
+    report, _ = compare(data, data.damaged, None, np.arange(600), 0)
+    assert report["temperature"] == 1
+    assert report["temperature_by_fold"] == {"0": 1.0, "1": 1.0, "2": 1.0}
+    for name in ("ece", "nll"):
+        assert report[f"{name}_after"] == pytest.approx(report[f"{name}_before"])
+
+
 def test_after_is_cross_fitted_and_better_where_logits_are_overconfident():
     data = overconfident()
     temperatures = cross_fitted_temperatures(data.logits, data.targets, data.folds, [0, 1, 2])

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
 from reprise.core.files import read_parquet, write_parquet
@@ -12,6 +14,7 @@ from reprise.taxonomy.data.corpus import (
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import corpus_statistics
+from tests.taxonomy.readers import value_or_error
 
 
 def write(tmp_path, content: bytes):
@@ -74,3 +77,17 @@ def test_names_stay_what_they_are(tmp_path):
     core = np.eye(len(names), dtype=bool)
     write_core_classes(tmp_path / "core.parquet", table["doc_id"], core, hierarchy)
     assert np.array_equal(read_core_classes(tmp_path / "core.parquet", hierarchy), core)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=60) | st.text("ab\t\n\r ", max_size=30).map(str.encode))
+def test_any_bytes_are_a_corpus_or_one_line_of_error(tmp_path, content):
+    path = write(tmp_path, content)
+    table, error = value_or_error(lambda: read_corpus(path, "keep"))
+    if table is None:
+        assert error is not None
+        assert error.startswith(str(path))
+        assert "\n" not in error
+    else:
+        lines = content.removeprefix(b"\xef\xbb\xbf").decode().split("\n")
+        assert len(table) == sum(bool(line.strip()) for line in lines)

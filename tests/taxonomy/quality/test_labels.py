@@ -29,7 +29,7 @@ def test_labels_come_in_the_order_of_the_documents_and_are_not_closed(tmp_path):
     ("content", "message"),
     [
         (b"x\ta\nq\ta\n", r"file\.txt:2: document 'q' is not in the corpus"),
-        (b"x\ta\ny\td\n", r"file\.txt:2: class id 'd' is not in classes\.txt"),
+        (b"x\ta\ny\td\n", r"file\.txt:2: class id 'd' is not in the file of classes"),
         (b"x\ta\nx\tb\n", r"file\.txt:2: duplicate document id 'x', first on line 1"),
         (b"x\ta\n", r"file\.txt: no line for 1 documents, such as 'y'"),
         (b"x a\n", r"file\.txt:1: no tab"),

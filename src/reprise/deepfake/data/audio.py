@@ -283,23 +283,31 @@ class AudioFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.recordings = list_recordings(folder)
         self.paths: dict[str, list[Path]] = {}
-        for path in list_recordings(folder):
+        for path in self.recordings:
             for name in (path.name, path.stem):
                 self.paths.setdefault(normalise(name), []).append(path)
 
     def find(self, utterance: str, where: str) -> Path:
-        """Find an utterance, whose name is composed (`normalise`).
+        """Find an utterance, whose name is composed (`normalise`) and may have folders before it.
 
         Raises:
             InputError: none, or several; the line starts with `where`.
         """
-        found = self.paths.get(utterance, [])
+        *folders, name = utterance.split("/")
+        found = [path for path in self.paths.get(name, []) if not folders or self._lies_in(path, folders)]
         if not found:
             raise InputError(f"{where}: utterance {utterance!r} has no recording under {self.folder}")
         if len(found) > 1:
             raise InputError(f"{where}: utterance {utterance!r} could be any of {', '.join(map(str, found[:3]))}")
         return found[0]
+
+    def _lies_in(self, path: Path, folders: list[str]) -> bool:
+        """Whether a recording's folders end in the given ones, or these in those below the folder of all."""
+        whole = [normalise(part) for part in path.parent.parts]
+        below = [normalise(part) for part in path.parent.relative_to(self.folder).parts]
+        return whole[-len(folders) :] == folders or folders[len(folders) - len(below) :] == below
 
 
 def write_flac(path: Path, samples: np.ndarray) -> None:

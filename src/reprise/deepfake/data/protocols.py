@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_device
 
 SPLITS = ("train", "dev", "eval")
 KEYS = ("bonafide", "spoof")
@@ -69,13 +70,12 @@ def normalise(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def read_protocols(paths: Mapping[str, Path]) -> dict[str, list[Trial]]:
-    """Read the trials of all splits.
+def refuse_shared_utterances(trials: Mapping[str, Sequence[Trial]]) -> None:
+    """Check that no utterance is in two splits.
 
     Raises:
-        InputError: as `read_protocol` says; or an utterance is in two splits.
+        InputError: one is; the line names both places.
     """
-    trials = {split: read_protocol(path, split) for split, path in paths.items()}
     seen: dict[str, tuple[str, Trial]] = {}
     for split, part in trials.items():
         for trial in part:
@@ -83,7 +83,33 @@ def read_protocols(paths: Mapping[str, Path]) -> dict[str, list[Trial]]:
                 other, first = seen[trial.utterance]
                 raise InputError(f"{trial.where}: utterance {trial.utterance!r} is in {other} too ({first.where})")
             seen[trial.utterance] = split, trial
-    return trials
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Read a protocol's lines with their numbers, from 1.
+
+    Raises:
+        InputError: missing, a folder, a device, not readable, or not UTF-8.
+    """
+    refuse_device(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such protocol file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; expected a protocol file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+    return list(enumerate(text.split("\n"), 1))  # not splitlines(): it breaks lines at characters that names may hold
+
+
+def names_splits(path: Path) -> bool:
+    """Whether a protocol says for each line of which split it is, judged by its first one."""
+    first = next((line for _, line in read_lines(path) if line.strip()), "")
+    layout = LAYOUTS.get(len(split_columns(first)))
+    return layout is not None and layout.split is not None
 
 
 def read_protocol(path: Path, split: str) -> list[Trial]:
@@ -97,10 +123,18 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
         InputError: missing, an unknown layout, key or split, an utterance twice, no trial, or natural or synthesised
             ones alone.
     """
-    lines = enumerate(
-        read_text(path).split("\n"), 1
-    )  # not splitlines(): it breaks lines at characters that names may hold
-    trials = [trial for number, line in lines if (trial := parse_line(f"{path}:{number}", line, split))]
+    trials = [trial for number, line in read_lines(path) if (trial := parse_line(f"{path}:{number}", line, split))]
+    refuse_repeated(trials)
+    refuse_one_kind(path, split, trials)
+    return trials
+
+
+def refuse_repeated(trials: Sequence[Trial]) -> None:
+    """Check that no utterance comes twice.
+
+    Raises:
+        InputError: one does; the line names both places.
+    """
     seen: dict[str, Trial] = {}
     for trial in trials:
         if trial.utterance in seen:
@@ -108,38 +142,18 @@ def read_protocol(path: Path, split: str) -> list[Trial]:
                 f"{trial.where}: duplicate utterance {trial.utterance!r}, first on {seen[trial.utterance].where}"
             )
         seen[trial.utterance] = trial
+
+
+def refuse_one_kind(path: Path | str, split: str, trials: Sequence[Trial]) -> None:
+    """Check that a split has natural and synthesised utterances; `path` starts the line of the error.
+
+    Raises:
+        InputError: none, or one kind alone.
+    """
     if not trials:
         raise InputError(f"{path}: no trial of the split {split}")
-    refuse_one_kind(trials, str(path), split)
-    return trials
-
-
-def read_text(path: Path) -> str:
-    """Read a protocol file.
-
-    Raises:
-        InputError: missing, a folder, or not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such protocol file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder; expected a protocol file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-
-
-def refuse_one_kind(trials: Sequence[Trial], where: str, split: str) -> None:
-    """Refuse a split without natural or without synthesised speech; `where` starts the line of the error.
-
-    Raises:
-        InputError: names the kind that is there.
-    """
     if len({trial.spoof for trial in trials}) == 1:
-        raise InputError(
-            f"{where}: the split {split} has {KEYS[trials[0].spoof]} utterances alone; expected both kinds"
-        )
+        raise InputError(f"{path}: the split {split} has {KEYS[trials[0].spoof]} utterances alone; expected both kinds")
 
 
 def parse_line(where: str, line: str, split: str) -> Trial | None:
@@ -154,7 +168,8 @@ def parse_line(where: str, line: str, split: str) -> Trial | None:
     layout = LAYOUTS.get(len(columns))
     if layout is None:
         known = ", ".join(f"{count} ({layout.name})" for count, layout in LAYOUTS.items())
-        raise InputError(f"{where}: {len(columns)} columns; expected {known}")
+        hint = "" if "\t" in line else "; where a name holds a space, put tabs between the columns"
+        raise InputError(f"{where}: {len(columns)} columns; expected {known}{hint}")
     key = columns[layout.key]
     if key not in KEYS:
         raise InputError(f"{where}: key {key!r} in column {layout.key + 1}; expected bonafide or spoof")

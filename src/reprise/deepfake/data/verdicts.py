@@ -18,7 +18,7 @@ from reprise.deepfake.data.protocols import (
     UNKNOWN,
     Trial,
     parse_line,
-    read_text,
+    read_lines,
     refuse_one_kind,
     split_columns,
 )
@@ -46,7 +46,7 @@ def read_verdicts(path: Path) -> list[Verdict]:
     if not path.exists():
         return []
     verdicts = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in read_lines(path):
         columns, where = split_columns(line), f"{path}:{number}"
         if not columns:
             continue
@@ -95,7 +95,7 @@ def apply_verdicts(
             counts[split]["confirmed" if trial.spoof == verdict.spoof else "changed"] += 1
             corrected[split][index] = give_key(trial, verdict.spoof)
     for split, part in corrected.items() if verdicts else ():
-        refuse_one_kind(part, f"{verdicts[0].trial.where}: the verdicts", split)
+        refuse_one_kind(f"{verdicts[0].trial.where}: the verdicts", split, part)
     return corrected, counts
 
 

@@ -84,7 +84,7 @@ class TemporalChannelAttention(nn.Module):
 
     def channel_tokens(self, x: Tensor) -> Tensor:
         """One token a head (B, H, D): its channels averaged over time, projected, normalised, given a position."""
-        mean = x.mean(1).view(len(x), self.heads, -1)  # (B, H, D / H)
+        mean = x.mean(1).view(x.shape[0], self.heads, -1)  # (B, H, D / H)
         return F.gelu(self.token_norm(self.token_projection(mean))) + self.token_positions
 
 

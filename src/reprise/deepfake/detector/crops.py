@@ -8,7 +8,7 @@ from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.data.splice import fit_length, replace, splice
 from reprise.deepfake.detector.copies import Copies
-from reprise.deepfake.detector.model import FRAME_RATE
+from reprise.deepfake.detector.pieces import FRAME_RATE
 from reprise.deepfake.recipe import Recipe
 
 

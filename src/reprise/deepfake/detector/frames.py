@@ -13,24 +13,13 @@ import torch
 
 from reprise.core.files import hash_bytes, read_npy, write_npy
 from reprise.core.models import hash_tensors
-from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
+from reprise.deepfake.detector.pieces import chunks
 
-CHUNK_SECONDS = 8.0
-SHORTEST_SECONDS = 0.4  # shorter ones are repeated up to it
 CACHE = Path(".cache/deepfake-frames")
 VERSION = "1"  # of what `listen` computes
 
 Change = Callable[[np.ndarray], np.ndarray]
-
-
-def chunks(samples: np.ndarray) -> list[np.ndarray]:
-    """Cut samples (N,) into the fewest equal chunks of at most CHUNK_SECONDS."""
-    if len(samples) < SHORTEST_SECONDS * RATE:
-        return [fit_length(samples, int(SHORTEST_SECONDS * RATE))]
-    count = -(-len(samples) // int(CHUNK_SECONDS * RATE))
-    return np.array_split(samples, count)
 
 
 @torch.inference_mode()

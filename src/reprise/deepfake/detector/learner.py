@@ -1,5 +1,7 @@
 """How the detector learns: batches, loss, dev error, optimiser and schedule, as a Lightning module."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +10,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from reprise.core.errors import InputError
 from reprise.core.processes import gather
 from reprise.core.seed import derive_seed
+from reprise.core.weights import load_weights
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.augment import augment
 from reprise.deepfake.detector.copies import Copies
@@ -20,7 +24,10 @@ from reprise.deepfake.detector.model import Detector, Output
 from reprise.deepfake.detector.scoring import score_utterance
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.recipe import Recipe
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
+
+logger = logging.getLogger("reprise")
 
 TIE = 0.01  # weight of the dev loss in the dev error: many epochs have the same EER on a small dev set
 LARGEST_LOSS = 10.0  # in the dev error
@@ -61,7 +68,7 @@ class Learner(LightningModule):
         pieces, detector = samples.to(self.device), self.detector
         output = detector.judge(detector.condense(pieces)) if detector.framed else detector(pieces)
         loss = self.loss(output, labels.to(self.device))
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch))
         return loss
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
@@ -131,10 +138,32 @@ def class_weights(spoof: np.ndarray, recipe: Recipe) -> tuple[float, float]:
     return 0.5 / (1 - share), 0.5 / share
 
 
-def make_detector(recipe: Recipe, train: Corpus) -> Detector:
-    """Build a detector, and standardise its features on the training utterances."""
+def start_file(recipe: Recipe) -> Path | None:
+    """The file whose weights a recipe starts from: the first of `weights` that exists; None: they are new.
+
+    Raises:
+        InputError: none of them exists.
+    """
+    if recipe.weights == "none":
+        return None
+    paths = [Path(name) for name in ([recipe.weights] if isinstance(recipe.weights, str) else recipe.weights)]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise InputError(f"weights: no such file: {', '.join(map(str, paths))}; expected none, a path, or several")
+    logger.info("%s: the detector starts from its weights", path)
+    return path
+
+
+def make_detector(recipe: Recipe, train: Corpus, weights: Path | None = None) -> Detector:
+    """Build a detector with a file's weights, or one whose features are standardised on the training utterances.
+
+    Raises:
+        InputError: the file's weights do not fit the recipe.
+    """
     detector = Detector(recipe)
-    if detector.cepstral is not None:
+    if weights is not None:
+        load_weights(detector, weights)
+    elif detector.cepstral is not None:
         with torch.no_grad():
             pieces = (torch.from_numpy(train.waveform(row))[None] for row in range(len(train)))
             detector.cepstral.standardise_on([detector.filterbank(scale_loudness(piece)) for piece in pieces])

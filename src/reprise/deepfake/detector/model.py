@@ -24,7 +24,6 @@ from reprise.deepfake.recipe import Recipe
 STATISTICS = 64  # dimensions of the branch's output
 QUANTILE = 0.05
 JOINED = 4  # frames of 10 ms, and 2 hidden states, in a frame of `listen`
-FRAME_RATE = 25  # of `listen`, a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,13 +146,14 @@ class WhisperFrontEnd(nn.Module):
         dim: D.
         dropout: of the states.
         config: of random weights.
+        pooled: whether a second weighted sum of the layers goes on at full width, to be pooled over time.
 
     Raises:
         InputError: it cannot be loaded.
     """
 
     def __init__(
-        self, name: str, weights: bool, trained: bool, dim: int, dropout: float, config: dict[str, Any]
+        self, name: str, weights: bool, trained: bool, dim: int, dropout: float, config: dict[str, Any], pooled: bool
     ) -> None:
         super().__init__()
         self.encoder = load_encoder(name) if weights else build_encoder(config)
@@ -165,6 +165,7 @@ class WhisperFrontEnd(nn.Module):
         self.layer_weights = nn.Parameter(torch.zeros(self.layers))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.projection = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, dim))
+        self.pooled_weights = nn.Parameter(torch.zeros(self.layers)) if pooled else None
         self.cepstral = CepstralFrontEnd("lfcc", dim)
 
     def train(self, mode: bool = True) -> "WhisperFrontEnd":
@@ -181,13 +182,21 @@ class WhisperFrontEnd(nn.Module):
         return states.unflatten(2, (-1, 2)).mean(3).transpose(1, 2)
 
     def condense(self, states: Tensor) -> Tensor:
-        """Hidden states (B, M, layers, width) -> (B, M, D)."""
-        weights = self.layer_weights.softmax(0)[:, None]
-        return self.projection((self.norm(states) * weights).sum(2))
+        """Hidden states (B, M, layers, width) -> (B, M, D), or (B, M, D + width) with the sum that is pooled."""
+        states = self.norm(states)
+        parts = [self.projection(weigh(states, self.layer_weights))]
+        if self.pooled_weights is not None:
+            parts.append(weigh(states, self.pooled_weights))
+        return torch.cat(parts, 2)
 
     def forward(self, energies: Tensor, condensed: Tensor) -> Tensor:
         """(B, T, FILTERS), (B, M, D) -> (B, M, D)."""
         return self.cepstral(energies) + condensed
+
+
+def weigh(states: Tensor, weights: Tensor) -> Tensor:
+    """Mean of layers (B, M, layers, width) -> (B, M, width), weighted by the softmax of weights (layers,)."""
+    return torch.einsum("bmlw,l->bmw", states, weights.softmax(0))
 
 
 class StatisticsBranch(nn.Module):
@@ -218,6 +227,28 @@ class StatisticsBranch(nn.Module):
         return torch.cat([self.cepstra(energies).std(1), spread, change, skew, quiet], 1)
 
 
+class PooledStates(nn.Module):
+    """Mean and deviation over time of Whisper's states, as logistic regressions on them read best.
+
+    Args:
+        width: of the states.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential(
+            nn.BatchNorm1d(2 * width),
+            nn.Dropout(0.2),
+            nn.Linear(2 * width, STATISTICS),
+            nn.GELU(),
+            nn.LayerNorm(STATISTICS),
+        )
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, M, width) -> (B, STATISTICS)."""
+        return self.network(torch.cat([states.mean(1), states.std(1)], 1))
+
+
 class OneClassHead(nn.Module):
     """Logit = softplus(g) |z|^2 - b: what lies far from natural speech, in any direction, is synthesised.
 
@@ -238,26 +269,29 @@ class OneClassHead(nn.Module):
 
 
 class SeparateHead(nn.Module):
-    """Logit = sum over views of softplus(g_v) |z_v|^2, less b: what lies far from natural speech in any view is spoof.
+    """One-class evidence of each view apart, so that none outvotes another by finding speech very natural.
 
-    No view's evidence is below zero, so that none outvotes another by finding speech very natural: clean synthesis
-    does look so to Whisper.
+    Clean synthesis does look so to Whisper. `summed` adds the views' softplus(g_v) |z_v|^2, none of which is below
+    zero, and takes b off. `any` adds the views' odds, for what is spoof to one view is spoof: log(sum of exp(logit_v)).
 
     Args:
         inputs: dimensions of each view's readout.
         dimensions: of each z.
+        evidence: summed or any.
     """
 
-    def __init__(self, inputs: list[int], dimensions: int) -> None:
+    def __init__(self, inputs: list[int], dimensions: int, evidence: str) -> None:
         super().__init__()
         self.views = nn.ModuleList(OneClassHead(count, dimensions) for count in inputs)
-        self.bias = nn.Parameter(torch.ones(()))
+        self.bias = nn.Parameter(torch.ones(())) if evidence == "summed" else None
 
     def forward(self, readouts: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """(B, inputs) of each view -> logits (B,), z of all (B, views dimensions), logits of each (B, views)."""
         logits, vectors = zip(*(view(part) for view, part in zip(self.views, readouts, strict=True)), strict=True)
-        biases = torch.stack([view.bias for view in self.views])  # type: ignore[misc]
         each = torch.stack(logits, 1)
+        if self.bias is None:
+            return each.logsumexp(1), torch.cat(vectors, 1), each
+        biases = torch.stack([view.bias for view in self.views])  # type: ignore[misc]
         return (each + biases).sum(1) - self.bias, torch.cat(vectors, 1), each
 
 
@@ -283,13 +317,19 @@ class Detector(nn.Module):
 
     def __init__(self, recipe: Recipe, ssl_config: dict[str, Any] | None = None) -> None:
         super().__init__()
-        dim = recipe.embedding
+        self.dim = dim = recipe.embedding
         weights = recipe.ssl_weights and ssl_config is None
         config = ssl_config if ssl_config is not None else recipe.ssl_config or None
         self.front_end: CepstralFrontEnd | SelfSupervisedFrontEnd | WhisperFrontEnd
         if recipe.front_end == "whisper":
             self.front_end = WhisperFrontEnd(
-                recipe.ssl_model, weights, recipe.ssl_trained, dim, recipe.dropout, config or {}
+                recipe.ssl_model,
+                weights,
+                recipe.ssl_trained,
+                dim,
+                recipe.dropout,
+                config or {},
+                recipe.pooled_states,
             )
         elif recipe.front_end == "ssl":
             self.front_end = SelfSupervisedFrontEnd(recipe.ssl_model, weights, recipe.ssl_trained, dim, config)
@@ -301,13 +341,14 @@ class Detector(nn.Module):
             ConformerBlock(dim, recipe.heads, recipe.kernel, recipe.dropout) for _ in range(recipe.encoders)
         )
         self.statistics = StatisticsBranch() if recipe.statistics_branch else None
-        views = [3 * dim] + ([STATISTICS] if recipe.statistics_branch else [])
+        self.pooled = PooledStates(self.front_end.encoder.config.d_model) if recipe.pooled_states else None
+        views = [3 * dim] + [STATISTICS] * (recipe.statistics_branch + recipe.pooled_states)
         self.dropout = nn.Dropout(recipe.dropout)
         self.head: SeparateHead | OneClassHead | LinearHead
-        if recipe.separate_evidence:
-            self.head = SeparateHead(views, recipe.one_class_dimensions)
-        else:
+        if recipe.evidence == "joint":
             self.head = make_head(recipe, sum(views))
+        else:
+            self.head = SeparateHead(views, recipe.one_class_dimensions, recipe.evidence)
         self.frame_head = make_head(recipe, dim)
 
     @property
@@ -350,17 +391,21 @@ class Detector(nn.Module):
         """Frames of `condense`, of a recording or a slice of it."""
         energies = frames[..., : JOINED * FILTERS].unflatten(2, (JOINED, FILTERS)).flatten(1, 2)  # (B, T, FILTERS)
         energies = energies - energies.mean(1, keepdim=True)
-        return self.read_out(self.front_end(energies, frames[..., JOINED * FILTERS :]), energies)
+        condensed, states = frames[..., JOINED * FILTERS :].tensor_split([self.dim], 2)
+        return self.read_out(self.front_end(energies, condensed), energies, states)
 
-    def read_out(self, frames: Tensor, energies: Tensor) -> Output:
-        """Frames of the front-end (B, M, D), energies (B, T, FILTERS)."""
-        x = torch.cat([self.class_token.expand(len(frames), -1, -1), frames], 1)  # (B, 1 + M, D)
+    def read_out(self, frames: Tensor, energies: Tensor, states: Tensor | None = None) -> Output:
+        """Frames of the front-end (B, M, D), energies (B, T, FILTERS), states to be pooled (B, M, width)."""
+        x = torch.cat([self.class_token.expand(frames.shape[0], -1, -1), frames], 1)  # (B, 1 + M, D)
         for block in self.blocks:
             x = block(x)
         token, frames = x[:, 0], x[:, 1:]
         parts = [self.dropout(torch.cat([token, frames.mean(1), frames.std(1)], 1))]
         if self.statistics is not None:
             parts.append(self.dropout(self.statistics(energies)))
+        if self.pooled is not None:
+            assert states is not None
+            parts.append(self.dropout(self.pooled(states)))
         frame_logits, _ = self.frame_head(frames)
         if isinstance(self.head, SeparateHead):
             logits, vectors, view_logits = self.head(parts)

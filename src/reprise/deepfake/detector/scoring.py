@@ -7,8 +7,9 @@ import torch
 from tqdm import tqdm
 
 from reprise.deepfake.data.corpus import Corpus
-from reprise.deepfake.detector.frames import CHUNK_SECONDS, chunks, hear
-from reprise.deepfake.detector.model import FRAME_RATE, Detector
+from reprise.deepfake.detector.frames import hear
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.pieces import chunks, frame_chunks
 
 Hear = Callable[[np.ndarray, Detector, str], np.ndarray]
 
@@ -16,8 +17,7 @@ Hear = Callable[[np.ndarray, Detector, str], np.ndarray]
 @torch.inference_mode()
 def score_frames(frames: np.ndarray, detector: Detector, device: str = "cpu") -> float:
     """Score the frames (M, C) of a recording: minus the mean logit of the chunks; high for natural speech."""
-    parts = np.array_split(frames, -(-len(frames) // int(CHUNK_SECONDS * FRAME_RATE)))
-    pieces = (torch.from_numpy(np.array(part)).float()[None].to(device) for part in parts)
+    pieces = (torch.from_numpy(np.array(part)).float()[None].to(device) for part in frame_chunks(frames))
     return -float(np.mean([float(detector.judge(detector.condense(piece)).logits[0]) for piece in pieces]))
 
 

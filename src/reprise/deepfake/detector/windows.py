@@ -10,31 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.detector.frames import hear
-from reprise.deepfake.detector.model import FRAME_RATE, Detector, Output
+from reprise.deepfake.detector.model import Detector, Output
+from reprise.deepfake.detector.pieces import LENGTHS, cut_frame_windows, cut_windows, moment_centres
 from reprise.deepfake.detector.scoring import Hear
 
-LENGTHS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # seconds
-HOP_SECONDS = 0.1  # between moments
 BATCH = 64  # windows at once
-
-
-def moment_centres(samples: int) -> np.ndarray:
-    """Centres of the moments in samples, (M,): every HOP_SECONDS, the first after half of it."""
-    hop = int(HOP_SECONDS * RATE)
-    return np.arange(hop // 2, max(samples, hop // 2 + 1), hop)
-
-
-def cut_windows(samples: np.ndarray, seconds: float) -> np.ndarray:
-    """Cut windows (M, L) around every moment of samples (N,); at the ends they are moved inside, not padded."""
-    length = int(seconds * RATE)
-    if len(samples) < length:
-        samples = np.tile(samples, -(-length // len(samples)))[:length]
-        return np.repeat(samples[None], len(moment_centres(length)), 0)
-    starts = np.clip(moment_centres(len(samples)) - length // 2, 0, len(samples) - length)
-    return np.stack([samples[start : start + length] for start in starts])
 
 
 @torch.inference_mode()
@@ -56,13 +37,9 @@ def describe(samples: np.ndarray, detector: Detector, device: str = "cpu", liste
 def describe_frames(frames: np.ndarray, samples: int, detector: Detector, device: str) -> np.ndarray:
     """Describe the moments of a recording of so many samples by its frames (M', C): (M, W, V + 1) float32."""
     condensed = detector.condense(torch.from_numpy(np.array(frames)).float()[None].to(device))[0].cpu().numpy()
-    centres = np.round(moment_centres(samples) * FRAME_RATE / RATE).astype(int)
     columns = []
     for seconds in LENGTHS:
-        length = round(seconds * FRAME_RATE)
-        whole = fit_length(condensed, length) if len(condensed) < length else condensed
-        starts = np.clip(centres - length // 2, 0, len(whole) - length)
-        windows = torch.from_numpy(np.stack([whole[start : start + length] for start in starts]))
+        windows = torch.from_numpy(cut_frame_windows(condensed, samples, seconds))
         outputs = [joined(detector.judge(part.to(device))) for part in windows.split(BATCH)]
         columns.append(torch.cat(outputs).cpu())
     return torch.stack(columns, 1).numpy()

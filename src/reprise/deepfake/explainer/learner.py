@@ -13,6 +13,7 @@ from reprise.core.processes import gather
 from reprise.deepfake.data.windows import Windows
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.explainer.model import Explainer, ExplainerParams, explainer_loss
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
 LEAST_SPREAD, LEAST_GAP = 0.02, 0.05  # of importance: its deviation over moments, and spoofs' above natural speech's
@@ -48,7 +49,7 @@ class Learner(LightningModule):
         explanation = self.explainer(windows, mask)
         loss = explainer_loss(explanation, mask, spoof, self.params)
         self.explainer.update(explanation, mask, spoof, self.params.ema_rate)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch))
         return loss
 
     def on_validation_epoch_start(self) -> None:

@@ -20,15 +20,14 @@ from torch.nn import functional as F
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file
-from reprise.core.models import load_model, save_model
+from reprise.core.models import load_model, read_checked_json, save_model, write_checked_json
 from reprise.core.params import Params, parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
 from reprise.core.weights import rebuild
-from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.paths import DETECTOR, MODELS, Mode, explainer_path
+from reprise.deepfake.explainer.curve import frames_in, resample_importance
+from reprise.deepfake.paths import DETECTOR, EXPLAINER, MODELS, Mode, explainer_path
 
-FRAME = int(0.02 * RATE)  # samples to which importance is given in the end
 QUERY = 32  # dimensions of q
 NATURAL, SPOOF = 0, 1  # rows of the prototypes
 
@@ -36,7 +35,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ExplainerParams(TrainParams):
-    """`deepfake.explainer`: how explainers are made and trained; params.yaml explains the keys."""
+    """`deepfake.explainer.train`: how explainers are made and trained; params.yaml explains the keys."""
 
     hidden: Annotated[int, Field(ge=1, le=65_536)]
     dropout: Fraction
@@ -234,6 +233,29 @@ def save_explainer(mode: Mode, explainer: Explainer, params: ExplainerParams, be
     save_model(explainer_path(mode), explainer.state_dict(), description.model_dump(mode="json"))
 
 
+class Published(Params):
+    """explainer.json."""
+
+    published: Mode
+
+
+def publish_explainer(mode: Mode) -> None:
+    """Write which explainer prediction takes."""
+    write_checked_json(MODELS / EXPLAINER, {"published": mode})
+
+
+def published_mode(models: Path = MODELS) -> Mode:
+    """Read which explainer prediction takes.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    path = models / EXPLAINER
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
+    return parse_params(read_checked_json(path), Published, str(path)).published
+
+
 def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:
     """Read an explainer, in evaluation mode.
 
@@ -264,13 +286,3 @@ def importance_of(explainer: Explainer, windows: np.ndarray, samples: int) -> np
     values = torch.from_numpy(windows)[None]
     moments = explainer(values, torch.ones(values.shape[:2], dtype=torch.bool)).importance[0].numpy()
     return resample_importance(moments, frames_in(samples))
-
-
-def frames_in(samples: int) -> int:
-    return max(1, samples // FRAME)
-
-
-def resample_importance(values: np.ndarray, frames: int) -> np.ndarray:
-    """Importance (K,) at equal distances -> (frames,), by straight lines between centres."""
-    places = (np.arange(frames) + 0.5) / frames * len(values) - 0.5
-    return np.interp(places, np.arange(len(values)), values)

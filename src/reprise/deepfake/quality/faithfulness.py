@@ -8,7 +8,7 @@ they lie: frames scattered at random make a seam each, the detector hears seams,
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.data.protocols import UNKNOWN
 from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.data.windows import Windows
-from reprise.deepfake.explainer.model import FRAME
+from reprise.deepfake.explainer.curve import FRAME
 from reprise.deepfake.quality.importance import Importance
 from reprise.deepfake.quality.intervals import bootstrap_intervals
 from reprise.deepfake.quality.metrics import equal_error_rate
@@ -30,10 +30,12 @@ LOCALISATION = ("localisation_auc", "localisation_auc_ci95", "pointing_game", "p
 FADE = 80  # samples of the edges of what is replaced
 
 
-def frame_labels(samples: int, start: int, end: int) -> np.ndarray:
-    """Tell which frames (M,) bool lie by more than half in samples [start, end)."""
+def frame_labels(samples: int, spans: Iterable[Sequence[int]]) -> np.ndarray:
+    """Tell which frames (M,) bool lie by more than half in stretches [start, end) of samples."""
     frames = np.arange(max(1, samples // FRAME)) * FRAME
-    inside = np.minimum(frames + FRAME, end) - np.maximum(frames, start)
+    inside = np.zeros(len(frames))
+    for start, end in spans:
+        inside += np.maximum(0, np.minimum(frames + FRAME, end) - np.maximum(frames, start))
     return inside > FRAME / 2
 
 
@@ -94,7 +96,7 @@ def faithfulness(
 
 
 def localise(method: Importance, partial: Corpus, windows: Windows, speakers: np.ndarray, seed: int) -> dict[str, Any]:
-    """Measure how well importance finds the spoofed stretch of partial spoofs.
+    """Measure how well importance finds the spoofed stretches of partial spoofs.
 
     Args:
         method: gives importance by frame.
@@ -113,7 +115,7 @@ def localise(method: Importance, partial: Corpus, windows: Windows, speakers: np
     for row in range(len(partial)):
         samples, source = partial.waveform(row), partial.table.iloc[row]
         importance = method(samples, windows.utterance(row))
-        spoofed = frame_labels(len(samples), int(source["span_start"]), int(source["span_end"]))
+        spoofed = frame_labels(len(samples), source["spans"])
         areas.append(float(roc_auc_score(spoofed, importance)))
         hits.append(pointing_hit(importance, spoofed))
         scores.append(importance)

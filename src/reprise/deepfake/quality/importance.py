@@ -7,7 +7,8 @@ import torch
 
 from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.explainer.model import FRAME, Explainer, frames_in, importance_of
+from reprise.deepfake.explainer.curve import FRAME, frames_in
+from reprise.deepfake.explainer.model import Explainer, importance_of
 
 Importance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # samples (N,), windows (M, W, V + 1) -> frames (F,)
 

@@ -63,7 +63,7 @@ def error_rate_intervals(scores: np.ndarray, spoof: np.ndarray, speakers: np.nda
         scores: (N,).
         spoof: (N,) bool.
         speakers: (N,) names; what shares one is drawn together.
-        seed: of the draws.
+        seed: every call with the same seed and speakers draws the same speakers.
     """
 
     def statistics(weights: np.ndarray) -> np.ndarray:

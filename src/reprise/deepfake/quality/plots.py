@@ -46,7 +46,7 @@ def draw_explanation(
     samples: np.ndarray,
     importance: Mapping[str, np.ndarray],
     title: str,
-    span: tuple[float, float] | None = None,
+    spans: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Waveform, spectrogram and importance over time, one below the other.
 
@@ -55,7 +55,7 @@ def draw_explanation(
         samples: (N,).
         importance: by explainer, (M,) in [0, 1] at equal distances.
         title: above.
-        span: seconds that are known to be spoofed.
+        spans: from which second to which it is known to be spoofed.
     """
     seconds = len(samples) / RATE
     wave, spectrum, curves = panels
@@ -71,7 +71,7 @@ def draw_explanation(
     for axes in panels:
         axes.set_xlim(0, seconds)
         axes.tick_params(labelsize=7)
-        if span is not None:
+        for span in spans:
             axes.axvspan(*span, color=RED, alpha=0.25 if axes is not spectrum else 0.0, linewidth=0)
             for place in span:
                 axes.axvline(place, color=RED, linewidth=0.9)

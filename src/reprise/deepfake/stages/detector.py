@@ -5,7 +5,8 @@
 Reads models/deepfake/recipe.yaml and the train and dev parts of data/deepfake/prepared; writes
 models/deepfake/detector.safetensors and metrics/deepfake/detector (DVCLive: train and dev loss, dev EER and learning
 rate each epoch). `dev_error`, the dev EER with a hundredth of the dev loss, chooses the epoch. The weights of the best
-epochs are averaged; the average is published only where its dev error is no worse than the best epoch's.
+epochs are averaged; the average is published only where its dev error is no worse than the best epoch's. With
+`weights` the detector starts from a file's weights; `epochs: 0` then publishes them as they are.
 """
 
 import logging
@@ -20,7 +21,7 @@ from reprise.core.seed import derive_seed, seed_everything, use_deterministic_ke
 from reprise.core.stage import timed
 from reprise.deepfake.data.corpus import read_corpus
 from reprise.deepfake.detector.copies import make_copies
-from reprise.deepfake.detector.learner import Learner, make_detector
+from reprise.deepfake.detector.learner import Learner, make_detector, start_file
 from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.paths import DETECTOR, METRICS, PREPARED, TIMING
 from reprise.deepfake.recipe import TASK, Recipe
@@ -36,12 +37,13 @@ def main() -> None:
     recipe, hardware = read_recipe(TASK, Recipe), load_params("hardware", Hardware)
     seed = derive_seed(load_seed(), "deepfake-detector")
     use_deterministic_kernels(hardware.training_threads)
+    weights = start_file(recipe)
     train, dev = read_corpus(PREPARED / "train"), read_corpus(PREPARED / "dev")
     with timed(TIMING / "detector.json") as figures:
         seed_everything(derive_seed(seed, "weights"))
-        detector = make_detector(recipe, train)
+        detector = make_detector(recipe, train, weights)
         copies = None
-        if detector.framed or recipe.channel_copies or recipe.resyntheses:
+        if recipe.epochs and (detector.framed or recipe.channel_copies or recipe.resyntheses):
             copies = make_copies(train, detector.eval(), recipe, derive_seed(seed, "copies"), "cpu")
             logger.info("%d copies of training utterances are ready", sum(map(len, copies.forms + copies.resyntheses)))
         learner = Learner(detector, recipe, train, dev, seed, copies)
@@ -55,6 +57,9 @@ def main() -> None:
             inputs=(PREPARED / "train", PREPARED / "dev", hash_tensors(learner.detector.state_dict())),
             live_folder=METRICS / "detector",
             monitor="dev_error",
+            model=learner.detector,
+            labels={"natural": int((~train.spoof).sum()), "spoof": int(train.spoof.sum())},
+            configuration=f"{recipe.front_end}-{recipe.embedding}",
             judge_average=lambda module: module.cpu().eval().dev_error(),  # type: ignore[operator]
         )
         rows = epoch_loader(learner.crops.rows(), recipe.batch_size, seed)  # type: ignore[arg-type]  # as a Dataset is

@@ -2,14 +2,17 @@
 
     python src/run.py deepfake.explain
 
-Explainers `ema`, `fixed`, `learnable` against the baselines `random`, `uniform`, `energy` (loudness of each frame) and
-`gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval split,
-faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation_data.json (on how many
-utterances, and what frames were replaced with), explanation.png and explanations.png.
+The explainers of `deepfake.explainer.modes` against the baselines `random`, `uniform`, `energy` (loudness of each
+frame) and `gradient` (of the logit with respect to the samples). Localisation is measured on partial spoofs of the eval
+split, faithfulness on its whole spoofs. Writes metrics/deepfake/explanation.json, explanation_data.json (on how many
+utterances, and what frames were replaced with), explanation.png and explanations.png; and
+models/deepfake/explainer.json, which names the explainer that prediction takes, `deepfake.explainer.published`:
+`published` in explanation.json is its row. Explainers whose mode is no longer listed are deleted.
 """
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,8 +20,9 @@ import torch
 from pydantic import Field
 
 from reprise.core.devices import torch_devices
+from reprise.core.errors import InputError
 from reprise.core.files import write_json
-from reprise.core.params import Hardware, Params, load_params, load_seed
+from reprise.core.params import Hardware, Params, load_params, load_seed, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
@@ -26,8 +30,8 @@ from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.data.windows import Windows, read_windows
 from reprise.deepfake.detector.decision import read_decision
 from reprise.deepfake.detector.model_file import load_detector
-from reprise.deepfake.explainer.model import load_explainer
-from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS
+from reprise.deepfake.explainer.model import load_explainer, publish_explainer
+from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS, Mode, explainer_path
 from reprise.deepfake.quality.faithfulness import choose_spoofs, faithfulness, localise, replacements
 from reprise.deepfake.quality.importance import Importance, make_methods
 from reprise.deepfake.quality.intervals import drawn_together
@@ -45,13 +49,14 @@ class ExplainParams(Params):
 
 def main() -> None:
     params, hardware = load_params("deepfake.explain", ExplainParams), load_params("hardware", Hardware)
+    modes, published = read_modes()
     seed = derive_seed(load_seed(), "deepfake-explain")
     use_deterministic_kernels(hardware.training_threads)
     device = torch_devices(hardware)[0]
     with timed(TIMING / "explain.json"):
         detector, _ = load_detector(device=device)
         decision = read_decision()
-        methods = make_methods({mode: load_explainer(mode) for mode in MODES}, detector, device, seed)
+        methods = make_methods({mode: load_explainer(mode) for mode in modes}, detector, device, seed)
         corpus, partial = read_corpus(PREPARED / "eval"), read_corpus(PARTIAL)
         windows, partial_windows = read_windows(WINDOWS / "eval"), read_windows(WINDOWS / "partial")
         speakers = drawn_together(corpus.table)[partial.twin.astype(np.int64)]  # of no type without one
@@ -71,7 +76,7 @@ def main() -> None:
                 importance = method(samples, windows.utterance(row))
                 found.append(faithfulness(samples, other, importance, spoof_probabilities))
             report[name] |= {key: float(np.mean([each[key] for each in found])) for key in found[0]}
-        write_json(METRICS / "explanation.json", report)
+        write_json(METRICS / "explanation.json", {**report, "published": {"mode": published, **report[published]}})
         counts = {"partial_spoofs": len(partial), "faithfulness_utterances": len(chosen), "replacements": dict(kinds)}
         write_json(METRICS / "explanation_data.json", counts)
         plot_localisation(METRICS / "explanation.png", report)
@@ -80,13 +85,41 @@ def main() -> None:
             *examples("spoof", corpus, windows, np.flatnonzero(corpus.spoof), params.shown),
             *examples("natural speech", corpus, windows, np.flatnonzero(~corpus.spoof), params.shown),
         ]
-        plot_explanations(METRICS / "explanations.png", [panel(*example, methods) for example in shown])
+        plot_explanations(METRICS / "explanations.png", [panel(*example, methods, modes) for example in shown])
+        publish_explainer(published)
+        delete_other_modes(modes)
     for name, row in report.items():
         if row["localisation_auc"] is not None:
             logger.info(
                 "%-10s localisation %.3f, pointing game %.3f, deletion %.3f, insertion %.3f",
                 *(name, row["localisation_auc"], row["pointing_game"], row["deletion_auc"], row["insertion_auc"]),
             )
+
+
+def read_modes() -> tuple[list[Mode], Mode]:
+    """Read `deepfake.explainer`: which explainers there are, and which one prediction takes.
+
+    Raises:
+        InputError: a mode that does not exist, or one to publish that is not trained.
+    """
+    modes, published = load_value("deepfake.explainer.modes"), load_value("deepfake.explainer.published")
+    known = [mode for mode in MODES if isinstance(modes, list) and mode in modes]
+    if not known or len(known) != len(modes):
+        raise InputError(f"params.yaml: deepfake.explainer.modes: {modes!r}; expected some of {', '.join(MODES)}")
+    if published not in known:
+        raise InputError(
+            f"params.yaml: deepfake.explainer.published: {published!r}; choose from the modes {', '.join(known)}"
+        )
+    return known, published
+
+
+def delete_other_modes(modes: Sequence[Mode]) -> None:
+    """Delete explainers that are trained no more: DVC leaves them in the folder that this stage depends on."""
+    for mode in MODES:
+        path = explainer_path(mode)
+        if mode not in modes and path.exists():
+            logger.info("%s: deleted, its mode is not in deepfake.explainer.modes", path)
+            path.unlink()
 
 
 Example = tuple[str, Corpus, Windows, int]  # kind, where it lies, row
@@ -102,12 +135,14 @@ def examples(kind: str, corpus: Corpus, windows: Windows, rows: np.ndarray, coun
     return [(kind, corpus, windows, row) for row in picked]
 
 
-def panel(kind: str, corpus: Corpus, windows: Windows, row: int, methods: dict[str, Importance]) -> dict[str, Any]:
+def panel(
+    kind: str, corpus: Corpus, windows: Windows, row: int, methods: dict[str, Importance], modes: Sequence[Mode]
+) -> dict[str, Any]:
     """What `plot_explanations` draws of one utterance."""
     samples, entry = corpus.waveform(row), corpus.table.iloc[row]
     return {
         "samples": samples,
-        "importance": {mode: methods[mode](samples, windows.utterance(row)) for mode in MODES},
+        "importance": {mode: methods[mode](samples, windows.utterance(row)) for mode in modes},
         "title": f"{kind}: {entry['utterance']} ({entry['attack']})",
-        "span": (entry["span_start"] / RATE, entry["span_end"] / RATE) if "span_start" in entry else None,
+        "spans": [(start / RATE, end / RATE) for start, end in entry["spans"]] if "spans" in entry else [],
     }

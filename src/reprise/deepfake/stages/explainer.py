@@ -3,7 +3,7 @@
     python src/run.py deepfake.explainer ema
 
 Reads data/deepfake/windows and the hash of models/deepfake/detector.safetensors; writes
-models/deepfake/explainer-ema.safetensors and metrics/deepfake/explainer-ema (DVCLive: losses, dev EER, importance by
+models/deepfake/explainers/ema.safetensors and metrics/deepfake/explainer-ema (DVCLive: losses, dev EER, importance by
 class each epoch). The stage fails where the explainer has collapsed: where importance hardly varies, or is no higher on
 spoofs than on natural speech.
 """
@@ -33,7 +33,7 @@ def main(name: str) -> None:
     mode = find_mode(name)
     if not DETECTOR.exists():
         raise InputError(f"{DETECTOR}: no such file; train the detector first: dvc repro deepfake-detector")
-    params, hardware = load_params("deepfake.explainer", ExplainerParams), load_params("hardware", Hardware)
+    params, hardware = load_params("deepfake.explainer.train", ExplainerParams), load_params("hardware", Hardware)
     seed = derive_seed(load_seed(), "deepfake-explainer", mode)
     use_deterministic_kernels(hardware.training_threads)
     train, dev = read_windows(WINDOWS / "train"), read_windows(WINDOWS / "dev")
@@ -49,6 +49,9 @@ def main(name: str) -> None:
             seed=seed,
             inputs=(mode, DETECTOR, WINDOWS / "train", WINDOWS / "dev"),
             live_folder=METRICS / f"explainer-{mode}",
+            model=learner.explainer,
+            labels={"natural": int((~train.spoof).sum()), "spoof": int(train.spoof.sum())},
+            configuration=f"explainer-{mode}",
         )
         rows = epoch_loader(torch.arange(len(train)), params.batch_size, seed)  # type: ignore[arg-type]
         dev_rows = epoch_loader(torch.arange(len(dev)), DEV_BATCH, seed, shuffle=False)  # type: ignore[arg-type]
@@ -56,7 +59,8 @@ def main(name: str) -> None:
         if not goes_on_alone():
             return
         best = result.best
-        refuse_collapse(mode, best)
+        if params.epochs:
+            refuse_collapse(mode, best)
         save_explainer(mode, learner.explainer.cpu(), params, result.best_epoch)
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()

@@ -26,7 +26,8 @@ from reprise.deepfake.data.windows import write_windows
 from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import load_detector
-from reprise.deepfake.detector.windows import describe, moment_centres
+from reprise.deepfake.detector.pieces import moment_centres
+from reprise.deepfake.detector.windows import describe
 from reprise.deepfake.paths import PARTIAL, PREPARED, TIMING, WINDOWS
 
 logger = logging.getLogger("reprise")

@@ -68,11 +68,37 @@ def stratified_folds(
     for name, distinct in zip(names, np.bincount(pairs[0], minlength=len(names)), strict=True):
         if 0 < distinct < folds:
             raise InputError(
-                f"class {name!r} has {distinct} distinct pages, fewer than the {folds} folds of documents.prepare.folds"
+                f"class {name!r} has {distinct} distinct pages, "
+                f"fewer than the {folds} folds of documents.prepare.folds; "
+                "documents.stratify: false draws folds whatever the class"
             )
     result = np.zeros(len(targets), np.int64)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for fold, (_, rows) in enumerate(splitter.split(targets, targets, groups)):
+        result[rows] = fold
+    return result
+
+
+def plain_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Draw the fold of every page (N,) whatever its class, each group of near-duplicates in one fold.
+
+    A class with fewer pages than folds is missing in some folds, or from what their models learn.
+
+    Args:
+        groups: (N,) groups.
+        folds: how many.
+        seed: draws the folds.
+
+    Raises:
+        InputError: fewer groups than folds.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    if (distinct := len(np.unique(groups))) < folds:
+        raise InputError(f"{distinct} distinct pages, fewer than the {folds} folds of documents.prepare.folds")
+    result = np.zeros(len(groups), np.int64)
+    splitter = GroupKFold(folds, shuffle=True, random_state=seed)
+    for fold, (_, rows) in enumerate(splitter.split(groups, groups=groups)):
         result[rows] = fold
     return result
 

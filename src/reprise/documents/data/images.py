@@ -1,7 +1,12 @@
 """Finding and decoding images, whatever a person's folder holds."""
 
+import contextlib
 import dataclasses
+import os
+import stat
+import tempfile
 import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from reprise.core.errors import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")  # no others: EPS, for one, would be handed to Ghostscript
 CACHE_FACTOR = 1.125  # stored pages are so much larger than what a network sees, for crops and rotations to be sharp
 MAX_FILE_BYTES = 2**30
@@ -19,7 +25,9 @@ DEPTHS = {8: "eight", 10: "ten", 12: "twelve", 14: "fourteen", 16: "sixteen"}  #
 STORED = {2: "sixteen_bit", 4: "thirty_two_bit"}  # bytes of an integer pixel
 
 ORIENTATION, SMALLEST, LARGEST, SAMPLE_FORMAT, PHOTOMETRIC = 274, 340, 341, 339, 262  # tags of EXIF and TIFF
-UNSIGNED, WHITE_IS_ZERO = 1, 0
+BITS, PLANES = 258, 284
+UNSIGNED, SIGNED, WHITE_IS_ZERO, SEPARATE = 1, 2, 0, 2
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TURNS = {  # orientation -> how the stored picture is put upright; anything else is no orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,29 +46,72 @@ def normalise(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+class FileNames:
+    """Names of files, found with or without their extension, or with that of another spelling.
+
+    Args:
+        names: with folders, as they are.
+        preferred: the extension that decides where only extensions differ; empty: none.
+    """
+
+    def __init__(self, names: Iterable[str], preferred: str = "") -> None:
+        self.preferred = preferred.lower()
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for name in names:
+            self._by_name.setdefault(normalise(name), []).append(name)
+            self._by_stem.setdefault(normalise(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
+
+    def find(self, identifier: str) -> list[str]:
+        """All names that an id may mean: one where it is clear.
+
+        First the name itself counts, then one without its extension; then the id's own extension is left off, for it
+        may be spelt otherwise in the folder (`.JPG`, `.jpeg`), or the file may have none.
+        """
+        name = normalise(identifier)
+        if found := self._by_name.get(name) or self._by_stem.get(name):
+            return self._decide(found, self.preferred)
+        extension = PurePosixPath(name).suffix
+        if extension.lower() not in EXTENSIONS:
+            return []
+        stem = name.removesuffix(extension)
+        found = self._by_stem.get(stem, [])
+        alike = [each for each in found if _kind(each) == _kind(name)]
+        return self._decide(alike or found, self.preferred)
+
+    @staticmethod
+    def _decide(found: list[str], extension: str) -> list[str]:
+        chosen = [name for name in found if PurePosixPath(name).suffix.lower() == extension]
+        return chosen if len(chosen) == 1 else found
+
+
+def _kind(name: str) -> str:
+    """Extension without its spellings: `.JPG` and `.jpeg` are one."""
+    extension = PurePosixPath(name).suffix.lower()
+    return SPELLINGS.get(extension, extension)
+
+
 class ImageFolder:
     """The images under a folder, found by name with or without extension.
 
     Args:
         folder: read with its subfolders.
+        preferred: the extension that decides where only extensions differ; empty: none.
 
     Raises:
         InputError: no such folder, or no image in it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preferred: str = "") -> None:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of images")
         self.folder = folder
         self.files = [path.relative_to(folder).as_posix() for path in image_files(folder)]
-        self._by_name: dict[str, list[str]] = {}
-        self._by_stem: dict[str, list[str]] = {}
-        for name in self.files:
-            self._by_name.setdefault(normalise(name), []).append(name)
-            self._by_stem.setdefault(normalise(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
+        bare = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.suffix and path.is_file())
+        self._names, self._bare = FileNames(self.files, preferred), FileNames(bare)
 
     def find(self, identifier: str, where: str) -> str:
-        """Name, relative to the folder, of an id's image.
+        """Name, relative to the folder, of an id's image; a file without an extension counts where an id names it.
 
         Raises:
             InputError: the id points outside the folder, or has no image, or several; the line starts with `where`.
@@ -68,10 +119,9 @@ class ImageFolder:
         path = PurePosixPath(identifier)
         if path.is_absolute() or ".." in path.parts or "\\" in identifier:
             raise InputError(f"{where}: ID {identifier!r} points outside {self.folder}")
-        name = normalise(identifier)
-        found = self._by_name.get(name) or self._by_stem.get(name, [])
+        found = self._names.find(identifier) or self._bare.find(identifier)
         if len(found) > 1:
-            hint = "add the extension" if name not in self._by_name else "rename one"
+            hint = "rename one" if len({PurePosixPath(name).suffix for name in found}) == 1 else "add the extension"
             raise InputError(f"{where}: ID {identifier!r} could be any of {', '.join(map(repr, found))}; {hint}")
         if not found:
             raise InputError(f"{where}: ID {identifier!r} has no image in {self.folder}")
@@ -79,12 +129,12 @@ class ImageFolder:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the images under a folder by name.
+    """List the images under a folder by name; a link that leads nowhere is one, so that it is not passed in silence.
 
     Raises:
         InputError: there is none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.is_dir())
     if not found:
         raise InputError(f"{folder}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
     return found
@@ -97,8 +147,8 @@ class Decoded:
     Attributes:
         pixels: (size, size, 3) uint8.
         handled: any of animated, cmyk, constant, damaged_exif, exif_rotated, float, own_range (scaled by its own least
-            and largest pixel), sixteen_bit, thirty_two_bit, ten_bit_range and the like (the bits that its pixels
-            fill), transparent.
+            and largest pixel), signed_eight_bit, sixteen_bit, thirty_two_bit, ten_bit_range and the like (the bits
+            that its pixels fill), transparent.
     """
 
     pixels: np.ndarray
@@ -115,15 +165,16 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
         _refuse_large_file(path, max_megapixels)
         with Image.open(path, formats=FORMATS) as image:
             _refuse_large_image(path, image.width, image.height, max_megapixels)
+            _refuse_wide_planes(image)
             handled = ["animated"] if _has_second_frame(image) else []
             wide_colour = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
             orientation, damaged = _read_orientation(image)
             image.draft("RGB", (size, size))  # JPEG: decodes at a half, a quarter or an eighth where that is enough
-            image.load()
-            page, kinds = to_rgb(image)
-            if wide_colour and page.mode == image.mode == "RGB":
-                page, kinds = stretch_colour(page)
-            handled += [*damaged, *kinds]
+            with damage_that_libtiff_tells() if image.format == "TIFF" else contextlib.nullcontext():
+                image.load()
+            colours, wide = stretch_colour(image) if wide_colour and len(image.getbands()) > 1 else (image, ())
+            page, kinds = to_rgb(colours)
+            handled += [*damaged, *wide, *kinds]
             square = page.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
             if orientation in TURNS:
                 square = square.transpose(TURNS[orientation])
@@ -131,15 +182,19 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
     except InputError as error:
         raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     except UnidentifiedImageError:
-        reason = "empty file" if path.stat().st_size == 0 else f"not an image that can be read ({', '.join(FORMATS)})"
-        raise InputError(f"{path}: {reason}") from None
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{path}: {_why_unidentified(path)}") from None
+    except TimeoutError:
+        raise
+    except OSError as error:
+        if error.filename is None:  # Pillow's, of a damaged file; those of the system name it
+            raise InputError(f"{path}: damaged image: {error}") from None
         raise InputError(f"{path}: {'no such file' if error.errno == 2 else error.strerror}") from None
     except MemoryError:
         raise InputError(f"{path}: too large for the memory that is free") from None
-    except TimeoutError:
-        raise
-    except Exception as error:  # what Pillow raises for damaged files: OSError, SyntaxError, struct.error, KeyError ...
+    except Exception as error:
+        # Pillow has no set of exceptions for damaged files: its parsers let pass whatever the bytes lead them to, such
+        # as OSError, SyntaxError, ValueError, OverflowError, KeyError, IndexError, AttributeError, struct.error and
+        # zlib.error, and others with each version. Any of them says that this file cannot be read, and none is lost.
         raise InputError(f"{path}: damaged image: {str(error) or type(error).__name__}") from None
     pixels = np.asarray(square)
     if (pixels == pixels[0, 0]).all():
@@ -147,9 +202,51 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
     return Decoded(pixels, tuple(handled))
 
 
+def _why_unidentified(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start:
+        return "empty file"
+    if start in TIFF_STARTS:
+        return "damaged, or a TIFF with a kind of pixels that cannot be read; save it with 8 or 16 bits a colour"
+    return f"not an image that can be read ({', '.join(FORMATS)})"
+
+
+@contextlib.contextmanager
+def damage_that_libtiff_tells() -> Iterator[None]:
+    """Refuse what libtiff finds wrong in the block: it says so on standard error, and Pillow hands out the pixels.
+
+    Raises:
+        InputError: with the first thing that is wrong.
+    """
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as told:
+        os.dup2(told.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        told.seek(0)
+        if lines := told.read().decode(errors="replace").split("\n")[0].strip():
+            raise InputError(f"damaged image: {lines}")
+
+
+def _refuse_wide_planes(image: Image.Image) -> None:
+    """Refuse colours that lie apart and are wider than 8 bits: Pillow takes the first bytes of each plane for all."""
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(PLANES) == SEPARATE and max(tags.get(BITS, (1,))) > 8:
+        raise InputError("a TIFF of more than 8 bits a colour, in separate planes, which cannot be read")
+
+
 def _refuse_large_file(path: Path, max_megapixels: float) -> None:
     """Check what can be checked before Pillow allocates memory: bytes, scans of a JPEG, pixels of a WebP."""
-    length = path.stat().st_size
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(
+            f"{path}: {'a folder' if stat.S_ISDIR(found.st_mode) else 'a pipe or a device'}; expected a file"
+        )
+    length = found.st_size
     if length > MAX_FILE_BYTES:
         raise InputError(f"{path}: {length} bytes, more than {MAX_FILE_BYTES}")
     with path.open("rb") as file:
@@ -173,7 +270,7 @@ def _has_second_frame(image: Image.Image) -> bool:
         if image.format != "TIFF":
             return bool(getattr(image, "is_animated", False))
         image.seek(1)
-    except Exception:  # the end of the file, or damage where nothing is read
+    except Exception:  # EOFError at the end of the file; as in `decode` at damage behind the frame that is read
         return False
     finally:
         image.seek(0)
@@ -184,7 +281,7 @@ def _read_orientation(image: Image.Image) -> tuple[int | None, tuple[str, ...]]:
     """Read EXIF's orientation, and whether EXIF is damaged: that never stops a page."""
     try:
         orientation = image.getexif().get(ORIENTATION)
-    except Exception:  # whatever a parser of damaged bytes raises
+    except Exception:  # as in `decode`; the caller reports it
         return None, ("damaged_exif",)
     return (orientation if isinstance(orientation, int) else None), ()
 
@@ -200,8 +297,11 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     """
     if image.mode == "CMYK":
         return image.convert("RGB"), ("cmyk",)
-    if image.mode.startswith("I") or image.mode == "F":
-        values, kinds = to_uint8(np.asarray(image), getattr(image, "tag_v2", {}))
+    tags = getattr(image, "tag_v2", {})
+    signed = image.mode == "L" and tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == SIGNED
+    if image.mode.startswith("I") or image.mode == "F" or signed:
+        stored = np.asarray(image)
+        values, kinds = to_uint8(stored.view(np.int8) if signed else stored, tags)
         return Image.fromarray(values).convert("RGB"), kinds
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layers = image.convert("RGBA")
@@ -233,7 +333,9 @@ def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]
         raise InputError("has pixels that are NaN or infinite")
     usual = {(0.0, 1.0): "", (-1.0, 1.0): "", (0.0, 255.0): ""}
     kind = "float"
-    if values.dtype.kind in "iu":
+    if values.dtype == np.int8:
+        usual, kind = {(-128.0, 127.0): ""}, "signed_eight_bit"
+    elif values.dtype.kind in "iu":
         usual = {(0.0, 2.0**depth - 1): f"{name}_bit_range" for depth, name in DEPTHS.items()}
         kind = STORED[values.dtype.itemsize]
     stored = _tagged_range(tags)
@@ -251,15 +353,22 @@ def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]
     return scaled, (kind, note) if note and note != f"{kind}_range" else (kind,)
 
 
-def stretch_colour(page: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Stretch RGB of which Pillow kept the upper 8 of 16 bits, where the file fills fewer."""
-    brightest = int(np.max(page.getextrema()))
+def stretch_colour(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Stretch colours of which Pillow kept the upper 8 of 16 bits, where the file fills fewer.
+
+    Transparency is stretched with them where it fills no more.
+    """
+    highest = {band: int(np.max(image.getchannel(band).getextrema())) for band in image.getbands()}
+    alpha = highest.pop("A", 0)
+    brightest = max(highest.values()) or alpha
     for depth, name in DEPTHS.items():
         limit = 2 ** (depth - 8) - 1
         if 0 < brightest <= limit < 255:
-            stretched = page.point([min(255, round(value * 255 / limit)) for value in range(256)] * 3)
-            return stretched, ("sixteen_bit", f"{name}_bit_range")
-    return page, ("sixteen_bit",)
+            table = [min(255, round(value * 255 / limit)) for value in range(256)]
+            same = list(range(256))
+            tables = [same if band == "A" and alpha > limit else table for band in image.getbands()]
+            return image.point([value for own in tables for value in own]), ("sixteen_bit", f"{name}_bit_range")
+    return image, ("sixteen_bit",)
 
 
 def _tagged_range(tags: Any) -> tuple[float, float] | None:

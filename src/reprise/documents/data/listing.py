@@ -4,48 +4,50 @@ from pathlib import Path
 
 import pandas as pd
 
-from reprise.core.errors import InputError
 from reprise.documents.data.images import ImageFolder
-from reprise.documents.data.tables import Classes, read_labels, read_table, refuse_repeated
+from reprise.documents.data.layouts import Files, read_train, recognise, refuse_no_text
+from reprise.documents.data.tables import Classes, read_table, refuse_repeated
 
 
-def list_train(folder: Path, id_column: str, target_column: str, classes: Classes) -> tuple[pd.DataFrame, int]:
-    """Read train.csv and find its images.
+def list_train(folder: Path, files: Files, columns: tuple[str, str]) -> tuple[pd.DataFrame, Classes, int]:
+    """Read the training pages' labels in whichever layout they have, and find their images.
+
+    Args:
+        folder: a person's.
+        files: names in it.
+        columns: of ids and targets.
 
     Returns:
-        Columns id, file, target and, where given, fold; and the number of images in the folder.
+        Columns id, file, target and, where given, fold; the classes; and the number of images in the folder.
     """
-    path = folder / "train.csv"
-    labels = read_labels(path, id_column, target_column, classes)
-    images = ImageFolder(folder / "train")
+    labels, classes = read_train(folder, files, columns)
+    images = ImageFolder(folder / files.images, files.extension)
+    if recognise(folder, files, columns) == "folders":
+        labels.insert(1, "file", labels["id"].tolist())
+        return labels.reset_index(drop=True), classes, len(images.files)
+    path = folder / files.train
     labels.insert(1, "file", [images.find(name, f"{path}:{line}") for line, name in labels["id"].items()])
     refuse_repeated(path, labels, "file")
-    return labels.reset_index(drop=True), len(images.files)
+    return labels.reset_index(drop=True), classes, len(images.files)
 
 
-def list_test(folder: Path, id_column: str) -> tuple[pd.DataFrame, int]:
+def list_test(folder: Path, files: Files, id_column: str) -> tuple[pd.DataFrame, int]:
     """List the test pages: those of sample_submission.csv in its order, else all images of test/.
 
     Returns:
         Columns id and file; and the number of images in the folder. No row where there is no test folder.
     """
-    listing = folder / "sample_submission.csv"
-    if not (folder / "test").is_dir() and not listing.exists():
+    listing = folder / files.test
+    if not (folder / files.test_images).is_dir() and not listing.exists():
         return pd.DataFrame({"id": pd.Series(dtype=str), "file": pd.Series(dtype=str)}), 0
-    images = ImageFolder(folder / "test")
+    images = ImageFolder(folder / files.test_images, files.extension)
     if not listing.exists():
         names = sorted(images.files)
         for name in names:
-            if not is_text(name):
-                raise InputError(f"{folder / 'test'}: {name!r}: the file's name is not UTF-8; rename it")
+            refuse_no_text(folder / files.test_images, name)
         return pd.DataFrame({"id": names, "file": names}), len(names)
     table = read_table(listing, (id_column,))
     refuse_repeated(listing, table, id_column)
     test = pd.DataFrame({"id": table[id_column]})
     test["file"] = [images.find(name, f"{listing}:{line}") for line, name in test["id"].items()]
     return test.reset_index(drop=True), len(images.files)
-
-
-def is_text(name: str) -> bool:
-    """Whether a file's name is UTF-8; Python stands in for other bytes with surrogates, which no file can hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)

@@ -13,6 +13,8 @@ from reprise.documents.data.images import normalise
 NUMBER = re.compile(r"[0-9]{1,18}")
 FOLD = re.compile(r"[0-9]{1,4}")
 CHOICES_SHOWN = 20
+TARGET_COLUMNS = ("target", "label", "class_id", "label_id", "id", "index")  # of meta.csv, beside the given name
+NAME_COLUMNS = ("class_name", "name", "label_name", "class", "label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,16 +119,52 @@ def read_classes(path: Path, target_column: str) -> Classes:
     Raises:
         InputError: a column missing, a target or a class name twice, fewer than two classes.
     """
-    table = read_table(path, (target_column, "class_name"))
-    refuse_repeated(path, table, target_column)
-    refuse_repeated(path, table, "class_name")
-    if len(table) < 2:
-        raise InputError(f"{path}: {len(table)} classes; expected at least 2")
-    pairs = list(zip(table[target_column], table["class_name"], strict=True))
+    columns = class_columns(path, target_column)
+    table = read_table(path, columns)
+    for column in dict.fromkeys(columns):
+        refuse_repeated(path, table, column)
+    return order_classes(path, table[columns[0]].tolist(), table[columns[1]].tolist())
+
+
+def class_columns(path: Path, target_column: str) -> tuple[str, str]:
+    """Recognise the columns of targets and of names: by their usual names, or as the other one of two columns.
+
+    Where only one column is there, its values are targets and names.
+    """
+    header = read_header(path)
+    targets = [name for name in (target_column, *TARGET_COLUMNS) if normalise(name) in header]
+    names = [name for name in NAME_COLUMNS if name in header and normalise(target_column) != name]
+    target, name = next(iter(targets), None), next((each for each in names if each not in targets[:1]), None)
+    rest = [each for each in header if each not in (target, name)]
+    if len(header) == 1 and (target or name):
+        return header[0], header[0]
+    if len(header) == 2 and len(rest) == 1 and (target or name) and "" not in header:
+        target, name = (target or rest[0]), (name or rest[0])
+    return target or target_column, name or "class_name"
+
+
+def read_header(path: Path) -> list[str]:
+    """Names of the columns, as `read_table` compares them; none where the file cannot be read: it says why."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [normalise(name.strip()) for name in next(csv.reader(file, skipinitialspace=True, strict=True), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
+def order_classes(path: Path, targets: list[str], names: list[str]) -> Classes:
+    """Put classes into the order of their targets where those are numbers, else leave theirs.
+
+    Raises:
+        InputError: fewer than two; the line starts with `path`.
+    """
+    if len(targets) < 2:
+        raise InputError(f"{path}: {len(targets)} classes; expected at least 2")
+    pairs = list(zip(targets, names, strict=True))
     if all(NUMBER.fullmatch(target) for target, _ in pairs):
         pairs.sort(key=lambda pair: int(pair[0]))
-    targets, names = zip(*pairs, strict=True)
-    return Classes(targets, names)
+    ordered_targets, ordered_names = zip(*pairs, strict=True)
+    return Classes(ordered_targets, ordered_names)
 
 
 def places_of(classes: Classes) -> dict[str, int]:
@@ -143,19 +181,48 @@ def read_labels(path: Path, id_column: str, target_column: str, classes: Classes
     Raises:
         InputError: a column missing, an id twice, an unknown class, a fold that is no number, no row at all.
     """
+    return match_classes(path, read_label_texts(path, id_column, target_column), classes, "meta.csv")
+
+
+def read_label_texts(path: Path, id_column: str, target_column: str) -> pd.DataFrame:
+    """Read a table of labels, and leave these as they are.
+
+    Returns:
+        Columns id and label (text); and fold (int) where the file has one. Indexed by line.
+
+    Raises:
+        InputError: a column missing, an id twice, a fold that is no number, no row at all.
+    """
     table = read_table(path, (id_column, target_column))
     if table.empty:
         raise InputError(f"{path}: no rows; expected one a page")
     refuse_repeated(path, table, id_column)
-    places = places_of(classes)
-    for line, target in table[target_column].items():
-        if normalise(target) not in places:
-            raise InputError(f"{path}:{line}: class {target!r} is not in meta.csv, which has {some(classes.targets)}")
-    labels = pd.DataFrame({"id": table[id_column]})
-    labels["target"] = [places[normalise(target)] for target in table[target_column]]
+    labels = pd.DataFrame({"id": table[id_column], "label": table[target_column]})
     if "fold" in table:
         for line, fold in table["fold"].items():
             if not FOLD.fullmatch(fold):
                 raise InputError(f"{path}:{line}: fold {fold!r}; expected a whole number from 0")
         labels["fold"] = table["fold"].astype(int)
     return labels
+
+
+def match_classes(path: Path, labels: pd.DataFrame, classes: Classes, source: str) -> pd.DataFrame:
+    """Put the index of its class, `target`, in the place of each label's text.
+
+    Args:
+        path: what the labels were read from, for the error.
+        labels: column label, indexed by line.
+        classes: known by their targets.
+        source: what the classes were read from, for the error.
+
+    Raises:
+        InputError: an unknown class.
+    """
+    places = {normalise(target): index for index, target in enumerate(classes.targets)}
+    for line, label in labels["label"].items():
+        if normalise(label) not in places:
+            raise InputError(f"{path}:{line}: class {label!r} is not in {source}, which has {some(classes.targets)}")
+    targets = [places[normalise(label)] for label in labels["label"]]
+    matched = labels.rename(columns={"label": "target"})
+    matched["target"] = targets
+    return matched

@@ -9,7 +9,7 @@ CHANCE_LEVEL = 0.05  # p-value above which agreement with the labels counts as l
 
 
 def refuse_chance(fold: int, predicted: np.ndarray, targets: np.ndarray) -> None:
-    """Refuse a network that knows nothing of its pages: in an average of five folds nobody would notice it.
+    """Refuse a network that is no better than chance: in the average over the folds nobody would notice it.
 
     Args:
         fold: its number, for the message.

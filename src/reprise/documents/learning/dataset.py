@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from reprise.core.batches import eval_batch_size
 from reprise.core.files import read_npy
 from reprise.core.params import Hardware
 from reprise.documents.network.pages import INFERENCE_BATCH
@@ -50,10 +51,11 @@ def make_loaders(
         batch_size: of training.
         balanced: draw every class as often as the others, pages of small classes repeatedly.
         seed: of the order.
-        hardware: workers.
+        hardware: workers, and how many pages are validated at once.
     """
+    size = eval_batch_size(hardware.eval_batch_size, INFERENCE_BATCH)
     weights = (1.0 / torch.bincount(train.targets).clamp(min=1))[train.targets] if balanced else None
     return (
         epoch_loader(train, batch_size, seed, weights=weights, workers=hardware.workers),
-        epoch_loader(valid, INFERENCE_BATCH, seed, shuffle=False, workers=hardware.workers),
+        epoch_loader(valid, size, seed, shuffle=False, workers=hardware.workers),
     )

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from reprise.core.batches import BatchSize
 from reprise.core.errors import InputError
 from reprise.core.seed import derive_seed
 from reprise.documents.learning.augment import Augmentation
@@ -19,8 +20,10 @@ from reprise.documents.learning.dataset import PageDataset
 from reprise.documents.learning.probe import fit_classifier, pooled_features
 from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, learns
 from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
-from reprise.documents.network.pages import CPU_BATCH, upright
+from reprise.documents.network.pages import CPU_BATCH, FROZEN_PART, INFERENCE_BATCH, inference_batch, upright
+from reprise.documents.network.parts import part_frozen
 from reprise.documents.recipe import Recipe
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
 
@@ -44,6 +47,7 @@ class Learner(LightningModule):
         self.register_buffer("adjustment", adjustment, persistent=False)
         self.macro_f1 = MulticlassF1Score(self.classes, average="macro")
         self.accuracy = MulticlassAccuracy(self.classes, average="micro")
+        self.eval_batch = BatchSize("auto", INFERENCE_BATCH)  # of validation, set once the device is known
         self.generator: torch.Generator | None = None
         self.folded: list[nn.Module] = []  # the network with frozen layers folded; a list, so that it is no submodule
         self.unfolded_norms: list[nn.Module] = []  # frozen ones that follow no convolution
@@ -64,8 +68,13 @@ class Learner(LightningModule):
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
             folded = fold_frozen(self.classifier.network, example)
+            if self.device.type == "cpu":
+                part_frozen(folded, example, FROZEN_PART)
             self.folded = [folded]
             self.unfolded_norms = [m for m in folded.modules() if isinstance(m, BatchNorm) and not learns(m)]
+
+    def on_validation_start(self) -> None:
+        self.eval_batch.size = min(self.eval_batch.size, inference_batch(self.device))
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) in [0, 1] -> logits (B, K)."""
@@ -83,7 +92,7 @@ class Learner(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # pages are damaged in full precision
             images, labels = self.augmentation(*batch, progress, self.generator)
         loss = self.loss(self(images), labels)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch[1]))
         return loss
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -99,12 +108,12 @@ class Learner(LightningModule):
         """Loss and metrics of pages as they are, over the classes alone."""
         pages, targets = batch
         images = upright(pages, self.recipe.image_size)
-        parts = images.split(CPU_BATCH if images.device.type == "cpu" else len(images))
-        logits = torch.cat([self(part) for part in parts])[:, : self.classes]  # (B, C)
+        logits = self.eval_batch.run(lambda size: torch.cat([self(part) for part in images.split(size)]))
+        logits = logits[:, : self.classes]  # (B, C)
         loss = F.cross_entropy(logits, targets)
         self.macro_f1(logits, targets)
         self.accuracy(logits, targets)
-        self.log("valid_loss", loss, on_epoch=True, batch_size=len(targets), sync_dist=True)
+        log_mean(self, "valid_loss", loss, len(targets))
         self.log("macro_f1", self.macro_f1, on_epoch=True)
         self.log("accuracy", self.accuracy, on_epoch=True)
 

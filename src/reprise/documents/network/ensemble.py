@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reprise.core.batches import BatchSize, EvalBatchSize
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file
 from reprise.core.models import load_model, read_checked_json, save_model
@@ -17,7 +19,7 @@ from reprise.core.params import Params, parse_params
 from reprise.documents.data.tables import Classes, some
 from reprise.documents.network.fusion import fold_batch_norms
 from reprise.documents.network.model import Classifier, count_outputs, create, outline
-from reprise.documents.network.pages import CPU_BATCH, INFERENCE_BATCH, upright
+from reprise.documents.network.pages import inference_batch, upright
 from reprise.documents.network.views import VIEWS, average_views, turn
 from reprise.documents.paths import ENSEMBLE, MODELS, fold_path
 from reprise.documents.recipe import Recipe
@@ -31,26 +33,34 @@ class FoldModel:
         classifier: (B, 3, S, S) in [0, 1] -> (B, K), as `for_inference` makes it.
         recipe: how it was made.
         classes: the C classes.
+        batch: pages at once; auto: as fast as memory allows.
     """
 
     classifier: Classifier
     recipe: Recipe
     classes: Classes
+    batch: EvalBatchSize = "auto"
+
+    @cached_property
+    def batch_size(self) -> BatchSize:
+        return BatchSize(self.batch, inference_batch(next(self.classifier.parameters()).device))
 
     @torch.inference_mode()
     def logits(self, pages: np.ndarray, views: Sequence[int] = (0,)) -> Tensor:
         """Logits (V, N, K) of views of stored pages (N, S', S', 3) uint8."""
+        logits = self.batch_size.run(lambda size: self._logits(pages, views, size))
+        if not logits.isfinite().all():
+            raise InputError("a network's output is NaN or infinite: its weights or its precision are no good")
+        return logits
+
+    def _logits(self, pages: np.ndarray, views: Sequence[int], size: int) -> Tensor:
         device = next(self.classifier.parameters()).device
         batches = []
-        size = CPU_BATCH if device.type == "cpu" else INFERENCE_BATCH
         for start in range(0, len(pages), size):
             batch = torch.from_numpy(np.ascontiguousarray(pages[start : start + size])).to(device)
             images = upright(batch, self.recipe.image_size)
             batches.append(torch.stack([self.classifier(turn(images, view)).float().cpu() for view in views]))
-        logits = torch.cat(batches, 1)
-        if not logits.isfinite().all():
-            raise InputError("a network's output is NaN or infinite: its weights or its precision are no good")
-        return logits
+        return torch.cat(batches, 1)
 
 
 def for_inference(network: nn.Module, recipe: Recipe) -> Classifier:
@@ -86,7 +96,7 @@ def save_fold(path: Path, network: nn.Module, recipe: Recipe, classes: Classes, 
     save_model(path, network.state_dict(), description.model_dump(mode="json"))
 
 
-def load_fold(path: Path, device: str = "cpu") -> FoldModel:
+def load_fold(path: Path, device: str = "cpu", batch: EvalBatchSize = "auto") -> FoldModel:
     """Read a fold's classifier.
 
     Raises:
@@ -106,7 +116,7 @@ def load_fold(path: Path, device: str = "cpu") -> FoldModel:
     except Exception as error:  # AssertionError, TypeError, RuntimeError, ...: timm has no one kind for it
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: describes a network that timm cannot build: {reason}") from None
-    return FoldModel(for_inference(network.to(device), recipe), recipe, classes)
+    return FoldModel(for_inference(network.to(device), recipe), recipe, classes, batch)
 
 
 def refuse_other_weights(tensors: Mapping[str, Tensor], network: nn.Module) -> None:
@@ -170,7 +180,7 @@ class EnsembleDescription(Params):
     views: Literal["none", "flips", "turns", "turns_and_flips"]
 
 
-def load_ensemble(folder: Path = MODELS, device: str = "cpu") -> Ensemble:
+def load_ensemble(folder: Path = MODELS, device: str = "cpu", batch: EvalBatchSize = "auto") -> Ensemble:
     """Read the folds of a folder.
 
     Raises:
@@ -183,7 +193,7 @@ def load_ensemble(folder: Path = MODELS, device: str = "cpu") -> Ensemble:
     folds = {}
     for fold in description.folds:
         weights = fold_path(fold, folder)
-        folds[fold] = load_fold(weights, device)
+        folds[fold] = load_fold(weights, device, batch)
         if hash_file(weights) != description.weights.get(str(fold)):
             raise InputError(f"{weights}: not the weights that were calibrated; run `dvc repro`")
     kinds = {(model.classes, model.recipe.image_size) for model in folds.values()}

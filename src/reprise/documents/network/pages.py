@@ -1,10 +1,17 @@
 """From stored pages to what a network sees of them in validation and prediction."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 INFERENCE_BATCH = 128  # pages
 CPU_BATCH = 16  # on a CPU, where more activations than the cache holds make every layer wait for memory
+FROZEN_PART = 8  # the same of layers that do not learn, in a training's larger batches
+
+
+def inference_batch(device: torch.device) -> int:
+    """Pages at once that are fastest on a device."""
+    return CPU_BATCH if device.type == "cpu" else INFERENCE_BATCH
 
 
 def to_float(pages: Tensor) -> Tensor:

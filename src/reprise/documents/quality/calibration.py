@@ -9,9 +9,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from reprise.core.bootstrap import BOUNDS, bootstrap_draws
 from reprise.documents.network.out_of_fold import OutOfFold
 from reprise.documents.network.views import average_views
-from reprise.documents.quality.intervals import BOUNDS, bootstrap_draws
 
 logger = logging.getLogger("reprise")
 
@@ -87,7 +87,7 @@ def cross_fitted_temperatures(
 
 
 def compare(
-    out_of_fold: OutOfFold, damaged: np.ndarray, temperatures: dict[int, float], groups: np.ndarray, seed: int
+    out_of_fold: OutOfFold, damaged: np.ndarray, temperatures: dict[int, float] | None, groups: np.ndarray, seed: int
 ) -> "tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]":
     """Measure calibration before and after, of the pages as they are stored and of damaged copies with their views.
 
@@ -96,7 +96,7 @@ def compare(
     Args:
         out_of_fold: of N pages.
         damaged: (V, N, K) logits of the views of their damaged copies.
-        temperatures: by fold, cross-fitted.
+        temperatures: by fold, cross-fitted; None: the temperature is 1, without a fit.
         groups: (N,) of the pages: near-duplicates are drawn together.
         seed: of the bootstrap.
 
@@ -104,9 +104,10 @@ def compare(
         The report, and the reliability curves by title.
     """
     logits, targets = out_of_fold.logits.astype(np.float64), out_of_fold.targets
-    each = np.array([temperatures[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
-    temperature = fit_temperature(logits, targets, damaged)
-    if joint_loss(logits, damaged, targets, each) >= joint_loss(logits, damaged, targets):
+    by_fold = temperatures or dict.fromkeys(out_of_fold.folds.tolist(), 1.0)
+    each = np.array([by_fold[fold] for fold in out_of_fold.folds])[:, None]  # (N, 1)
+    temperature = 1.0 if temperatures is None else fit_temperature(logits, targets, damaged)
+    if temperatures is not None and joint_loss(logits, damaged, targets, each) >= joint_loss(logits, damaged, targets):
         logger.warning("no temperature improves the likelihood of pages of other folds: it stays 1")
         temperature, each = 1.0, np.ones_like(each)
     raw, scaled = softmax(logits, axis=1), softmax(logits / each, axis=1)
@@ -124,7 +125,7 @@ def compare(
             "nll_before": negative_log_likelihood(views_raw, targets),
             "nll_after": negative_log_likelihood(views_scaled, targets),
         },
-        "temperature_by_fold": {str(fold): value for fold, value in temperatures.items()},
+        "temperature_by_fold": {str(fold): value for fold, value in by_fold.items()},
         "pages": len(targets),
     }
     return report, {"before": reliability(raw, targets), "after": reliability(scaled, targets)}

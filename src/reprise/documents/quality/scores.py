@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
+from reprise.core.bootstrap import BOUNDS, bootstrap_draws
 from reprise.core.text import for_csv
 from reprise.documents.data.tables import Classes
-from reprise.documents.quality.intervals import BOUNDS, bootstrap_draws
 
 
 def scores(

@@ -1,4 +1,4 @@
-"""Find the temperature that makes the folds' probabilities honest.
+"""Fit the temperature by which logits are divided before the softmax.
 
     python src/run.py documents.calibrate
 
@@ -6,7 +6,8 @@ Reads the logits of `documents.folds` in data/documents/out_of_fold, and which p
 models/documents/ensemble.json (folds, the hashes of their weights, temperature, views: what prediction takes),
 metrics/documents/calibration.json and reliability.png. The temperature makes the labels of pages and of their damaged
 copies likely, half and half. What is reported as "after" is cross-fitted: each fold's pages under the temperature of
-the other folds. What an earlier run left of folds that are no longer in `documents.folds` is deleted.
+the other folds. With `documents.calibration: none` the temperature is 1. What an earlier run left of folds that are no
+longer in `documents.folds` is deleted.
 """
 
 import logging
@@ -29,6 +30,7 @@ from reprise.documents.paths import (
     MODELS,
     PAGES,
     PREPARED,
+    fold_epochs,
     fold_path,
     fold_timing,
     live_folder,
@@ -39,18 +41,25 @@ from reprise.documents.quality.plots import plot_reliability
 
 logger = logging.getLogger("reprise")
 
+PATHS_OF_A_FOLD = (fold_path, out_of_fold_folder, live_folder, fold_timing, fold_epochs)
+
 
 def main() -> None:
     folds, views = read_folds(), load_value("documents.views")
     seed = derive_seed(load_seed(), "documents-calibrate")
     if not isinstance(views, str) or views not in VIEWS:
         raise InputError(f"params.yaml: documents.views: {views!r}; choose from {', '.join(VIEWS)}")
+    calibration = load_value("documents.calibration")
+    if calibration not in ("none", "temperature"):
+        raise InputError(f"params.yaml: documents.calibration: {calibration!r}; choose from none, temperature")
     with limit_threads(load_params("hardware", Hardware).threads):
         out_of_fold = read_out_of_fold(folds)
         damaged = out_of_fold.damaged[list(VIEWS[views])]  # (V, N, K)
-        temperatures = cross_fitted_temperatures(
-            out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
-        )
+        temperatures = None
+        if calibration == "temperature":
+            temperatures = cross_fitted_temperatures(
+                out_of_fold.logits, out_of_fold.targets, out_of_fold.folds, folds, damaged
+            )
         table = read_parquet(PREPARED / PAGES)
         groups = table["group"].to_numpy()[out_of_fold.rows_in(table)]  # (N,)
         report, curves = compare(out_of_fold, damaged, temperatures, groups, seed)
@@ -87,11 +96,11 @@ def read_folds() -> list[int]:
 def delete_other_folds(folds: Sequence[int]) -> None:
     """Delete what is left of folds that are trained no more.
 
-    DVC forgets a stage's outputs with the stage, and leaves them where they are: inside folders that this and later
-    stages depend on, whose hashes would then tell an old clone from a new one.
+    With the stage of a fold, DVC forgets the fold's outputs but leaves the files. They lie inside folders that this and
+    later stages depend on, so the folders' hashes would differ between this clone and a fresh one.
     """
-    kept = {path(fold) for fold in folds for path in (fold_path, out_of_fold_folder, live_folder, fold_timing)}
-    for pattern in (fold_path, out_of_fold_folder, live_folder, fold_timing):
+    kept = {path(fold) for fold in folds for path in PATHS_OF_A_FOLD}
+    for pattern in PATHS_OF_A_FOLD:
         example = pattern(0)
         for path in example.parent.glob(example.name.replace("fold-0", "fold-*")):
             if path not in kept:

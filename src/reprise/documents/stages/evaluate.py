@@ -39,6 +39,7 @@ logger = logging.getLogger("reprise")
 class EvaluateParams(Params):
     """`documents.evaluate`: how much is measured and shown."""
 
+    labels: Annotated[str, Field(min_length=1)]
     pages_per_corruption: Annotated[int, Field(ge=1)]
     suspects_shown: Annotated[int, Field(ge=0)]
 
@@ -51,7 +52,7 @@ def main() -> None:
     use_deterministic_kernels(hardware.threads)
     with timed(TIMING / "evaluate.json"):
         table, pages = read_parquet(PREPARED / PAGES), read_npy(PREPARED / IMAGES)
-        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0])
+        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0], hardware.eval_batch_size)
         classes = ensemble.classes
         out_of_fold = read_out_of_fold(list(ensemble.folds))
         rows = out_of_fold.rows_in(table)  # (N,)
@@ -69,7 +70,8 @@ def main() -> None:
                 ensemble, pages, scored, together, params.pages_per_corruption, evaluation_seed
             ),
         }
-        test, test_items = score_test_pages(data, METRICS / "probabilities.csv", classes, columns, evaluation_seed)
+        labels = data / params.labels
+        test, test_items = score_test_pages(labels, METRICS / "probabilities.csv", classes, columns, evaluation_seed)
         if test is not None:
             evaluation["test"] = test
         write_json(METRICS / "evaluation.json", evaluation)

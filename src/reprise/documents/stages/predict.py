@@ -2,9 +2,10 @@
 
     python src/run.py documents.predict
 
-Averages the folds' calibrated probabilities, each over the views of a page. Reads models/documents and
-data/documents/prepared_test; writes metrics/documents/submission.csv, with the order and the columns of
-sample_submission.csv, and probabilities.csv with every class. `python -m reprise.documents.predict` takes any images.
+Averages the folds' logits view by view, divides them by the temperature, and weighs each view's probabilities by how
+likely it is the upright one. Reads models/documents and data/documents/prepared_test; writes
+metrics/documents/submission.csv, with the order and the columns of sample_submission.csv, and probabilities.csv with
+every class. `python -m reprise.documents.predict` takes any images.
 """
 
 import logging
@@ -34,7 +35,7 @@ def main() -> None:
     with timed(TIMING / "predict.json") as figures:
         table = read_parquet(PREPARED_TEST / PAGES)
         pages = read_npy(PREPARED_TEST / IMAGES)
-        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0])
+        ensemble = load_ensemble(MODELS, torch_devices(hardware)[0], hardware.eval_batch_size)
         starts = range(0, len(pages), BLOCK)
         blocks = list(in_turns(starts, lambda start: ensemble.probabilities(pages[start : start + BLOCK])))
         if not goes_on_alone():

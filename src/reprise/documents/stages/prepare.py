@@ -15,18 +15,26 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from reprise.core.errors import InputError
 from reprise.core.files import new_npy, write_json, write_parquet, write_text
-from reprise.core.params import Hardware, Params, load_params, load_path, load_seed
+from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
 from reprise.documents.data.corrections import FILE, apply_corrections, read_corrections
 from reprise.documents.data.decoding import decode_all
-from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_pairs, stratified_folds
+from reprise.documents.data.folds import (
+    check_folds,
+    near_duplicate_groups,
+    near_duplicate_pairs,
+    plain_folds,
+    stratified_folds,
+)
 from reprise.documents.data.images import cache_size
+from reprise.documents.data.layouts import Files
 from reprise.documents.data.listing import list_test, list_train
 from reprise.documents.data.statistics import describe, list_duplicates, log_statistics
-from reprise.documents.data.tables import Classes, read_classes
+from reprise.documents.data.tables import Classes
 from reprise.documents.paths import CLASSES, IMAGES, METRICS, PAGES, PREPARED, PREPARED_TEST, TIMING
 from reprise.documents.recipe import TASK, Recipe
 
@@ -34,6 +42,7 @@ from reprise.documents.recipe import TASK, Recipe
 class PrepareParams(Params):
     """`documents.prepare`: how the folder is read."""
 
+    files: Files
     id_column: Annotated[str, Field(min_length=1)]
     target_column: Annotated[str, Field(min_length=1)]
     folds: Annotated[int, Field(ge=2)]
@@ -43,26 +52,30 @@ class PrepareParams(Params):
 
 def main() -> None:
     params, seed = load_params("documents.prepare", PrepareParams), load_seed()
-    folder = load_path("documents.data")
+    folder, stratify = load_path("documents.data"), load_value("documents.stratify")
+    if not isinstance(stratify, bool):
+        raise InputError(f"params.yaml: documents.stratify: {stratify!r}; expected true or false")
     threads = load_params("hardware", Hardware).threads
     size = cache_size(read_recipe(TASK, Recipe).image_size)
     with timed(TIMING / "prepare.json") as figures:
-        classes = read_classes(folder / "meta.csv", params.target_column)
-        train, train_images = list_train(folder, params.id_column, params.target_column, classes)
-        corrections = read_corrections(folder / FILE, params.id_column, params.target_column, classes)
+        files = params.files
+        columns = (params.id_column, params.target_column)
+        train, classes, train_images = list_train(folder, files, columns)
+        corrections = read_corrections(folder / FILE, *columns, classes)
         train, corrected = apply_corrections(folder / FILE, train, corrections)
-        test, test_images = list_test(folder, params.id_column)
+        test, test_images = list_test(folder, files, params.id_column)
         with (
             new_npy(PREPARED / IMAGES, (len(train), size, size, 3), "uint8") as train_array,
             new_npy(PREPARED_TEST / IMAGES, (len(test), size, size, 3), "uint8") as test_array,
         ):
             paths, test_paths = (
-                [folder / part / name for name in pages["file"]] for part, pages in (("train", train), ("test", test))
+                [folder / part / name for name in pages["file"]]
+                for part, pages in ((files.images, train), (files.test_images, test))
             )
             hashes, handled = decode_all(paths, train_array, params.max_megapixels, threads)
             test_hashes, test_handled = decode_all(test_paths, test_array, params.max_megapixels, threads)
             train["group"] = near_duplicate_groups(hashes, params.duplicate_bits)
-            train["fold"] = choose_folds(train, params.folds, classes, derive_seed(seed, "documents-folds"))
+            train["fold"] = choose_folds(train, params.folds, classes, stratify, derive_seed(seed, "documents-folds"))
             leaked = near_duplicate_pairs(test_hashes, hashes, params.duplicate_bits)[0]
             statistics = {
                 "train": {**describe(train, classes), "handled": handled, "unlisted_images": train_images - len(train)},
@@ -87,9 +100,11 @@ def main() -> None:
     log_statistics(statistics)
 
 
-def choose_folds(train: pd.DataFrame, folds: int, classes: Classes, seed: int) -> np.ndarray:
+def choose_folds(train: pd.DataFrame, folds: int, classes: Classes, stratify: bool, seed: int) -> np.ndarray:
     """Take the folds (N,) that train.csv gives, else draw them."""
     targets = train["target"].to_numpy()
+    if "fold" not in train and not stratify:
+        return plain_folds(train["group"].to_numpy(), folds, seed)
     if "fold" not in train:
         return stratified_folds(targets, train["group"].to_numpy(), folds, classes.names, seed)
     given = train["fold"].to_numpy()

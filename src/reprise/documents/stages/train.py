@@ -58,6 +58,11 @@ def main(fold: str) -> None:
             live_folder=live_folder(number),
             monitor=recipe.monitor,
             mode="max" if recipe.monitor == "macro_f1" else "min",
+            model=learner.classifier.network,
+            labels=dict(
+                zip(classes.names, np.bincount(targets[~in_fold], minlength=len(classes)).tolist(), strict=True)
+            ),
+            configuration=f"{recipe.model.partition('_patch')[0]}-{recipe.image_size}-fold-{number}",
         )
         result = fit(
             learner, *make_loaders(train, valid, recipe.batch_size, recipe.balanced_sampling, seed, hardware), run
@@ -65,12 +70,13 @@ def main(fold: str) -> None:
         if not goes_on_alone():
             return
         network = learner.classifier.network.cpu()
-        model = FoldModel(for_inference(network, recipe), recipe, classes)
+        model = FoldModel(for_inference(network, recipe), recipe, classes, hardware.eval_batch_size)
         own = np.array(pages[valid.rows])
         logits = model.logits(own)[0, :, : len(classes)].numpy()  # (N, C)
         copies = corrupt(own, ALL, derive_seed(seed, "damaged"))
         damaged = model.logits(copies, VIEWS["turns_and_flips"]).numpy()  # (8, N, K)
-        refuse_chance(number, logits.argmax(1), targets[valid.rows])
+        if recipe.epochs:
+            refuse_chance(number, logits.argmax(1), targets[valid.rows])
         path = fold_path(number)
         save_fold(path, network, recipe, classes, {"fold": number, "best_epoch": result.best_epoch})
         write_fold(number, table["id"].to_numpy()[valid.rows], logits, damaged, targets[valid.rows], hash_file(path))

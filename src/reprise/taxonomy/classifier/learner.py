@@ -14,6 +14,7 @@ from reprise.core.seed import derive_seed
 from reprise.taxonomy.classifier.model import Network
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.recipe import Recipe
+from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
 if TYPE_CHECKING:
@@ -85,12 +86,12 @@ class Learner(LightningModule):
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> Tensor:
         loss = self.compute_loss(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        log_mean(self, "train_loss", loss, len(batch[1]))
         return loss
 
     def validation_step(self, batch: Sequence[Any], batch_idx: int) -> None:
         loss = self.compute_loss(batch)
-        self.log("valid_loss", loss, on_epoch=True, batch_size=len(batch[1]), sync_dist=True)
+        log_mean(self, "valid_loss", loss, len(batch[1]))
 
     def configure_optimizers(self) -> Any:
         """AdamW, with a learning rate of its own for the encoder; biases and norms do not decay."""
@@ -171,6 +172,12 @@ def split_documents(
     if count == len(rows):
         raise InputError(f"valid_fraction is {valid_fraction}: of {count} labelled documents none is left to train on")
     return np.sort(rows[count:]), np.sort(rows[:count])
+
+
+def class_counts(core: np.ndarray, hierarchy: Hierarchy) -> dict[str, int]:
+    """Count the documents of each core class, by the class's name; classes without one are left out."""
+    counts = zip(hierarchy.names, core.sum(axis=0).tolist(), strict=True)
+    return {name: int(count) for name, count in counts if count}
 
 
 def label_counts(core: np.ndarray, hierarchy: Hierarchy) -> dict[str, Any]:

@@ -57,11 +57,10 @@ class TaxonomyClassifier(nn.Module):
     ) -> None:
         super().__init__()
         class_size, document_size = class_embeddings.shape[1], document_mean.shape[0]
-        both_ways = [*edges, *((child, parent) for parent, child in edges)]
         # Buffers, so that they move and replicate with the model and are saved with it.
         self.register_buffer("class_embeddings", class_embeddings.clone())
         self.register_buffer("document_mean", document_mean.clone())
-        self.register_buffer("edge_index", torch.tensor(both_ways, dtype=torch.long).reshape(-1, 2).T.contiguous())
+        self.register_buffer("edge_index", both_ways(edges))
         self.graph = graph_network(graph, class_size, hidden, layers, dropout) if layers else None
         self.bilinear = nn.Parameter(initial_bilinear(class_size, document_size, scale))  # (F, D)
         self.bias = nn.Parameter(torch.zeros(class_size))  # (F,): a class's bias is its vector's part along it
@@ -77,6 +76,12 @@ class TaxonomyClassifier(nn.Module):
         documents = nn.functional.normalize(documents - self.document_mean, dim=-1)  # (B, D)
         classes = self.class_vectors()  # (C, F)
         return documents @ (classes @ self.bilinear).T + classes @ self.bias  # (B, C)
+
+
+def both_ways(edges: Sequence[tuple[int, int]]) -> Tensor:
+    """The edges (2, 2 E) along which messages pass, of (parent, child) pairs."""
+    pairs = [*edges, *((child, parent) for parent, child in edges)]
+    return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T.contiguous()
 
 
 class Network(nn.Module):

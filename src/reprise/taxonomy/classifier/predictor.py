@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from reprise.core.batches import EvalBatchSize, eval_batch_size
 from reprise.core.errors import InputError
 from reprise.core.files import read_json, read_npy
 from reprise.core.models import load_model
@@ -35,17 +36,19 @@ class Predictor:
     Args:
         path: a classifier's .safetensors, with its `encoder/` in the same folder.
         devices: to embed texts on.
+        batch: texts at once; auto: as many as the recipe trains on.
 
     Raises:
         InputError: a file is missing or damaged, or does not belong to this task.
     """
 
-    def __init__(self, path: Path, devices: Sequence[str]) -> None:
+    def __init__(self, path: Path, devices: Sequence[str], batch: EvalBatchSize = "auto") -> None:
         tensors, metadata = load_model(path)
         described = describe_model(path, metadata)
         self.recipe, self.evidence_threshold = described.recipe, described.evidence_threshold
         self.hierarchy = Hierarchy.from_dict(described.hierarchy, f"{path}: description: hierarchy")
         self.devices, self.encoder_files = list(devices), described.encoder
+        self.batch_size = eval_batch_size(batch, self.recipe.batch_size)
         self.fingerprint = described.encoder_fingerprint
         self.encoder_folder = path.parent / "encoder"
         check_encoder(self.encoder_folder, self.encoder_files)
@@ -97,7 +100,7 @@ class Predictor:
             if len(embeddings) != len(texts):
                 raise InputError(f"{at_hand}: {len(embeddings)} rows for {len(texts)} {label} texts; run `dvc repro`")
             return embeddings
-        return embed(self.encoder, texts, self.recipe.batch_size, self.devices, label, cache)
+        return embed(self.encoder, texts, self.batch_size, self.devices, label, cache)
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Logits (N, C) float32 of document embeddings (N, D).

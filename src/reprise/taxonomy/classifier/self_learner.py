@@ -16,6 +16,7 @@ from reprise.taxonomy.classifier.model import Network, class_probabilities
 from reprise.taxonomy.classifier.self_training import WordView, neighbour_targets, paper_targets
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.recipe import Recipe
+from reprise.training.means import log_mean
 
 
 class SelfTrainParams(Params):
@@ -87,7 +88,7 @@ class SelfLearner(Learner):
         documents, rows = batch
         predicted = class_probabilities(self.network(documents), self.hierarchy, self.recipe.loss)  # (B, C)
         loss = binary_divergence(self.targets[rows], predicted)
-        self.log("self_train_loss", loss, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=True)
+        log_mean(self, "self_train_loss", loss, len(rows))
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:

@@ -41,7 +41,7 @@ def read_class_lists(path: Path, hierarchy: Hierarchy, documents: Sequence[str])
         found = list(dict.fromkeys(part.strip() for part in composed.split(",") if part.strip()))
         for identifier in found:
             if identifier not in columns:
-                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in classes.txt")
+                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in the file of classes")
         lists[row] = number, [columns[identifier] for identifier in found]
     return lists
 

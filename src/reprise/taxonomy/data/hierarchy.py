@@ -2,6 +2,7 @@
 
 import dataclasses
 import heapq
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -18,6 +19,7 @@ from reprise.core.errors import InputError
 from reprise.core.files import read_json
 from reprise.core.params import Params, parse_params
 from reprise.core.text import for_terminal
+from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.data.lines import MOST_CHARACTERS, read_lines, read_name, read_pairs, shorten
 
 CYCLE_SHOWN = 8  # classes of a cycle that an error names
@@ -232,21 +234,24 @@ def load_hierarchy(path: Path) -> Hierarchy:
 
 
 def read_hierarchy(folder: Path) -> Hierarchy:
-    """Read and check classes.txt, class_hierarchy.txt and, where there is one, class_related_keywords.txt.
+    """Read and check a folder's files of classes, of edges and, where there are any, of keywords, in either layout.
 
-    A class_hierarchy.txt that is empty or missing makes a flat list of classes. A doubled edge is taken once.
+    A file of edges that is empty or missing makes a flat list of classes. A doubled edge is taken once.
 
     Raises:
         InputError: a duplicate id or name, an empty name, an edge to an unknown class or to itself, a cycle, keywords
             for an unknown name.
     """
-    raw_names = _read_classes(folder / "classes.txt")
+    layout = recognise(folder)
+    raw_names = _read_classes(layout.classes)
     ids = tuple(raw_names)
-    edges = _read_edges(folder / "class_hierarchy.txt", {identifier: index for index, identifier in enumerate(ids)})
-    keywords = _read_keywords(folder / "class_related_keywords.txt", list(raw_names.values()))
-    names = tuple(as_words(name) for name in raw_names.values())
-    hierarchy = Hierarchy(ids, names, keywords, tuple(edges))
-    hierarchy.refuse_cycles(str(folder / "class_hierarchy.txt"))
+    indices = {identifier: index for index, identifier in enumerate(ids)}
+    edges = _read_edges(layout.hierarchy, indices, layout.classes.name)
+    names = list(raw_names.values())
+    by_file = [_read_keywords(path, names, layout.classes.name) for path in layout.keywords]
+    keywords = tuple(tuple(dict.fromkeys(itertools.chain(*own))) for own in zip(*by_file, strict=True))
+    hierarchy = Hierarchy(ids, tuple(as_words(name) for name in names), keywords, tuple(edges))
+    hierarchy.refuse_cycles(str(layout.hierarchy))
     return hierarchy
 
 
@@ -279,7 +284,7 @@ def _read_classes(path: Path) -> dict[str, str]:
     return names
 
 
-def _read_edges(path: Path, indices: dict[str, int]) -> list[tuple[int, int]]:
+def _read_edges(path: Path, indices: dict[str, int], source: str) -> list[tuple[int, int]]:
     if not path.exists():
         return []
     edges: dict[tuple[int, int], None] = {}
@@ -287,14 +292,14 @@ def _read_edges(path: Path, indices: dict[str, int]) -> list[tuple[int, int]]:
         child = read_name(value, f"{path}:{number}")
         for identifier in (parent, child):
             if identifier not in indices:
-                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in classes.txt")
+                raise InputError(f"{path}:{number}: class id {shorten(identifier)!r} is not in {source}")
         if parent == child:
             raise InputError(f"{path}:{number}: class {shorten(parent)!r} is its own parent")
         edges[indices[parent], indices[child]] = None
     return list(edges)
 
 
-def _read_keywords(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _read_keywords(path: Path, names: Sequence[str], source: str) -> tuple[tuple[str, ...], ...]:
     """Read `name:keyword,keyword`; where a name contains colons, the longest known name before a colon counts."""
     if not path.exists():
         return ((),) * len(names)
@@ -309,9 +314,7 @@ def _read_keywords(path: Path, names: Sequence[str]) -> tuple[tuple[str, ...], .
         heads = (text[:length] for length in lengths if COLON.match(text, length))
         name = next((head for head in heads if head in known), None)
         if name is None:
-            raise InputError(
-                f"{path}:{number}: {shorten(text.partition(':')[0].strip())!r} is not a name in classes.txt"
-            )
+            raise InputError(f"{path}:{number}: {shorten(text.partition(':')[0].strip())!r} is not a name in {source}")
         if name in keywords:
             raise InputError(
                 f"{path}:{number}: second line of keywords for {shorten(name)!r}, first on line {lines[name]}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_device
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_CHARACTERS = 1000  # of an id or a class name
@@ -23,6 +24,7 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         InputError: no such file, a folder, unreadable, or with another kind of line ends.
     """
+    refuse_device(path)
     try:
         content = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     except (FileNotFoundError, NotADirectoryError):

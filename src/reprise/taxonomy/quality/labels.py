@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from reprise.core.errors import InputError
 from reprise.taxonomy.data.class_lists import read_class_lists
 from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.data.lines import shorten
 
 logger = logging.getLogger("reprise")
@@ -22,6 +23,12 @@ logger = logging.getLogger("reprise")
 NEARLY_ALL = 0.9  # share of the documents from which on labels count as given without ancestors
 
 LabelRule = Literal["auto", "as_given", "closed"]
+
+
+def labels_path(folder: Path, split: str) -> Path:
+    """Where a person's folder has the labels of a split's documents, in either layout; it need not be there."""
+    nested = recognise(folder).name == "TELEClass"
+    return folder / split / "doc2labels.txt" if nested else folder / f"{split}_doc2labels.txt"
 
 
 def read_truth(

@@ -2,10 +2,11 @@
 
     python src/run.py taxonomy.evaluate
 
-The one stage that reads labels: `<taxonomy.data>/test_doc2labels.txt`, and train_doc2labels.txt to say how good the
-silver labels were. Writes metrics/taxonomy/evaluation.json, and beside it the tables examples.csv, items.csv (each
-document's example-F1), per_class.csv and confusion.csv and pictures. One rule (classifier/decision.py) turns the scores
-of every classifier into sets.
+The one stage that reads labels: test_doc2labels.txt in `taxonomy.data`, and train_doc2labels.txt to say how good the
+silver labels were (test/doc2labels.txt and train/doc2labels.txt in TELEClass's layout). Writes
+metrics/taxonomy/evaluation.json, and beside it the tables examples.csv, items.csv (each document's example-F1),
+per_class.csv and confusion.csv and pictures. One rule (classifier/decision.py) turns the scores of every classifier
+into sets.
 """
 
 import logging
@@ -26,7 +27,7 @@ from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.data.corpus import read_core_classes
 from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.quality import plots
-from reprise.taxonomy.quality.labels import LabelRule, read_truth
+from reprise.taxonomy.quality.labels import LabelRule, labels_path, read_truth
 from reprise.taxonomy.quality.metrics import classification_metrics, silver_metrics
 from reprise.taxonomy.quality.tables import class_table, confusion_table, csv_text, example_table, item_table
 from reprise.taxonomy.zero_shot.core_classes import Sharpness, zero_shot_scores
@@ -57,12 +58,11 @@ def main() -> None:
     hierarchy = load_hierarchy(paths.HIERARCHY)
     test = read_parquet(paths.corpus_path("test"))
     with timed(paths.timing_path("evaluate")):
-        truth, about_test = read_truth(
-            folder / "test_doc2labels.txt", hierarchy, test["doc_id"].tolist(), params.labels
-        )
+        test_labels = labels_path(folder, "test")
+        truth, about_test = read_truth(test_labels, hierarchy, test["doc_id"].tolist(), params.labels)
         train_documents = read_parquet(paths.CORE_CLASSES)["doc_id"]
-        labels = folder / "train_doc2labels.txt"
-        train_truth, about_train = read_truth(labels, hierarchy, train_documents.tolist(), params.labels)
+        train_labels = labels_path(folder, "train")
+        train_truth, about_train = read_truth(train_labels, hierarchy, train_documents.tolist(), params.labels)
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         predictions = predict_all(test["text"].tolist(), hierarchy, hardware)
         evaluation: dict[str, Any] = {"labels": {"test": truth is not None, "train": train_truth is not None}}
@@ -79,7 +79,7 @@ def main() -> None:
         plots.headline_bars({name: evaluation[name] for name in CLASSIFIERS}, HEADLINE, paths.METRICS / "headline.png")
         write_json(paths.METRICS / "evaluation.json", evaluation)
     if truth is None:
-        logger.warning("%s has no test_doc2labels.txt: nothing is scored", folder)
+        logger.warning("no %s: nothing is scored", test_labels)
     else:
         report(evaluation)
 
@@ -89,7 +89,7 @@ def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> d
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     devices = torch_devices(hardware)
     for name, path in (("trained", paths.TRAINED), ("self_trained", paths.SELF_TRAINED)):
-        predictor = Predictor(path, devices)
+        predictor = Predictor(path, devices, hardware.eval_batch_size)
         embeddings = predictor.embed(texts, "test", at_hand=paths.embeddings_path("test"))
         logits = predictor.logits(embeddings)
         found[name] = predictor.probabilities(logits), predictor.sets(embeddings, logits)

@@ -2,9 +2,9 @@
 
     python src/run.py taxonomy.prepare
 
-Reads the folder `taxonomy.data` but not its labels; writes data/taxonomy/prepared/{hierarchy.json,train.parquet,
-test.parquet,seeds.parquet} and metrics/taxonomy/data.json. seeds.parquet has the classes of the training documents
-that a person labelled in seed_documents.txt, where there is such a file.
+Reads the folder `taxonomy.data`, in a layout of data/layout.py, but not its labels; writes data/taxonomy/prepared/
+{hierarchy.json,train.parquet,test.parquet,seeds.parquet} and metrics/taxonomy/data.json. seeds.parquet has the classes
+of the training documents that a person labelled in seed_documents.txt, where there is such a file.
 """
 
 import logging
@@ -19,6 +19,7 @@ from reprise.taxonomy import paths
 from reprise.taxonomy.data.class_lists import read_seed_documents
 from reprise.taxonomy.data.corpus import read_corpus, write_core_classes
 from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import data_statistics
 
@@ -36,13 +37,13 @@ def main() -> None:
     params = load_params("taxonomy.prepare", PrepareParams)
     folder = load_path("taxonomy.data")
     with timed(paths.timing_path("prepare")):
-        hierarchy = read_hierarchy(folder)
+        layout, hierarchy = recognise(folder), read_hierarchy(folder)
         corpora = {}
         for split in ("train", "test"):
-            corpora[split] = read_corpus(folder / f"{split}_corpus.txt", params.empty_text)
+            corpora[split] = read_corpus(layout.corpus_path(split), params.empty_text)
             corpora[split]["text"] = corpora[split]["text"].map(normalise_text)
         documents = corpora["train"]["doc_id"]
-        seeds = read_seed_documents(folder / "seed_documents.txt", hierarchy, documents.tolist())
+        seeds = read_seed_documents(layout.seeds, hierarchy, documents.tolist())
         statistics = data_statistics(hierarchy, corpora, seeds, params.near_empty_words)
         for split, corpus in corpora.items():
             write_parquet(paths.corpus_path(split), corpus)

@@ -44,7 +44,7 @@ def main() -> None:
     log = load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     with timed(paths.timing_path("self_train")):
-        predictor = Predictor(paths.TRAINED, torch_devices(hardware))
+        predictor = Predictor(paths.TRAINED, torch_devices(hardware), hardware.eval_batch_size)
         network = predictor.network
         recipe = predictor.recipe.model_copy(
             update={
@@ -81,7 +81,7 @@ def main() -> None:
                 name="taxonomy-self-train",
                 params=recipe,
                 hardware=hardware,
-                log=log,
+                log=log.model_copy(update={"keep_checkpoints": min(1, log.keep_checkpoints)}),  # all or none
                 seed=seed,
                 inputs=[
                     params.model_dump_json(),
@@ -94,6 +94,8 @@ def main() -> None:
                 monitor="shared_information",
                 mode="max",
                 summary={"shared_information_before": before},
+                model=network,
+                configuration=f"self-train-{params.target}",
             ),
         )
         if not goes_on_alone():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from reprise.core.batches import eval_batch_size
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy
 from reprise.core.models import save_model
@@ -22,20 +23,26 @@ from reprise.core.processes import goes_on_alone
 from reprise.core.recipe import read_recipe
 from reprise.core.seed import derive_seed, seed_everything, use_deterministic_kernels
 from reprise.core.stage import timed
-from reprise.core.weights import load_weights, read_state_dict
+from reprise.core.weights import read_state_dict
 from reprise.taxonomy import paths
+from reprise.taxonomy.classifier.checkpoint import (
+    build_network,
+    check_checkpoint,
+    complete_checkpoint,
+    weights_file,
+)
 from reprise.taxonomy.classifier.learner import (
     Learner,
+    class_counts,
     core_labels,
     label_counts,
     make_dataset,
     sharpen,
     split_documents,
 )
-from reprise.taxonomy.classifier.model import Network, unfreeze_last_layers
-from reprise.taxonomy.classifier.predictor import made_by, make_classifier, model_metadata, training_threshold
+from reprise.taxonomy.classifier.predictor import made_by, model_metadata, training_threshold
 from reprise.taxonomy.data.corpus import read_core_classes, read_texts
-from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
+from reprise.taxonomy.data.hierarchy import load_hierarchy
 from reprise.taxonomy.recipe import TASK, Recipe
 from reprise.taxonomy.zero_shot.encoder import (
     embed,
@@ -58,17 +65,21 @@ def main() -> None:
     hardware, log = load_params("hardware", Hardware), load_params("log", LogParams)
     use_deterministic_kernels(hardware.threads)
     weights = weights_file(recipe)
-    if weights is not None:
-        read_state_dict(weights)  # so that a damaged file is reported before texts are embedded
+    state = None if weights is None else read_state_dict(weights)
     hierarchy = load_hierarchy(paths.HIERARCHY)
+    if state is not None and weights is not None:
+        state = complete_checkpoint(state, hierarchy, weights)
     with timed(paths.timing_path("train")) as figures:
         seed_everything(derive_seed(seed, "taxonomy-train"))
         device = torch_devices(hardware)[0]
         encoder = open_encoder(recipe.encoder, recipe.max_tokens, device, random_weights=recipe.weights == "none")
+        class_embeddings = np.array(read_npy(paths.embeddings_path("classes")))
+        if state is not None and weights is not None:
+            check_checkpoint(state, recipe, hierarchy, encoder, class_embeddings.shape[1], weights)
         fingerprint = model_fingerprint(encoder)
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
-        network = build_network(recipe, hierarchy, encoder, embeddings.mean(axis=0))
+        network = build_network(recipe, hierarchy, encoder, class_embeddings, embeddings.mean(axis=0), state)
         seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
         if recipe.loss == "bce":
@@ -99,13 +110,16 @@ def main() -> None:
                 ],
                 live_folder=paths.METRICS / "train",
                 summary={**label_counts(core, hierarchy), "train_samples": len(train), "val_samples": len(valid)},
+                model=network,
+                labels=class_counts(core[train], hierarchy),
+                configuration=f"{Path(recipe.encoder).name}-{recipe.graph}-{recipe.graph_layers}",
             ),
         )
         if not goes_on_alone():
             return
         network.eval()
         if network.encoder is not None:
-            embeddings = embed(network.encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
+            embeddings = embed_all(recipe, network.encoder, texts, hardware)
         threshold = training_threshold(network, embeddings, recipe, hierarchy)
         save_encoder(encoder, paths.ENCODER)
         metadata = model_metadata(recipe, hierarchy, threshold, encoder_checksums(paths.ENCODER), fingerprint)
@@ -115,11 +129,6 @@ def main() -> None:
     logger.info("best epoch %d, valid_loss %.4f", result.best_epoch, result.best["valid_loss"])
 
 
-def weights_file(recipe: Recipe) -> Path | None:
-    """The file that `weights` names, unless it says whose weights the encoder starts with."""
-    return None if recipe.weights in ("hub", "none") else Path(recipe.weights)
-
-
 def training_embeddings(
     recipe: Recipe, encoder: "SentenceTransformer", fingerprint: str, texts: list[str], hardware: Hardware
 ) -> np.ndarray:
@@ -127,18 +136,9 @@ def training_embeddings(
     path = paths.embeddings_path("train")
     if made_by(fingerprint, path):
         return np.array(read_npy(path))
-    return embed(encoder, texts, recipe.batch_size, torch_devices(hardware), "train")
+    return embed_all(recipe, encoder, texts, hardware)
 
 
-def build_network(
-    recipe: Recipe, hierarchy: Hierarchy, encoder: "SentenceTransformer", document_mean: np.ndarray
-) -> Network:
-    """Build what is trained: the classifier, with the encoder where the recipe trains layers of it."""
-    class_embeddings = torch.from_numpy(np.array(read_npy(paths.embeddings_path("classes"))))
-    classifier = make_classifier(recipe, hierarchy, class_embeddings, torch.from_numpy(document_mean))
-    if recipe.trained_layers:
-        unfreeze_last_layers(encoder, recipe.trained_layers)
-    network = Network(classifier, encoder if recipe.trained_layers else None)
-    if (weights := weights_file(recipe)) is not None:
-        load_weights(network, weights)
-    return network
+def embed_all(recipe: Recipe, encoder: "SentenceTransformer", texts: list[str], hardware: Hardware) -> np.ndarray:
+    size = eval_batch_size(hardware.eval_batch_size, recipe.batch_size)
+    return embed(encoder, texts, size, torch_devices(hardware), "train")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reprise.core.batches import BatchSize
 from reprise.core.errors import InputError
 from reprise.core.files import hash_bytes, hash_file
 from reprise.core.models import hash_tensors
@@ -105,7 +106,7 @@ def embed(
     Args:
         encoder: is put into evaluation mode.
         texts: N texts.
-        batch_size: texts at once on one device.
+        batch_size: texts at once on one device; halved where memory runs out.
         devices: several share the batches.
         label: what the log calls these texts.
         cache: whether to read and write the cache.
@@ -117,16 +118,19 @@ def embed(
         InputError: an embedding is not finite.
     """
     encoder.eval()
+    size = BatchSize("auto", batch_size)
     longest = CHARACTERS_PER_TOKEN * int(encoder.max_seq_length or 512)
 
     def encode(chunk: list[str]) -> np.ndarray:
         device: Any = list(devices) if len(devices) > 1 else devices[0]
-        rows = encoder.encode(
-            [text[:longest] for text in chunk],
-            batch_size=batch_size,
-            device=device,
-            normalize_embeddings=True,
-            show_progress_bar=False,
+        rows = size.run(
+            lambda batch: encoder.encode(
+                [text[:longest] for text in chunk],
+                batch_size=batch,
+                device=device,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            )
         )
         embeddings = np.asarray(rows, dtype=np.float32)
         if not np.isfinite(embeddings).all():

@@ -19,7 +19,7 @@ import typer
 from reprise.core.command import run_command
 from reprise.core.files import write_text
 from reprise.core.text import for_terminal
-from reprise.tools.headlines import Change, apart, compare, write_interval
+from reprise.tools.headlines import Change, apart, compare, distances, write_interval
 from reprise.tools.report.charts import declared_plots, draw, seconds_by_stage
 from reprise.tools.repository import WORKSPACE, Snapshot, base_of, git, stale_stages
 
@@ -115,6 +115,7 @@ def card(change: Change) -> dict[str, Any]:
         "interval": write_interval(change.interval),
         "verdict": change.verdict,
         "better": change.headline.better,
+        "goals": distances(change.headline, change.here),
     }
 
 

@@ -1,0 +1,113 @@
+"""Every command of docs/coming-from-scripts.md, run in a clone whose data and models are tiny."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from ruamel.yaml import YAML
+
+from reprise.core.models import load_model
+from tests.conftest import ROOT, tiny_params, write_params
+from tests.test_coming_from_scripts import COMMANDS_OF_PAGE
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("coming from scripts")]
+
+BIN = Path(sys.executable).parent
+MODELS = {
+    "taxonomy": "models/taxonomy/classifier.safetensors",
+    "documents": "models/documents/fold-0.safetensors",
+    "deepfake": "models/deepfake/detector.safetensors",
+}
+# What is not run here, and where it is: `make` needs an environment of its own, and wandb an account.
+ELSEWHERE = {
+    "make -j3 explainers": "tests/tools/test_makefile.py",
+    "make report": "tests/system/test_report_page.py",
+    "dvc artifacts get URL documents": "tests/system/test_s3.py",
+    "dvc plots diff main": "tests/system/test_experiments.py",
+}
+
+
+def call(folder: Path, *command: str) -> str:
+    identity = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={
+            **os.environ,
+            **identity,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(folder / "src"),
+            "WANDB_MODE": "offline",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+def small_params(encoder: Path) -> dict[str, Any]:
+    params = tiny_params(encoder)
+    documents = params["documents"]
+    documents["folds"], documents["prepare"]["folds"] = [0, 1, 2, 3], 4
+    documents["recipes"]["basic"] = dict(documents["recipes"]["quick"]) | {"patience": 3}
+    documents["recipes"]["quick"] |= {"epochs": 20}
+    params["deepfake"]["explainer"]["train"] |= {"epochs": 60, "patience": 0}
+    return params
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory, encoder_folder):
+    folder = tmp_path_factory.mktemp("scripts") / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    (folder / "dvc.lock").unlink()
+    shutil.rmtree(folder / "metrics", ignore_errors=True)
+    call(folder, "git", "checkout", "--", "metrics/dvc.yaml")
+    write_params(folder, small_params(encoder_folder))
+    sweeps = YAML(typ="safe").load((folder / "sweeps.yaml").read_text())
+    sweeps["documents"] |= {"halvings": 0}
+    with (folder / "sweeps.yaml").open("w") as file:
+        YAML().dump(sweeps, file)
+    call(folder, "dvc", "repro", "--quiet")
+    call(folder, "git", "branch", "--move", "--force", "main")
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "tiny")
+    Image.new("RGB", (60, 80), "white").save(folder / "scan.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS_OF_PAGE if command not in ELSEWHERE])
+def test_the_command_runs(command, clone):
+    if "wandb" in command or "tensorboard" in command:
+        pytest.importorskip("wandb" if "wandb" in command else "tensorboard")
+    if weights := re.search(r"(taxonomy|documents|deepfake)\.train\.weights", command):
+        tensors, _ = load_model(clone / MODELS[weights[1]])
+        tensors.pop("classifier.edge_index", None)
+        torch.save({"model_state_dict": tensors, "epoch": 7}, clone / "best.pt")
+    words = shlex.split(command.replace("--trials 20", "--trials 2").replace("tail -f", "tail"))
+    printed = call(clone, *words)
+    if weights:
+        assert "weights of epoch 7" in printed
+        assert ("registered from the hierarchy, shape (2, " in printed) == (weights[1] == "taxonomy")
+    if "keep_checkpoints" in command:
+        assert list((clone / ".kept").rglob("epoch-005.safetensors"))
+    if "modes=[ema]" in command:
+        assert [path.name for path in (clone / "models/deepfake/explainers").iterdir()] == ["ema.safetensors"]
+    call(clone, "git", "checkout", "--quiet", "--", "params.yaml", "dvc.yaml")
+    call(clone, "dvc", "checkout", "--quiet", "--force")
+
+
+def test_what_is_not_run_here_is_run_elsewhere():
+    assert ELSEWHERE.keys() <= set(COMMANDS_OF_PAGE)
+    assert all((ROOT / path).exists() for path in ELSEWHERE.values())

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprise.tools.check.findings import override, same_content
+
+PATHS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="$"), min_size=1) | (
+    st.sampled_from(["a b", "it's", "a\\", "a\\'b", "true", "12", "1e3", "a=b", "a,b", "{x}", "null", "é", "a:b", "~"])
+)
+
+
+@given(PATHS.filter(lambda text: not text.startswith("[")))
+def test_every_path_is_read_back_as_it_is(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "params.yaml"
+    path.write_text("a: 1\nb: 2\n")
+    apply_overrides(str(path), [override("b", text)])
+    assert load_yaml(str(path)) == {"a": 1, "b": text}
+
+
+def test_files_of_one_content_are_grouped(tmp_path):
+    for name, content in {"a": b"1", "b": b"2", "c": b"1", "d": b"12"}.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [Path(tmp_path, name) for name in "abcd"]
+    assert same_content(paths) == [[tmp_path / "a", tmp_path / "c"]]
