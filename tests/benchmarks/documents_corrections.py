@@ -15,7 +15,9 @@ import pandas as pd
 import typer
 
 from reprise.core.command import run_command
+from reprise.core.params import load_params
 from reprise.documents.data.corrections import FILE
+from reprise.documents.data.layouts import Files
 from reprise.documents.paths import METRICS, SAMPLE
 from reprise.tools.correct.documents import correct_label
 
@@ -25,9 +27,11 @@ def main(folder: Annotated[Path, typer.Argument(help="Copy of the sample to answ
     if not folder.exists():
         shutil.copytree(SAMPLE, folder)
     right = pd.read_csv(SAMPLE / "mislabelled.csv", dtype=str).set_index("ID")["target"]
+    files = load_params("documents.prepare.files", Files)
     suspects = pd.read_csv(METRICS / "suspects.csv", dtype=str)["ID"].tolist()
     for page in suspects:
-        correct_label(folder, page, *(("change", right[page]) if page in right else ("keep", "")))
+        answer = ("change", right[page]) if page in right else ("keep", "")
+        correct_label(folder, page, *answer, files, ("ID", "target"))
     print(f"{len(suspects)} suspects, {sum(page in right for page in suspects)} of them with a wrong label")
     print(summary(folder, right))
 
