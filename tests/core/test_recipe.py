@@ -99,6 +99,7 @@ def test_a_hand_edit_is_refused(params):
         (lambda v: v["train"].update(width=1), r"yaml: train.width: unknown key"),
         (lambda v: v["train"].update(lr=-1), r"yaml: train\.lr: input should be greater than 0, got -1"),
         (lambda v: v["train"].update(precision="bf17"), r"train.precision: input should be '32-true'"),
+        (lambda v: v["train"].update(precision="bf16-true"), r"train.precision: input should be '32-true', '16-mixed'"),
     ],
 )
 def test_mistakes_are_named_with_their_section(params, change, message):

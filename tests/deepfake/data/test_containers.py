@@ -134,6 +134,25 @@ def test_a_second_wav_file_or_chunk_is_refused(file):
         decode(file, content + content[36:])
 
 
+@pytest.mark.parametrize("kind", ["mp3", "flac", "ogg"])
+@pytest.mark.parametrize("odd", [False, True])
+def test_another_recording_behind_a_wav_file_is_refused(file, kind, odd):
+    samples = speech(1, 0)[:-1] if odd else speech(1, 0)
+    content = soundfile_bytes(samples, odd)
+    with pytest.raises(InputError, match=rf"another recording follows at byte {len(content)}; cut the file in two"):
+        decode(file, content + encode(kind, speech(1, 1)))
+
+
+def soundfile_bytes(samples, odd):
+    """WAV of 16 bits, or of 8 with an odd number of bytes and no padding."""
+    if not odd:
+        return encode("wav", samples)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, RATE, format="WAV", subtype="PCM_U8")
+    content = buffer.getvalue()
+    return content[: 44 + len(samples)]
+
+
 def ogg_page(position, flags, number, body=b"\0" * 10, serial=1):
     head = b"OggS\0" + struct.pack("<BQIII", flags, position, serial, number, 0) + bytes([1, len(body)])
     return head[:22] + ogg_checksum(head + body) + head[26:] + body

@@ -150,6 +150,8 @@ def wav_stream(content: Content) -> Stream:
         start = position + 8
         if name in (b"RIFF", b"RIFX", b"RF64"):
             raise ContainerError(f"another WAV file follows at byte {position}; cut the file in two")
+        if data is not None:
+            refuse_appended(content, {data[0] + data[1], position})
         if name == b"ds64" and size >= 16 and len(content) >= start + 16:
             wide = struct.unpack("<Q", content[start + 8 : start + 16])[0]
         if name in (b"fmt ", b"fact") and data is None:
@@ -177,6 +179,24 @@ def wav_stream(content: Content) -> Stream:
     header = b"WAVE" + kept + b"data" + struct.pack(order + "I", end - start)
     riff = (b"RIFX" if order == ">" else b"RIFF") + struct.pack(order + "I", len(header) + end - start)
     return Stream([riff + header, (start, end)], size / byte_rate, damage)
+
+
+def refuse_appended(content: Content, positions: set[int]) -> None:
+    """Refuse a recording of another kind behind the samples of a WAV file, where a chunk should stand.
+
+    Args:
+        content: of the file.
+        positions: where the samples end, and the same at the next even byte: programs that append leave no padding.
+
+    Raises:
+        ContainerError: FLAC, Ogg or MP3 starts there; a tag of ID3v2 may come first.
+    """
+    for position in positions:
+        tagged = content[position : position + 3] == b"ID3" and content[position + 3 : position + 4] in b"\2\3\4"
+        start = skip_id3(content, position) if tagged else position
+        mark = bytes(content[start : start + 4])
+        if tagged or mark in (b"fLaC", b"OggS") or (mark[:1] == b"\xff" and len(mark) > 1 and mark[1] >= 0xE0):
+            raise ContainerError(f"another recording follows at byte {position}; cut the file in two")
 
 
 def _data_size(content: Content, start: int, size: int) -> int:
