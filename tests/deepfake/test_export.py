@@ -18,7 +18,7 @@ from reprise.deepfake.detector.model import Detector, StatisticsBranch
 from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.detector.whisper import LogMel
 from reprise.deepfake.detector.windows import describe
-from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, save_explainer
+from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
 from reprise.deepfake.export import (
     ExportableFilterbank,
     ExportableLogMel,
@@ -44,8 +44,9 @@ def write_models(kind):
     save_detector(DETECTOR, detector, recipe, 1)
     corpus = make_corpus(3)
     described = [describe(corpus.waveform(row), detector) for row in range(len(corpus))]
-    params = ExplainerParams(**read_params()["deepfake"]["explainer"] | {"hidden": 16})
+    params = ExplainerParams(**read_params()["deepfake"]["explainer"]["train"] | {"hidden": 16})
     save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
+    publish_explainer("learnable")
     write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))
 
 

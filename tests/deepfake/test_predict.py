@@ -168,10 +168,7 @@ def test_without_models_the_line_says_what_to_do(beside_models):
 
 
 def test_an_explainer_of_another_detector_is_refused(beside_models, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    for path in Path("models/deepfake").iterdir():
-        (other / path.name).write_bytes(path.read_bytes())
+    other = shutil.copytree("models/deepfake", tmp_path / "other")
     tensors, metadata = load_model(DETECTOR)
     save_model(other / DETECTOR.name, tensors, metadata | {"best_epoch": 99})
     soundfile.write("good.wav", speech(1, 0), RATE)

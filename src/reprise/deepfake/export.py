@@ -20,10 +20,10 @@ from reprise.deepfake.detector.whisper import BINS as WHISPER_BINS
 from reprise.deepfake.detector.whisper import HOP as WHISPER_HOP
 from reprise.deepfake.detector.whisper import LogMel
 from reprise.deepfake.detector.windows import describe, joined
-from reprise.deepfake.explainer.model import Explainer, importance_of, load_explainer
+from reprise.deepfake.explainer.model import Explainer, importance_of, load_explainer, published_mode
 from reprise.deepfake.onnx_models import DETECTOR as DETECTOR_GRAPH
 from reprise.deepfake.onnx_models import JUDGE, LISTEN, OnnxModels, explainer_graph
-from reprise.deepfake.paths import DECISION, DETECTOR, MODES, Mode, explainer_path
+from reprise.deepfake.paths import DECISION, DETECTOR, EXPLAINER, MODES, Mode, explainer_path
 from reprise.deepfake.recipe import Recipe
 from reprise.onnx.graphs import Agreement, Contents, Graph, Pretrained, timed
 
@@ -60,9 +60,11 @@ def contents(models: Path) -> Contents:
     explainers = {mode: load_explainer(mode, models) for mode in MODES if explainer_path(mode, models).exists()}
     if not explainers:
         raise InputError(f"{explainer_path(MODES[-1], models)}: no such file; run `dvc repro`")
-    paths = [models / DETECTOR.name, models / DECISION.name, *(explainer_path(mode, models) for mode in explainers)]
+    published = published_mode(models)
+    names = [DETECTOR.name, DECISION.name, EXPLAINER]
+    paths = [*(models / name for name in names), *(explainer_path(mode, models) for mode in explainers)]
     return Contents(
-        files={path.name: path for path in paths},
+        files={path.relative_to(models).as_posix(): path for path in paths},
         recipe=recipe.model_dump(mode="json"),
         pretrained=pretrained_of(recipe),
         graphs=lambda: graphs_of(detector, explainers),
@@ -70,6 +72,7 @@ def contents(models: Path) -> Contents:
             "task": "deepfake",
             "framed": detector.framed,
             "modes": list(explainers),
+            "published": published,
             **decision.model_dump(),
         },
         agreement=lambda folder, count, seed: compare(detector, explainers, folder, count, seed),

@@ -33,6 +33,7 @@ class DeepfakeDescription(OnnxDescription):
     task: Literal["deepfake"]
     framed: bool  # whether the graphs are `listen` and `judge`
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
+    published: Mode  # what prediction takes
     threshold: float  # of decision.json
     scale: float
     offset: float
@@ -47,20 +48,20 @@ class OnnxModels:
 
     Args:
         folder: that `reprise export` wrote.
-        mode: of the explainer.
+        mode: of the explainer; None: the published one's.
         threads: of the CPU; 0: all cores.
 
     Raises:
         InputError: a file is missing or damaged.
     """
 
-    def __init__(self, folder: Path, mode: Mode, threads: int = 0) -> None:
+    def __init__(self, folder: Path, mode: Mode | None, threads: int = 0) -> None:
         self.description = read_description(folder, DeepfakeDescription)
 
         def open_graph(name: str) -> Session:
             return Session(graph_path(folder, name), threads)
 
-        self.explainer = open_graph(explainer_graph(mode))
+        self.explainer = open_graph(explainer_graph(mode or self.description.published))
         self.listener = open_graph(LISTEN) if self.description.framed else None
         self.detector = open_graph(JUDGE if self.description.framed else DETECTOR)
 

@@ -112,9 +112,9 @@ class OnnxJudge:
 
 
 def load_onnx_judge(
-    models: Path, mode: Mode, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
+    models: Path, mode: Mode | None, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
 ) -> OnnxJudge:
-    """Read the ONNX files of an exported folder; torch is not imported.
+    """Read the ONNX files of an exported folder; torch is not imported. Without a mode, the published explainer's.
 
     Raises:
         InputError: there are none, or they are damaged.

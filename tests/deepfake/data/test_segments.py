@@ -10,7 +10,7 @@ from reprise.core.errors import InputError
 from reprise.deepfake.data.partial import join_partial_spoofs, make_partial_spoofs, take_labelled_spoofs
 from reprise.deepfake.data.protocols import Trial
 from reprise.deepfake.data.segments import find_segment_labels, read_segment_labels, runs, spoofed_spans
-from reprise.deepfake.explainer.model import FRAME
+from reprise.deepfake.explainer.curve import FRAME
 from reprise.deepfake.quality.faithfulness import frame_labels
 from tests.deepfake.helpers import make_corpus
 

@@ -1,9 +1,7 @@
 import numpy as np
 
 from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.explainer.model import (
-    FRAME,
-)
+from reprise.deepfake.explainer.curve import FRAME
 from reprise.deepfake.quality.importance import frame_means, gradient_importance
 from tests.deepfake.helpers import speech, tiny_recipe
 
