@@ -65,8 +65,8 @@ def test_packaged_weights_know_the_photographs_of_scikit_learn():
         assert network((squares - mean) / deviation).argmax(1).tolist() == [698, 985]
 
 
-def test_the_default_recipe_starts_from_the_packaged_weights():
-    recipe = tiny_recipe(read_params()["documents"]["recipe"], image_size=64)
+def test_the_pretrained_recipe_starts_from_the_packaged_weights():
+    recipe = tiny_recipe("pretrained", image_size=64)
     network = build_network(recipe, 3)
     assert weights_file(recipe) == packaged_weights("timm/tf_efficientnet_lite0.in1k")
     path = weights_file(recipe)
@@ -137,5 +137,5 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
 
 def test_the_true_recipes_are_all_readable():
     recipes = read_params()["documents"]["recipes"]
-    assert list(recipes) == ["pretrained", "quick", "scratch", "finetune", "fast", "basic", "highperf"]
-    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [8, 22, 35, 8, 10, 10, 15]
+    assert list(recipes) == ["quick", "pretrained", "scratch", "finetune", "fast", "basic", "highperf"]
+    assert [recipe.epochs for recipe in map(tiny_recipe, recipes)] == [22, 8, 35, 8, 10, 10, 15]
