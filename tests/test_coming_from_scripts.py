@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from typing import Any
 
 import pytest
 from dvc.cli import parse_args
@@ -74,7 +75,7 @@ def test_other_commands_are_of_make_or_the_shell():
 
 
 def leaves_of(params: dict, prefix: str = "") -> dict:
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in params.items():
         name = f"{prefix}{key}"
         found |= leaves_of(value, f"{name}.") if isinstance(value, dict) and value else {name: value}

@@ -30,8 +30,8 @@ def main(folder: Annotated[Path, typer.Argument(help="Copy of the sample to answ
     files = load_params("documents.prepare.files", Files)
     suspects = pd.read_csv(METRICS / "suspects.csv", dtype=str)["ID"].tolist()
     for page in suspects:
-        answer = ("change", right[page]) if page in right else ("keep", "")
-        correct_label(folder, page, *answer, files, ("ID", "target"))
+        decision, target = ("change", str(right[page])) if page in right else ("keep", "")
+        correct_label(folder, page, decision, target, files, ("ID", "target"))
     print(f"{len(suspects)} suspects, {sum(page in right for page in suspects)} of them with a wrong label")
     print(summary(folder, right))
 

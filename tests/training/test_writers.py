@@ -42,7 +42,12 @@ class Kept(Logger):
 
 def test_a_writer_gets_parameters_epochs_and_steps(tmp_path, monkeypatch):
     kept, names = Kept(), []
-    monkeypatch.setattr(writers, "_tensorboard", lambda log, name: names.append((name, log.tags, log.note)) or kept)
+
+    def make(log, name):
+        names.append((name, log.tags, log.note))
+        return kept
+
+    monkeypatch.setattr(writers, "_tensorboard", make)
     monkeypatch.setattr("reprise.training.fit.configuration_name", lambda run, text: f"{run}-{text}")
     log = LOG.model_copy(update={"writers": ("tensorboard",), "tags": ("first",), "note": "why", "quantiles": True})
     result = train_toy(tmp_path, SETTINGS, log=log)

@@ -1,5 +1,6 @@
 import os
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from tests.deepfake.helpers import make_corpus
 
 def write_labels(path, labels):
     """As PartialSpoof's files are: a pickled dictionary of arrays of strings."""
-    np.save(path, {name: np.array(list(text)) for name, text in labels.items()}, allow_pickle=True)
+    arrays: Any = {name: np.array(list(text)) for name, text in labels.items()}
+    np.save(path, arrays, allow_pickle=True)
 
 
 def test_the_labels_are_those_that_numpy_reads(tmp_path):

@@ -79,6 +79,7 @@ def test_no_verdict_brings_a_recording_into_another_split(folder, lines):
     moved = any(HOMES.get(name, split) != split for name, (split, _) in lines.items())
     result, error = value_or_error(lambda: judged(folder, text))
     if result is None:
+        assert error is not None
         assert moved or "utterances alone" in error
         return
     assert not moved

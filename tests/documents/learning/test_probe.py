@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -34,11 +36,11 @@ def test_the_fitted_head_is_scikit_learns_on_the_networks_own_features(model):
     size = 224 if model.startswith("vit") else 32
     pooling = "token" if model.startswith("vit") else "avg"
     torch.manual_seed(0)
-    changes = {"image_size": size, "pooling": pooling, "augmentation": "none", "orientation": "fixed"}
+    changes: dict[str, Any] = {"image_size": size, "pooling": pooling, "augmentation": "none", "orientation": "fixed"}
     recipe = tiny_recipe(model=model, probe=1, label_smoothing=0.0, **changes)
     learner = make_learner(recipe, data, 3, seed=1).eval()
     images = learner.augmentation(*data[np.arange(36)], 1.0, torch.Generator())[0]
-    network = learner.classifier.network
+    network: Any = learner.classifier.network
     with torch.no_grad():
         features = network.forward_head(
             network.forward_features(learner.classifier.normalise(images)), pre_logits=True

@@ -341,7 +341,10 @@ class Detector(nn.Module):
             ConformerBlock(dim, recipe.heads, recipe.kernel, recipe.dropout) for _ in range(recipe.encoders)
         )
         self.statistics = StatisticsBranch() if recipe.statistics_branch else None
-        self.pooled = PooledStates(self.front_end.encoder.config.d_model) if recipe.pooled_states else None
+        self.pooled: PooledStates | None = None
+        if recipe.pooled_states:
+            assert isinstance(self.front_end, WhisperFrontEnd)  # as the recipe promises
+            self.pooled = PooledStates(int(self.front_end.encoder.config.d_model))
         views = [3 * dim] + [STATISTICS] * (recipe.statistics_branch + recipe.pooled_states)
         self.dropout = nn.Dropout(recipe.dropout)
         self.head: SeparateHead | OneClassHead | LinearHead
