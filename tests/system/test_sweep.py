@@ -19,8 +19,11 @@ pytestmark = pytest.mark.system
 
 BIN = Path(sys.executable).parent
 SCRIPT = """
-import json, sys, time
+import json, os, sys, time
 from ruamel.yaml import YAML
+if "STARTED" in os.environ:
+    with open(os.environ["STARTED"], "a") as file:
+        file.write("x")
 params = YAML(typ="safe").load(open("params.yaml"))["model"]
 time.sleep(params["seconds"])
 if params["x"] > 0.9:
@@ -112,18 +115,23 @@ def test_a_sweep_finds_reports_continues_and_applies(toy):
     assert names[0] in shown
 
 
-def test_a_killed_sweep_goes_on(toy):
-    write_params(toy, seconds=1)
+def test_a_killed_sweep_goes_on(toy, tmp_path):
+    """Killed while its second trial trains: before that DVC has the trial's values in the workspace for a moment."""
+    write_params(toy, seconds=2)
     call(toy, "git", "commit", "-qam", "slower")
     command = [sys.executable, "-m", "reprise.tools.sweep", "toy", "--trials", "4"]
+    started = tmp_path / "started"
     process = subprocess.Popen(
-        command, cwd=toy, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=toy,
+        env={**environment(), "STARTED": str(started)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if " done: " in line:
-            break
-    time.sleep(1)
+    while not started.exists() or len(started.read_text()) < 2:
+        assert process.poll() is None
+        time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     rest = sweep(toy)
