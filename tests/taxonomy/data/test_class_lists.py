@@ -58,4 +58,4 @@ def test_any_bytes_are_seeds_or_one_line_of_error(tmp_path, content):
         assert error.startswith(str(path))
         assert "\n" not in error
     else:
-        assert seeds.any(axis=1).sum() == sum(bool(line.strip()) for line in content.split(b"\n"))
+        assert seeds.any(axis=1).sum() == sum(bool(line.strip()) for line in content.decode("utf-8-sig").split("\n"))
