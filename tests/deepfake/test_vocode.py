@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from reprise.deepfake import vocode
 from reprise.deepfake.data.audio import RATE, AudioFolder
 from reprise.deepfake.data.protocols import SPLITS
 from reprise.deepfake.data.sources import read_trials
+from reprise.deepfake.sample.vocoders import VOCODERS
 from tests.deepfake.helpers import call, speech
 
 SPEAKERS = ("anna", "ben", "speaker one")
@@ -97,3 +99,11 @@ def test_a_vocoder_that_is_none_is_named(mine):
     code, _, errors = make("--vocoder", "wavenet")
     assert code == 1
     assert errors.startswith("no vocoder 'wavenet'; there are griffin_lim, ")
+
+
+def test_without_names_every_vocoder_that_runs_here_is_taken(mine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyworld", None)  # as where it is not installed
+    code, _, errors = make()
+    assert (code, errors) == (0, "")
+    attacks = {line.split("\t")[-2] for path in Path("out").glob("*.txt") for line in path.read_text().splitlines()}
+    assert attacks - {"-"} == VOCODERS.keys() - {"world"}

@@ -9,10 +9,11 @@ in names its speaker. Writes OUT/train.txt, dev.txt and eval.txt in the layout o
 vocoder, key), which share no speaker, and prints the command that trains on them. All of OUT is written, or nothing.
 """
 
+import importlib.util
 import itertools
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def main(
     from reprise.deepfake.detector.channel import CHANNELS
     from reprise.deepfake.sample.vocoders import VOCODERS
 
-    names, channels = vocoder or list(VOCODERS), channel or []
+    names, channels = vocoder or installed(VOCODERS), channel or []
     if unknown := [name for name in names if name not in VOCODERS]:
         raise InputError(f"no vocoder {unknown[0]!r}; there are {', '.join(VOCODERS)}")
     if unknown := [name for name in channels if name not in CHANNELS]:
@@ -82,6 +83,11 @@ def name_recordings(folder: Path, names: Sequence[str], channels: Sequence[str] 
             taken[written] = path
         recordings[utterance] = path
     return recordings
+
+
+def installed(vocoders: Iterable[str]) -> list[str]:
+    """Those that run here: `world` needs a package that the environment may lack."""
+    return [name for name in vocoders if name != "world" or importlib.util.find_spec("pyworld") is not None]
 
 
 def output_name(utterance: str, vocoder: str, channel: str = "-") -> str:
