@@ -4,11 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
+from reprise.core.command import typer_app
 from reprise.tools.export.evidence import md5_of
 from tests.conftest import ROOT
 
@@ -20,6 +23,14 @@ try:
 except SystemExit as end:
     print(json.dumps([end.code, sorted(sys.modules)]))
 """
+
+
+def call(main: Callable[..., object], *arguments: object) -> tuple[int, str, str]:
+    """Run a command in this process; returns exit code, output and errors."""
+    result = CliRunner().invoke(typer_app(main), [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
 
 
 def record(task: str) -> None:

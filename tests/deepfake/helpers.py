@@ -2,20 +2,25 @@
 
 import copy
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import soundfile
-from typer.testing import CliRunner
+import torch
 
-from reprise.core.command import typer_app
 from reprise.core.params import parse_params
 from reprise.deepfake.data.corpus import Corpus, starts_of
+from reprise.deepfake.detector.decision import Decision, write_decision
+from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.model_file import save_detector
+from reprise.deepfake.detector.windows import describe
+from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
+from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 from tests.conftest import WAV2VEC2_TINY, read_params
+from tests.exported import call as call
 
 
 def tiny_recipe(name: str = "small", **changes: Any) -> Recipe:
@@ -94,9 +99,14 @@ def encode(kind: str, samples: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def call(main: Callable[..., Any], *arguments: object) -> tuple[int, str, str]:
-    """Run a command as `run_command` does; returns exit code, output and errors."""
-    result = CliRunner().invoke(typer_app(main), [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
+def write_models(recipe: Recipe) -> None:
+    """Write untrained models that fit each other to models/deepfake of the working folder."""
+    torch.manual_seed(0)
+    detector = Detector(recipe).eval()
+    save_detector(DETECTOR, detector, recipe, 1)
+    corpus = make_corpus(3)
+    described = [describe(corpus.waveform(row), detector) for row in range(len(corpus))]
+    params = ExplainerParams(**read_params()["deepfake"]["explainer"]["train"] | {"hidden": 16})
+    save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
+    publish_explainer("learnable")
+    write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))

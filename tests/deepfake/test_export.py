@@ -12,13 +12,9 @@ from huggingface_hub import ModelCard
 
 from reprise.deepfake import predict
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.decision import Decision, write_decision
 from reprise.deepfake.detector.features import Filterbank
-from reprise.deepfake.detector.model import Detector, StatisticsBranch
-from reprise.deepfake.detector.model_file import save_detector
+from reprise.deepfake.detector.model import StatisticsBranch
 from reprise.deepfake.detector.whisper import LogMel
-from reprise.deepfake.detector.windows import describe
-from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
 from reprise.deepfake.export import (
     ExportableFilterbank,
     ExportableLogMel,
@@ -27,38 +23,21 @@ from reprise.deepfake.export import (
     pretrained_of,
 )
 from reprise.deepfake.onnx_models import OnnxModels
-from reprise.deepfake.paths import DETECTOR
 from reprise.tools.export import build
-from tests.conftest import ROOT, TINY_WHISPER, read_params
-from tests.deepfake.helpers import call, make_corpus, speech, tiny_recipe
+from tests.conftest import ROOT, TINY_WHISPER
+from tests.deepfake.helpers import call, speech, tiny_recipe, write_models
 from tests.exported import program_of, record, run_example, run_without_torch
 
 KINDS = {"small": {}, "whisper": {"ssl_weights": False, "ssl_config": TINY_WHISPER}}
 
 
-def write_models(kind):
-    """Write untrained models that fit each other."""
-    torch.manual_seed(0)
-    recipe = tiny_recipe(kind, **KINDS[kind])
-    detector = Detector(recipe).eval()
-    save_detector(DETECTOR, detector, recipe, 1)
-    corpus = make_corpus(3)
-    described = [describe(corpus.waveform(row), detector) for row in range(len(corpus))]
-    params = ExplainerParams(**read_params()["deepfake"]["explainer"]["train"] | {"hidden": 16})
-    save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
-    publish_explainer("learnable")
-    write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def root(request, tmp_path_factory):
     """A repository's root, in which `reprise export` was called, with each kind of detector."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
     root = tmp_path_factory.mktemp("root")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        write_models(request.param)
+        write_models(tiny_recipe(request.param, **KINDS[request.param]))
         Path("metrics/deepfake").mkdir(parents=True)
         for name in ("evaluation", "explanation", "data"):
             shutil.copy(ROOT / f"metrics/deepfake/{name}.json", "metrics/deepfake")

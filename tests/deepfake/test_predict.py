@@ -9,20 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from reprise.core.models import load_model, save_model
 from reprise.deepfake import predict
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.decision import Decision, write_decision
-from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.detector.scoring import score_utterance
-from reprise.deepfake.detector.windows import describe
-from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
 from reprise.deepfake.paths import DETECTOR
-from tests.conftest import read_params
-from tests.deepfake.helpers import call, encode, make_corpus, speech, tiny_recipe
+from tests.deepfake.helpers import call, encode, speech, tiny_recipe, write_models
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +24,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     before = Path.cwd()
     os.chdir(folder)
-    torch.manual_seed(0)
-    recipe = tiny_recipe()
-    detector = Detector(recipe).eval()
-    save_detector(DETECTOR, detector, recipe, 1)
-    corpus = make_corpus(3)
-    described = [describe(corpus.waveform(row), detector) for row in range(len(corpus))]
-    params = ExplainerParams(**read_params()["deepfake"]["explainer"]["train"] | {"hidden": 16})
-    save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
-    publish_explainer("learnable")
-    write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))
+    write_models(tiny_recipe())
     os.chdir(before)
     return folder / "models"
 

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from typer.testing import CliRunner
 
 from reprise.cli import command_group
-from reprise.core.command import typer_app
 from reprise.core.models import read_checked_json
 from reprise.documents import predict
 from reprise.documents.export import contents, pretrained_of
@@ -19,18 +17,9 @@ from reprise.documents.onnx_ensemble import OnnxEnsemble
 from reprise.tools.export import build
 from tests.conftest import ROOT
 from tests.documents.helpers import KINDS, draw_page, tiny_recipe
-from tests.exported import program_of, record, run_example, run_without_torch
+from tests.exported import call, program_of, record, run_example, run_without_torch
 
-pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 pytestmark = pytest.mark.slow
-
-
-def call(main, *arguments):
-    result = CliRunner().invoke(typer_app(main), [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture(scope="module")

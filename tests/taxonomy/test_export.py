@@ -8,28 +8,17 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from scipy.special import softmax
-from typer.testing import CliRunner
 
-from reprise.core.command import typer_app
 from reprise.taxonomy import predict
 from reprise.taxonomy.classifier.model import consistent_probabilities
 from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.onnx_predictor import OnnxPredictor, probabilities
 from reprise.tools.export import build
-from tests.exported import program_of, record, run_example, run_without_torch
+from tests.exported import call, program_of, record, run_example, run_without_torch
 
-pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 pytestmark = pytest.mark.slow
 
 TEXTS = ["the lens is sharp", "a", "cable " * 60, "Töne, größer als erwartet", "tripod and bag, both broken"]
-
-
-def call(main, *arguments):
-    result = CliRunner().invoke(typer_app(main), [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture(scope="module")
