@@ -45,37 +45,42 @@ install: check-locks
 	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.cache/dvc-site"
 	@printf '%s\n' $(call quote,$(LOCKED)) >.venv/locked
 
-repro: taxonomy documents deepfake  ## run every stage whose inputs changed; with -j2 the tasks side by side
-	$(BIN)/dvc repro
+# Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
+REPRO := $(BIN)/dvc repro --wait-for-lock
+
+# The longest chain of stages comes first, and the others fill the places beside it.
+repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a time
+	@$(MAKE) $(side_by_side) deepfake taxonomy documents
+	$(REPRO)
 
 taxonomy: env  ## run the taxonomy task alone
-	$(BIN)/dvc repro taxonomy-evaluate
+	$(REPRO) taxonomy-evaluate
 
 documents: documents-folds  ## run the documents task alone
-	$(BIN)/dvc repro documents-evaluate
+	$(REPRO) documents-evaluate
 
 deepfake: env  ## run the deepfake task alone
-	$(BIN)/dvc repro deepfake-explain
+	$(REPRO) deepfake-explain
 
 # The names of the outdated stages of a matrix. One of them is one thread's work: two fill two cores, where two threads
-# on one gain a fifth. Under `make -jN` they share its N places with the other tasks.
-outdated = $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
+# on one gain a fifth. Inside `make repro` they share its places with the other tasks.
+outdated = $$($(BIN)/dvc status --wait-for-lock $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
 side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 documents-folds: env
-	$(BIN)/dvc repro documents-prepare
+	$(REPRO) documents-prepare
 	@$(MAKE) $(side_by_side) $(call outdated,documents-train) env
 
 explainers: env  ## train the explainers of all prototype modes side by side
-	$(BIN)/dvc repro deepfake-detector
+	$(REPRO) deepfake-detector
 	@$(MAKE) $(side_by_side) $(call outdated,deepfake-explainer) env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
 documents-train@%: env
-	$(BIN)/dvc repro --single-item $@
+	$(REPRO) --single-item $@
 
 deepfake-explainer@%: env
-	$(BIN)/dvc repro --single-item $@
+	$(REPRO) --single-item $@
 
 doctor: env  ## print what this machine has: devices, memory, versions, `dvc doctor`
 	$(BIN)/reprise doctor

@@ -152,9 +152,22 @@ def test_explainers_are_trained_side_by_side(project):
     )
     assert make(project, "-j3", "explainers")[0] == 0
     called = (project / "called").read_text().splitlines()
-    assert called[:2] == ["repro deepfake-detector", "end repro deepfake-detector"]
-    assert sorted(called[2:4]) == [f"repro --single-item deepfake-explainer@{mode}" for mode in ("ema", "fixed")]
+    repro = "repro --wait-for-lock"
+    assert called[:2] == [f"{repro} deepfake-detector", f"end {repro} deepfake-detector"]
+    assert sorted(called[2:4]) == [f"{repro} --single-item deepfake-explainer@{mode}" for mode in ("ema", "fixed")]
     assert len(called) == 6
+
+
+def test_tasks_run_side_by_side_and_the_rest_at_the_end(project):
+    (project / ".venv/bin/dvc").write_text(
+        '#!/bin/sh\n[ "$1" = repro ] || exit 0\necho "$*" >>called\ncase "$*" in *-e*) sleep 2 ;; esac\n'
+        'echo "end $*" >>called\n'
+    )
+    assert make(project, "JOBS=2", "repro")[0] == 0
+    called = [line.replace(" --wait-for-lock", "") for line in (project / "called").read_text().splitlines()]
+    assert called[:2] == ["repro deepfake-explain", "repro taxonomy-evaluate"], "neither waits for the other's end"
+    assert called[-2:] == ["repro", "end repro"]
+    assert sum(line.startswith("end") for line in called) == 5
 
 
 def test_help_lists_every_target_for_people(project):
