@@ -86,16 +86,17 @@ def line_ends(source: Place, file: str) -> Iterator[np.ndarray]:
     Raises:
         InputError: the file is missing, or its lines end in CR alone.
     """
-    offset, last = 0, 0
+    offset, last, returns = 0, 0, False
     with source.open(file) as content:
         while block := content.read(READ_BYTES):
             ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + (offset + 1)
-            if not last and not len(ends) and b"\r" in block:
-                raise InputError(f"{source.path(file)}: its lines end in CR alone; expected LF or CR LF")
+            returns = returns or (not last and b"\r" in block)
             offset += len(block)
             if len(ends):
                 last = int(ends[-1])
                 yield ends
+    if returns and not last:
+        raise InputError(f"{source.path(file)}: its lines end in CR alone; expected LF or CR LF")
     if last < offset:
         yield np.array([offset])
 
