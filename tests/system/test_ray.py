@@ -101,7 +101,7 @@ def actors() -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or [""]
-        if words[0].startswith("ray::MapWorker") and process.status() != psutil.STATUS_ZOMBIE:
+        if words[0].startswith("ray::MapWorker(MapBatches(Predictor") and process.status() != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
 

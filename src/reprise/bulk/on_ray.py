@@ -1,4 +1,4 @@
-"""Shards on a Ray cluster: tasks read them, actors with a model each predict them and write the results.
+"""Shards on a Ray cluster: some actors read them, others, with a model each, predict them and write the results.
 
 Ray Data (Luan et al., "The Streaming Batch Model for Efficient and Fault-Tolerant Heterogeneous Execution", 2025)
 starts no more reading than its object store has room for, in bytes, restarts actors that die, and gives their shards
@@ -23,12 +23,12 @@ os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 try:
     import ray
-    from ray.data.block import BlockMetadata
-    from ray.data.datasource import Datasource, ReadTask
+    import ray.data
 except ImportError:
     raise InputError("--engine ray needs Ray: run `make ray-env`") from None
 
-ACTOR_CPUS, READER_CPUS = 0.9, 0.1  # an actor and a reader share a core
+PREDICTOR_CPUS, READER_CPUS = 0.9, 0.1  # one of each share a core
+READS_FOR = 8  # that predict, one that reads
 STORE_BYTES = 200_000_000  # the least for the object store of a cluster of our own
 
 
@@ -77,50 +77,41 @@ def dataset(job: Job, shards: Sequence[Shard], workers: int | None) -> Any:
     room = gpus or int(ray.cluster_resources().get("CPU", 0))
     if (workers or 1) > room:
         raise InputError(f"--workers {workers}: the cluster has {room} {'GPUs' if gpus else 'cores'}")
-    pool = ray.data.ActorPoolStrategy(
-        size=min(workers or room, len(shards)),
-        max_tasks_in_flight_per_actor=2,  # one is read while another is predicted
+    workers = min(workers or room, len(shards))
+    job = dataclasses.replace(job, shards=())  # each actor carries it along
+    rows = ray.data.from_items([dataclasses.asdict(shard) for shard in shards], override_num_blocks=len(shards))
+    read = rows.map_batches(Reader, compute=pool(-(-workers // READS_FOR)), num_cpus=READER_CPUS, **one_shard(job))
+    gpu = 1 if gpus else 0
+    return read.map_batches(Predictor, compute=pool(workers), num_cpus=PREDICTOR_CPUS, num_gpus=gpu, **one_shard(job))
+
+
+def pool(size: int) -> Any:
+    """Actors that take a shard after the other; the next one is on its way to them meanwhile."""
+    return ray.data.ActorPoolStrategy(
+        size=size,
+        max_tasks_in_flight_per_actor=2,
         max_concurrent_calls_per_actor=1,
         enable_true_multi_threading=True,  # that is, in the main thread, where a time limit can interrupt
     )
-    read = ray.data.read_datasource(ShardSource(job, shards), override_num_blocks=len(shards), num_cpus=READER_CPUS)
-    return read.map_batches(
-        Actor,
-        fn_constructor_args=(dataclasses.replace(job, shards=()),),
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=pool,
-        num_cpus=ACTOR_CPUS,
-        num_gpus=1 if gpus else 0,
-    )
 
 
-class ShardSource(Datasource):
-    """Shards as blocks of one row, which Ray Data cannot cut.
+def one_shard(job: Job) -> dict[str, Any]:
+    """How an actor is made, and given a block of one row, which Ray Data cannot cut."""
+    return {"fn_constructor_args": (job,), "batch_size": 1, "batch_format": "pyarrow"}
+
+
+class Reader:
+    """Reads shards: one actor for several that predict. Tasks would do, but Ray ends their processes between two reads.
 
     Args:
-        job: knows how to read one.
-        shards: to read.
+        job: knows where the rows are.
     """
 
-    def __init__(self, job: Job, shards: Sequence[Shard]) -> None:
-        self.job, self.shards = dataclasses.replace(job, shards=()), shards  # each task carries it along
+    def __init__(self, job: Job) -> None:
+        self.job = job
 
-    def estimate_inmemory_data_size(self) -> int:
-        return sum(map(self._size, self.shards))
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
-    ) -> list[ReadTask]:
-        return [self._task(shard) for shard in self.shards]
-
-    def _size(self, shard: Shard) -> int:
-        return max(1, min(shard.stop - shard.start, SHARD_BYTES))
-
-    def _task(self, shard: Shard) -> ReadTask:
-        job = self.job
-        size = BlockMetadata(num_rows=1, size_bytes=self._size(shard), input_files=None, exec_stats=None)
-        return ReadTask(lambda: [read_block(job, shard)], size)
+    def __call__(self, block: Any) -> Any:
+        return read_block(self.job, Shard(**block.to_pylist()[0]))
 
 
 def read_block(job: Job, shard: Shard) -> Any:
@@ -137,7 +128,7 @@ def read_block(job: Job, shard: Shard) -> Any:
     return pa.Table.from_pylist([row], pa.schema(kinds))
 
 
-class Actor:
+class Predictor:
     """Has a model of its own, which it loads at its first shard, so that what is wrong with it is told as a failure.
 
     Args:
