@@ -1,6 +1,6 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help check-locks env install repro taxonomy documents deepfake documents-folds explainers doctor test test-system
+.PHONY: help check-locks env install ray-env repro taxonomy documents deepfake documents-folds explainers doctor test test-system
 .PHONY: test-s3 check current verify bench pr-report pr-comment report remote audit lock clean
 
 PYTHON ?= python3
@@ -45,6 +45,13 @@ install: check-locks
 	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.cache/dvc-site"
 	@printf '%s\n' $(call quote,$(LOCKED)) >.venv/locked
 
+# Ray is left out of the environment that everyone gets: 200 MB that few need.
+RAY = $(LOCKED) $(shell cat requirements-ray.txt | sha256sum)
+
+ray-env: env  ## add Ray to .venv, for prediction on several machines (hashes checked)
+	@[ "$$(cat .venv/ray 2>/dev/null)" = $(call quote,$(RAY)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --require-hashes -r requirements-ray.txt && printf '%s\n' $(call quote,$(RAY)) >.venv/ray; }
+
 # Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
 REPRO := $(BIN)/dvc repro --wait-for-lock
 
@@ -88,7 +95,7 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
 
-test-system: env  ## kill stages, fill disks, share work between processes, open the report in a browser
+test-system: env ray-env  ## kill stages, fill disks, share work between processes, open the report in a browser
 	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
 
 test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
@@ -131,9 +138,13 @@ audit: env  ## read every object on the remote, and compare it with dvc.lock; DE
 bench: env  ## measure speed, as ratios in one run
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
 
-lock: env  ## compile requirements.txt anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra export --group dev \
-		pyproject.toml --output-file requirements.txt
+compile = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11
+# The packages of pyproject.toml's optional group $(1), a line each.
+optional = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
+
+lock: env  ## compile requirements.txt and requirements-ray.txt anew from pyproject.toml
+	$(compile) --extra export --group dev pyproject.toml --output-file requirements.txt
+	$(call optional,ray) | $(compile) --constraint requirements.txt --output-file requirements-ray.txt -
 
 clean:  ## delete checkpoints, caches and logs; data, models and metrics stay
 	rm -rf .checkpoints .cache .logs

@@ -10,10 +10,23 @@ from tests.conftest import ROOT
 
 def test_no_floor_lies_below_the_locked_release():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    found = re.findall(r"^([\w.-]+)==([^ ;\\]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    locked = {name: Version(version) for name, version in found}
+    groups = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *groups["ray"]]
+    locked = versions("requirements-ray.txt") | versions("requirements.txt")
     for line in wanted:
-        name, floor = re.split(r">=|==", line)
+        name, floor = re.split(r">=|==", re.sub(r"\[.*\]", "", line))
         assert Version(floor).release[:2] == locked[name].release[:2], f"{name}: locked {locked[name]}, floor {floor}"
         assert Version(floor) <= locked[name]
+
+
+def test_what_ray_needs_is_what_the_environment_has():
+    """Installing it exchanges nothing."""
+    locked = versions("requirements.txt")
+    for name, version in versions("requirements-ray.txt").items():
+        assert locked.get(name, version) == version, name
+
+
+def versions(name: str) -> dict[str, Version]:
+    """What a lock names."""
+    found = re.findall(r"^([\w.-]+)==([^ ;\\]+)", (ROOT / name).read_text(), re.MULTILINE)
+    return {package: Version(version) for package, version in found}

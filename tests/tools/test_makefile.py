@@ -68,6 +68,22 @@ def test_the_environment_is_made_once_whatever_the_clocks_say(project):
     assert f"<core.site_cache_dir><{project}/.cache/dvc-site>" in printed
 
 
+def test_ray_is_added_once_to_each_environment(project):
+    def added():
+        code, printed, error = make(project, "ray-env", PYTHON="true")
+        assert (code, error) == (0, "")
+        return "<pip><install><--quiet><--require-hashes><-r><requirements-ray.txt>\n" in printed
+
+    (project / "requirements-ray.txt").write_text("ray==1.0\n")
+    assert added()
+    assert not added()
+    with (project / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    assert added(), "the environment holds what its own lock names, and no more"
+    (project / "requirements-ray.txt").write_text("ray==1.1\n")
+    assert added()
+
+
 def test_only_a_finished_environment_in_its_own_folder_is_kept(project):
     def made_anew(folder):
         code, printed, error = make(folder, "env", PYTHON="./python")
