@@ -53,7 +53,7 @@ ray-env: env  ## add Ray to .venv, for prediction on several machines (hashes ch
 		--quiet --require-hashes -r requirements-ray.txt && printf '%s\n' $(call quote,$(RAY)) >.venv/ray; }
 
 # Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
-REPRO := $(BIN)/dvc repro --wait-for-lock
+REPRO := $(BIN)/dvc --wait-for-lock repro
 
 # The longest chain of stages comes first, and the others fill the places beside it.
 repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a time
@@ -71,7 +71,7 @@ deepfake: env  ## run the deepfake task alone
 
 # The names of the outdated stages of a matrix. One of them is one thread's work: two fill two cores, where two threads
 # on one gain a fifth. Inside `make repro` they share its places with the other tasks.
-outdated = $$($(BIN)/dvc status --wait-for-lock $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
+outdated = $$($(BIN)/dvc --wait-for-lock status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
 side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 documents-folds: env

@@ -1,12 +1,14 @@
 """The Makefile in a small repository whose path has a space, with commands that write down how they were called."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from dvc.cli.parser import get_main_parser
 
 from tests.conftest import ROOT
 
@@ -161,26 +163,31 @@ def test_a_lock_of_git_that_was_left_is_noticed(project):
 
 def test_explainers_are_trained_side_by_side(project):
     (project / ".venv/bin/dvc").write_text(
-        '#!/bin/sh\ncase "$1" in\n'
+        '#!/bin/sh\n[ "$1" = --wait-for-lock ] && shift\ncase "$1" in\n'
         "stage) echo deepfake-explainer@ema; echo deepfake-explainer@fixed; echo other ;;\n"
         'status) printf "%s:\\n\\tchanged deps:\\n" deepfake-explainer@ema deepfake-explainer@fixed ;;\n'
         'repro) echo "$*" >>called; sleep 2; echo "end $*" >>called ;;\nesac\n'
     )
     assert make(project, "-j3", "explainers")[0] == 0
     called = (project / "called").read_text().splitlines()
-    repro = "repro --wait-for-lock"
-    assert called[:2] == [f"{repro} deepfake-detector", f"end {repro} deepfake-detector"]
-    assert sorted(called[2:4]) == [f"{repro} --single-item deepfake-explainer@{mode}" for mode in ("ema", "fixed")]
+    assert called[:2] == ["repro deepfake-detector", "end repro deepfake-detector"]
+    assert sorted(called[2:4]) == [f"repro --single-item deepfake-explainer@{mode}" for mode in ("ema", "fixed")]
     assert len(called) == 6
+
+
+def test_dvc_knows_the_options_that_the_makefile_gives_it():
+    options = re.findall(r"/dvc (--\S+) (\w+)", (ROOT / "Makefile").read_text())
+    assert {command for _, command in options} == {"repro", "status"}
+    assert all(get_main_parser().parse_args(option).wait_for_lock for option in options)
 
 
 def test_tasks_run_side_by_side_and_the_rest_at_the_end(project):
     (project / ".venv/bin/dvc").write_text(
-        '#!/bin/sh\n[ "$1" = repro ] || exit 0\necho "$*" >>called\ncase "$*" in *-e*) sleep 2 ;; esac\n'
-        'echo "end $*" >>called\n'
+        '#!/bin/sh\n[ "$1" = --wait-for-lock ] && shift\n[ "$1" = repro ] || exit 0\necho "$*" >>called\n'
+        'case "$*" in *-e*) sleep 2 ;; esac\necho "end $*" >>called\n'
     )
     assert make(project, "JOBS=2", "repro")[0] == 0
-    called = [line.replace(" --wait-for-lock", "") for line in (project / "called").read_text().splitlines()]
+    called = (project / "called").read_text().splitlines()
     assert called[:2] == ["repro deepfake-explain", "repro taxonomy-evaluate"], "neither waits for the other's end"
     assert called[-2:] == ["repro", "end repro"]
     assert sum(line.startswith("end") for line in called) == 5
