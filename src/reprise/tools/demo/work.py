@@ -1,13 +1,12 @@
 """Work that tells how far it is and can be stopped, for functions that know nothing of a page.
 
-A function of the demo takes a `Report` and calls it between its steps. `in_steps` runs such a function in a thread of
-its own and hands out what it reports; whoever stops asking makes the next report raise `Stopped`.
+A function of the demo takes a `Report` and calls it between its steps. A `Job` runs such a function in a thread of its
+own; once it is stopped, the next report raises `Stopped` in there.
 """
 
-import queue
 import threading
-from collections.abc import Callable, Generator
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 Result = TypeVar("Result")
 
@@ -33,42 +32,51 @@ def unwatched(done: int, total: int, what: str) -> None:
     """A report that nobody reads."""
 
 
-def in_steps(work: Callable[[Report], Result]) -> Generator[Step, None, Result]:
-    """Run work in a thread, one at a time, and yield its steps; the generator returns its result.
+class Job(Generic[Result]):
+    """Work that runs; of several jobs one computes at a time, and the others wait.
 
-    Closing the generator returns at once; the thread ends at its next report.
+    Args:
+        work: is called with a report.
 
-    Raises:
-        Exception: whatever the work raises.
+    Attributes:
+        latest: what it reported last.
     """
-    told: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    outcome: list[Result] = []
-    failure: list[BaseException] = []
 
-    def report(done: int, total: int, what: str) -> None:
-        if stop.is_set():
+    def __init__(self, work: Callable[[Report], Result]) -> None:
+        self.latest = Step(0, 0, "waiting for work that was begun before")
+        self._work, self._stop = work, threading.Event()
+        self._outcome: list[Result] = []
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Have the work end at its next report; returns at once."""
+        self._stop.set()
+
+    def result(self) -> Result:
+        """Wait for the result.
+
+        Raises:
+            BaseException: whatever the work raised; `Stopped` where it was stopped.
+        """
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._outcome[0]
+
+    def _report(self, done: int, total: int, what: str) -> None:
+        if self._stop.is_set():
             raise Stopped
-        told.put(Step(done, total, what))
+        self.latest = Step(done, total, what)
 
-    def run() -> None:
+    def _run(self) -> None:
         try:
             with _one_at_a_time:
-                report(0, 0, "starting")
-                outcome.append(work(report))
-        except Stopped:
-            pass
-        except BaseException as error:  # raised again below, in the thread that asked
-            failure.append(error)
-        finally:
-            told.put(None)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        while (step := told.get()) is not None:
-            yield step
-    finally:
-        stop.set()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+                self._report(0, 0, "starting")
+                self._outcome.append(self._work(self._report))
+        except BaseException as error:  # raised again by `result`, in the thread that asks
+            self._failure = error

@@ -1,0 +1,157 @@
+"""The tab of pages."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from reprise.core.errors import InputError
+from reprise.documents.data.images import EXTENSIONS
+from reprise.documents.paths import MODELS
+from reprise.tools.demo.events import stop_button, told, watch
+from reprise.tools.demo.examples import page_examples
+from reprise.tools.demo.kept import Kept
+from reprise.tools.demo.markup import page_html
+from reprise.tools.demo.pages import PageAnswer, Pages, classify_page, explain_page, open_pages, read_page, row_of
+from reprise.tools.demo.uploads import files_of_folder
+from reprise.tools.demo.work import Report
+
+Gallery = list[tuple[np.ndarray, str]]
+
+pages: Kept[Pages] = Kept(lambda: open_pages(MODELS), [MODELS, Path("data/documents/prepared")])
+
+
+async def page(
+    file: str | None, progress: gr.Progress = gr.Progress()  # noqa: B008 -- gradio's way
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None, Gallery]:
+    """Classify the image of a page, and say why.
+
+    Args:
+        file: an image.
+        progress: of gradio.
+
+    Returns:
+        What `reprise predict documents` prints, with orientation and nearest training pages; the page turned upright;
+        the same with the class-activation map; pictures of the nearest training pages.
+    """
+    if file is None:
+        raise gr.Error("no image; drop one", print_exception=False)
+
+    def work(report: Report) -> PageAnswer:
+        report(0, 0, "reading the models")
+        models = pages.get()
+        return explain_page(read_page(Path(file), models.ensemble.image_size), models, report)
+
+    answer = await watch(work, progress)
+    return answer.record, answer.upright, answer.looked, answer.nearest
+
+
+async def pages_of_files(
+    files: list[str] | None, progress: gr.Progress = gr.Progress()  # noqa: B008
+) -> list[dict[str, Any]]:
+    """Classify the images of many pages.
+
+    Args:
+        files: images.
+        progress: of gradio.
+
+    Returns:
+        What `reprise predict documents` prints of each, with its orientation; path and error of one that cannot be used.
+    """
+
+    def work(report: Report) -> list[dict[str, Any]]:
+        report(0, 0, "reading the models")
+        ensemble, records = pages.get().ensemble, []
+        for done, file in enumerate(files or []):
+            report(done, len(files or []), "classifying")
+            try:
+                records.append(classify_page(read_page(Path(file), ensemble.image_size), ensemble))
+            except InputError as error:
+                records.append({"path": Path(file).name, "error": str(error)})
+        return records
+
+    return await watch(work, progress)
+
+
+def take_folder(files: list[str]) -> list[str]:
+    """The images of a folder."""
+    return [str(path) for path in told(lambda: files_of_folder([Path(file) for file in files], EXTENSIONS))]
+
+
+def show_table(files: list[str], records: list[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:
+    """The table, where there is more than one page, and the first page that can be explained."""
+    good = [file for file, record in zip(files, records, strict=True) if "error" not in record]
+    table = gr.Dataframe([row_of(record) for record in records], visible=len(records) > 1)
+    return table, (good or files or [None])[0]
+
+
+def choose(files: list[str], chosen: gr.SelectData) -> str:
+    """The file of the row that was clicked."""
+    place = chosen.index[0] if isinstance(chosen.index, (list, tuple)) else chosen.index
+    return files[place]
+
+
+def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
+    """Lay out the tab.
+
+    Args:
+        copies: puts examples where the page may show them.
+    """
+    with gr.Row():
+        with gr.Column(scale=4, min_width=320):
+            files = gr.File(label="Images of pages", file_count="multiple", height=150)
+            with gr.Row():
+                folder = gr.UploadButton("A whole folder", file_count="directory", min_width=120)
+                stop = gr.Row(scale=0)
+            examples = copies(page_examples())
+            dataset = (
+                gr.Dataset(
+                    components=[gr.Image(type="filepath", visible=False)],
+                    samples=[[each] for each in examples],
+                    label="Examples",
+                )
+                if examples
+                else None
+            )
+            table = gr.Dataframe(
+                headers=["file", "class", "probability", "lies"],
+                label="The pages; click one for its reasons",
+                interactive=False,
+                visible=False,
+                wrap=True,
+                max_height=320,
+            )
+            verdict = gr.HTML()
+        with gr.Column(scale=7, min_width=320):
+            with gr.Row():
+                upright = gr.Image(label="Turned upright", interactive=False, min_width=240, height=380, buttons=[])
+                looked = gr.Image(label="Where they looked", interactive=False, min_width=240, height=380, buttons=[])
+            nearest = gr.Gallery(
+                label="Nearest training pages", columns=3, height=230, object_fit="contain", interactive=False, buttons=[]
+            )
+            with gr.Accordion("As programs get it", open=False):
+                record = gr.JSON(show_label=False)
+                records = gr.JSON(show_label=False, visible="hidden")
+            one = gr.File(visible="hidden", label="The page that is explained")
+    shown = [record, upright, looked, nearest]
+    many = {"fn": pages_of_files, "inputs": files, "outputs": records, "concurrency_id": "models"}
+    single = {"fn": page, "inputs": one, "outputs": shown, "concurrency_id": "models"}
+    private: dict[str, Any] = {"api_visibility": "private"}
+
+    def explain(before: Any) -> list[Any]:
+        run = before.success(**single, **private)
+        run.success(page_html, record, verdict, **private)
+        return [run]
+
+    gr.on([], **single, api_name="page")  # for programs; the page itself comes through the events below
+    uploaded = files.upload(**many, api_name="pages_of_files")
+    events = [uploaded, *explain(uploaded.success(show_table, [files, records], [table, one], **private))]
+    dropped = folder.upload(take_folder, folder, files, **private).success(**many, **private)
+    events += [dropped, *explain(dropped.success(show_table, [files, records], [table, one], **private))]
+    events += explain(table.select(choose, files, one, **private))
+    if dataset is not None:
+        events += explain(dataset.click(lambda sample: sample[0], dataset, one, **private))
+    with stop:
+        stop_button(*events)
