@@ -1,7 +1,7 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help check-locks env install repro taxonomy documents deepfake documents-folds explainers doctor test test-system
-.PHONY: test-s3 check current verify bench pr-report pr-comment report remote audit lock clean
+.PHONY: test-s3 check current verify bench pr-report pr-comment report demo demo-env remote audit lock clean
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # DVC unpickles what it finds in its site cache, which by default is a folder that every user of the machine can write to.
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.cache/dvc-site
 # What the shell gets of a variable is one word, whatever is in it: neither make nor the shell runs a part of it.
-unexport URL ENDPOINT BASE PULL_REQUEST
+unexport URL ENDPOINT BASE PULL_REQUEST PORT
 quote = '$(subst ','\'',$(1))'
 verbatim = $(call quote,$(value $(1)))
 
@@ -29,6 +29,7 @@ check-locks:
 # disk may disagree about them. The environment is made anew where it was never finished, or made in another folder.
 LOCKED = $(CURDIR) $(shell cat requirements.txt | sha256sum)
 PACKAGE = $(shell cat pyproject.toml | sha256sum)
+DEMO = $(shell cat requirements-demo.txt | sha256sum)
 
 env: check-locks  ## make .venv from the locked requirements (hashes checked)
 	@[ "$$(cat .venv/locked 2>/dev/null)" = $(call quote,$(LOCKED)) ] || $(MAKE) --no-print-directory install
@@ -38,7 +39,7 @@ env: check-locks  ## make .venv from the locked requirements (hashes checked)
 install: check-locks
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@case "$$(cat .venv/locked 2>/dev/null)" in $(call quote,$(CURDIR))' '*) ;; *) $(PYTHON) -m venv --clear .venv ;; esac
-	@rm -f .venv/locked .venv/package
+	@rm -f .venv/locked .venv/package .venv/demo
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt >.venv/uv.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r .venv/uv.txt
 	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
@@ -83,7 +84,7 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
 
-test-system: env  ## kill stages, fill disks, share work between processes, open the report in a browser
+test-system: env demo-env  ## kill stages, fill disks, share work between processes, open report and demo in a browser
 	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
 
 test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
@@ -117,6 +118,14 @@ pr-comment: env  ## the same as the job's summary and as the one comment of PULL
 report: env  ## write report.html, one page that needs no network; changes are against BASE (main)
 	$(BIN)/reprise report --base $(call verbatim,BASE)
 
+demo: env demo-env  ## open a page of this machine to use the models: make demo [PORT=7860]
+	@$(BIN)/reprise demo $(if $(value PORT),--port $(call verbatim,PORT))
+
+# What the page needs beside the environment's packages. The file names all of both, each as in requirements.txt.
+demo-env: env
+	@[ "$$(cat .venv/demo 2>/dev/null)" = "$(DEMO)" ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --no-deps --require-hashes --requirements requirements-demo.txt && echo "$(DEMO)" >.venv/demo; }
+
 remote: env  ## set the remote: make remote URL=s3://bucket/path [ENDPOINT=http://...]
 	@$(BIN)/reprise remote $(if $(value ENDPOINT),--endpoint $(call verbatim,ENDPOINT)) -- $(call verbatim,URL)
 
@@ -126,9 +135,12 @@ audit: env  ## read every object on the remote, and compare it with dvc.lock; DE
 bench: env  ## measure speed, as ratios in one run
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
 
-lock: env  ## compile requirements.txt anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra export --group dev \
-		pyproject.toml --output-file requirements.txt
+compiled = --quiet --universal --generate-hashes --python-version 3.11
+
+lock: env  ## compile requirements.txt and requirements-demo.txt anew from pyproject.toml
+	$(BIN)/uv pip compile $(compiled) --extra export --group dev pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile $(compiled) --extra export --extra demo --group dev --constraint requirements.txt \
+		pyproject.toml --output-file requirements-demo.txt
 
 clean:  ## delete checkpoints, caches and logs; data, models and metrics stay
 	rm -rf .checkpoints .cache .logs

@@ -1,7 +1,7 @@
 """Where a network looked: its class-activation map, for any network of timm.
 
 LayerCAM (Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", TIP 2021), by
-torchcam, over the last layers that tell enough places apart: the very last one has 2 x 2 where a network sees 64 pixels.
+torchcam, over the last layers that tell enough places apart: the very last has 2 x 2 where a network sees 64 pixels.
 """
 
 import math

@@ -49,8 +49,11 @@ def told(compute: Callable[[], Result]) -> Result:
         raise gr.Error(line, print_exception=False) from None
 
 
-def stop_button(*events: Any) -> gr.Button:
-    """A button that stops events."""
-    button = gr.Button("Stop", variant="stop", min_width=80)
+def stop_button() -> gr.Button:
+    """A button beside others, for `stops`."""
+    return gr.Button("Stop", variant="stop", scale=0, min_width=90)
+
+
+def stops(button: gr.Button, *events: Any) -> None:
+    """Have a button stop events."""
     button.click(None, cancels=list(events), api_visibility="private")
-    return button

@@ -70,9 +70,7 @@ def distances(descriptions: np.ndarray, training: np.ndarray) -> np.ndarray:
     return nearest.kneighbors(scaler.transform(descriptions))[0].mean(axis=1) / np.sqrt(training.shape[1])
 
 
-def open_familiarity(
-    channel_copies: int, seed: int, report: Report, prepared: Path = PREPARED
-) -> Familiarity | None:
+def open_familiarity(channel_copies: int, seed: int, report: Report, prepared: Path = PREPARED) -> Familiarity | None:
     """Describe the training recordings and find the threshold on dev, or read both from the cache.
 
     Args:

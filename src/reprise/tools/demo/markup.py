@@ -1,10 +1,19 @@
 """The page's own HTML: a tree of classes, verdicts, tables. Every text in it is escaped here."""
 
-from collections.abc import Sequence
+import base64
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reprise.core.text import for_html
+import numpy as np
+from PIL import Image
 
+from reprise.core.text import for_html
+from reprise.tools.demo.texts import STEP
+
+THUMBNAIL = 480  # pixels
+NARROW_COLUMNS = 3  # of a table that a phone has room for
+NO_BREAK = "\u00a0"  # a space at which no line ends
 FOR, AGAINST = "224, 90, 51", "74, 144, 217"  # red, blue; words are told apart by sign as well
 
 
@@ -15,7 +24,7 @@ def block(*parts: str) -> str:
 
 def percent(value: float) -> str:
     """A probability in words: never 0 % or 100 %, which no model knows."""
-    return "< 0.1 %" if value < 0.001 else "> 99.9 %" if value > 0.999 else f"{100 * value:.1f} %"
+    return f"{'< 0.1' if value < 0.001 else '> 99.9' if value > 0.999 else f'{100 * value:.1f}'}{NO_BREAK}%"
 
 
 def tree_html(record: dict[str, Any]) -> str:
@@ -34,7 +43,7 @@ def tree_html(record: dict[str, Any]) -> str:
             "training documents of a class reach. Were it about one, these would be the likeliest."
         )
     else:
-        ends = [" › ".join(found["path"]) for found in record["classes"]]
+        ends = [STEP.join(found["path"]) for found in record["classes"]]
         verdict, note = "<br>".join(for_html(end) for end in ends), "✓ chosen; the others are the runner-ups."
     return block(f'<p class="verdict">{verdict}</p>', f'<p class="note">{note}</p>', f'<ul class="tree">{rows}</ul>')
 
@@ -48,7 +57,9 @@ def words_html(record: dict[str, Any]) -> str:
         for piece in record["words"]
     )
     strongest = sorted(record["words"], key=lambda piece: -piece["effect"])[:3]
-    told = ", ".join(f"{for_html(piece['text'])} ({piece['effect']:+.1f})" for piece in strongest if piece["effect"] > 0)
+    told = ", ".join(
+        f"{for_html(piece['text'])} ({piece['effect']:+.1f})" for piece in strongest if piece["effect"] > 0
+    )
     return block(
         f"<h3>Words that speak for {for_html(record['target']['path'][-1])}</h3>",
         f'<p class="words">{words}</p>',
@@ -64,10 +75,17 @@ def nearest_html(record: dict[str, Any]) -> str:
 
 
 def table_html(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table that scrolls sideways by itself where the page is narrow."""
+    """A table; one of many columns becomes a list of its rows where the page is narrow."""
     head = "".join(f"<th>{for_html(cell)}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{for_html(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    cells = [
+        "".join(
+            f'<td data-name="{for_html(name)}">{for_html(cell)}</td>' for name, cell in zip(header, row, strict=True)
+        )
+        for row in rows
+    ]
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    wide = ' class="wide"' if len(header) > NARROW_COLUMNS else ""
+    return f'<div class="scroll"><table{wide}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def page_html(record: dict[str, Any]) -> str:
@@ -94,6 +112,30 @@ def page_html(record: dict[str, Any]) -> str:
     )
 
 
+def pictures_html(pictures: Sequence[tuple[np.ndarray, str]]) -> str:
+    """The nearest training pages, or that there are none here.
+
+    Args:
+        pictures: (H, W, 3) uint8 and a caption of each.
+    """
+    if not pictures:
+        return block('<p class="note">The nearest training pages are not known: the prepared pages are not here.</p>')
+    figures = "".join(
+        f'<figure><img src="{picture_url(pixels)}" alt="training page: {for_html(caption)}">'
+        f"<figcaption>{for_html(caption)}</figcaption></figure>"
+        for pixels, caption in pictures
+    )
+    return block("<h3>Nearest training pages</h3>", f'<div class="pictures">{figures}</div>')
+
+
+def picture_url(pixels: np.ndarray) -> str:
+    """A small JPEG of a picture (H, W, 3) uint8 as a data URL."""
+    image, content = Image.fromarray(pixels), io.BytesIO()
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.save(content, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
 def speech_html(record: dict[str, Any]) -> str:
     """A recording's verdict, and a warning where it is unlike what the detector learnt from."""
     spoof = record["decision"] == "spoof"
@@ -104,7 +146,8 @@ def speech_html(record: dict[str, Any]) -> str:
     elif known["unlike"]:
         reasons = "".join(f"<li>{for_html(reason)}</li>" for reason in known["reasons"])
         warning = (
-            '<div class="warning" role="alert"><strong>Unlike the training recordings: do not trust the verdict.</strong> '
+            '<div class="warning" role="alert"><strong>Unlike the training recordings: do not trust the verdict.'
+            "</strong> "
             f"Its distance from them is {known['distance']:.2f}; 99 of 100 dev recordings stay below "
             f"{known['threshold']:.2f}.{f'<ul>{reasons}</ul>' if reasons else ''}</div>"
         )
@@ -124,23 +167,23 @@ def speech_html(record: dict[str, Any]) -> str:
     )
 
 
-def moments_html(record: dict[str, Any], urls: Sequence[str]) -> str:
+def moments_html(moments: Sequence[Mapping[str, float]], urls: Sequence[str]) -> str:
     """The moments of highest importance, each with its sound.
 
     Args:
-        record: of a recording.
+        moments: `seconds` and `importance` of each.
         urls: of the sound around each moment.
     """
     items = "".join(
         f"<li>at {moment['seconds']:.2f} s, importance {moment['importance']:.2f}"
         f'<audio controls loop preload="auto" src="{for_html(url)}" '
         f'aria-label="the sound around {moment["seconds"]:.2f} s"></audio></li>'
-        for moment, url in zip(record["top_moments"], urls, strict=True)
+        for moment, url in zip(moments, urls, strict=True)
     )
     return block(
         "<h3>Moments of highest importance</h3>",
         f'<ul class="moments">{items}</ul>',
-        '<p class="note">A second around each, repeated until paused.</p>',
+        '<p class="note">Up to a second around each, repeated until paused.</p>',
     )
 
 
@@ -161,7 +204,10 @@ def experiments_html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 def report_html(there: bool) -> str:
     """A link to the report, or how to make it."""
     if there:
-        link = '<p><a href="report" target="_blank" rel="noopener">Open report.html</a>: all curves, tables and pictures.</p>'
+        address = '<a href="report" target="_blank" rel="noopener">Open report.html</a>'
+        link = f"<p>{address}: all curves, tables and pictures.</p>"
     else:
-        link = '<p class="note">There is no report.html yet: the button writes it, as <code>make report</code> does.</p>'
+        link = (
+            '<p class="note">There is no report.html yet: the button writes it, as <code>make report</code> does.</p>'
+        )
     return block("<h3>Report</h3>", link)

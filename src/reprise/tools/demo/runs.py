@@ -57,10 +57,13 @@ def table_of(experiments: list[Experiment], changes: dict[str, list[Change]]) ->
         changes: the headline figures of those that succeeded, by commit.
     """
     some: list[Change] = next(iter(changes.values()), [])
-    moved = [
-        place for place in range(len(some)) if any(own[place].verdict in MARKS for own in changes.values())
+    moved = [place for place in range(len(some)) if any(own[place].verdict in MARKS for own in changes.values())]
+    header = [
+        "experiment",
+        "state",
+        "parameters",
+        *(f"{some[p].headline.short} ({some[p].headline.task})" for p in moved),
     ]
-    header = ["experiment", "state", "parameters", *(f"{some[p].headline.short} ({some[p].headline.task})" for p in moved)]
     rows = []
     for experiment in experiments:
         own = changes.get(experiment.commit)

@@ -1,4 +1,4 @@
-"""What the tab of speech shows: a recording's verdict, the moments that gave it, and whether it is judged at all fairly."""
+"""What the tab of speech shows: a recording's verdict, the moments that gave it, and whether to trust it."""
 
 import base64
 import contextlib
@@ -21,6 +21,7 @@ from reprise.tools.demo.work import Report
 
 AROUND = 0.5  # seconds that are heard before a moment and after it
 LOSSY = ("MPEG", "VORBIS", "OPUS", "GSM", "ADPCM", "ULAW", "ALAW", "G72", "VOX", "NMS")  # in libsndfile's names
+LEAST_IMPORTANCE = 0.1  # of a moment that is marked, unless it is the highest of all
 TIME_LIMIT = 600.0  # seconds for one recording
 
 
@@ -146,6 +147,12 @@ def file_reasons(about: dict[str, Any], samples: np.ndarray) -> list[str]:
     if float((np.abs(samples) >= CLIPPED_LEVEL).mean()) > CLIPPED_SHARE:
         found.append("clipping: many samples stand at full scale")
     return found
+
+
+def marked_moments(record: dict[str, Any]) -> list[dict[str, float]]:
+    """The moments of a record that are worth hearing: the first, and the others that have some importance."""
+    first, *others = record["top_moments"]
+    return [first, *(moment for moment in others if moment["importance"] >= LEAST_IMPORTANCE)]
 
 
 def moment_clip(samples: np.ndarray, seconds: float) -> bytes:

@@ -10,10 +10,10 @@ import numpy as np
 from reprise.core.errors import InputError
 from reprise.documents.data.images import EXTENSIONS
 from reprise.documents.paths import MODELS
-from reprise.tools.demo.events import stop_button, told, watch
+from reprise.tools.demo.events import stop_button, stops, told, watch
 from reprise.tools.demo.examples import page_examples
 from reprise.tools.demo.kept import Kept
-from reprise.tools.demo.markup import page_html
+from reprise.tools.demo.markup import page_html, pictures_html
 from reprise.tools.demo.pages import PageAnswer, Pages, classify_page, explain_page, open_pages, read_page, row_of
 from reprise.tools.demo.uploads import files_of_folder
 from reprise.tools.demo.work import Report
@@ -24,8 +24,9 @@ pages: Kept[Pages] = Kept(lambda: open_pages(MODELS), [MODELS, Path("data/docume
 
 
 async def page(
-    file: str | None, progress: gr.Progress = gr.Progress()  # noqa: B008 -- gradio's way
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None, Gallery]:
+    file: str | None,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 -- gradio's way
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None, Gallery, PageAnswer]:
     """Classify the image of a page, and say why.
 
     Args:
@@ -45,11 +46,12 @@ async def page(
         return explain_page(read_page(Path(file), models.ensemble.image_size), models, report)
 
     answer = await watch(work, progress)
-    return answer.record, answer.upright, answer.looked, answer.nearest
+    return answer.record, answer.upright, answer.looked, answer.nearest, answer
 
 
 async def pages_of_files(
-    files: list[str] | None, progress: gr.Progress = gr.Progress()  # noqa: B008
+    files: list[str] | None,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> list[dict[str, Any]]:
     """Classify the images of many pages.
 
@@ -58,7 +60,7 @@ async def pages_of_files(
         progress: of gradio.
 
     Returns:
-        What `reprise predict documents` prints of each, with its orientation; path and error of one that cannot be used.
+        What `reprise predict documents` prints of each, with its orientation; path and error of one that is no use.
     """
 
     def work(report: Report) -> list[dict[str, Any]]:
@@ -75,16 +77,21 @@ async def pages_of_files(
     return await watch(work, progress)
 
 
+def show_page(record: dict[str, Any], answer: PageAnswer) -> tuple[str, str]:
+    """The verdict, and the training pages like it, for people."""
+    return page_html(record), pictures_html(answer.nearest)
+
+
 def take_folder(files: list[str]) -> list[str]:
     """The images of a folder."""
     return [str(path) for path in told(lambda: files_of_folder([Path(file) for file in files], EXTENSIONS))]
 
 
-def show_table(files: list[str], records: list[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:
+def show_table(files: list[str], records: list[dict[str, Any]]) -> tuple[gr.Dataframe, str | None]:
     """The table, where there is more than one page, and the first page that can be explained."""
     good = [file for file, record in zip(files, records, strict=True) if "error" not in record]
     table = gr.Dataframe([row_of(record) for record in records], visible=len(records) > 1)
-    return table, (good or files or [None])[0]
+    return table, next(iter(good or files), None)
 
 
 def choose(files: list[str], chosen: gr.SelectData) -> str:
@@ -104,7 +111,7 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             files = gr.File(label="Images of pages", file_count="multiple", height=150)
             with gr.Row():
                 folder = gr.UploadButton("A whole folder", file_count="directory", min_width=120)
-                stop = gr.Row(scale=0)
+                stop = stop_button()
             examples = copies(page_examples())
             dataset = (
                 gr.Dataset(
@@ -128,21 +135,21 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             with gr.Row():
                 upright = gr.Image(label="Turned upright", interactive=False, min_width=240, height=380, buttons=[])
                 looked = gr.Image(label="Where they looked", interactive=False, min_width=240, height=380, buttons=[])
-            nearest = gr.Gallery(
-                label="Nearest training pages", columns=3, height=230, object_fit="contain", interactive=False, buttons=[]
-            )
+            alike = gr.HTML()
             with gr.Accordion("As programs get it", open=False):
                 record = gr.JSON(show_label=False)
                 records = gr.JSON(show_label=False, visible="hidden")
+                nearest = gr.Gallery(label="Nearest training pages", visible="hidden")
             one = gr.File(visible="hidden", label="The page that is explained")
-    shown = [record, upright, looked, nearest]
+            answer = gr.State()
+    shown = [record, upright, looked, nearest, answer]
     many = {"fn": pages_of_files, "inputs": files, "outputs": records, "concurrency_id": "models"}
     single = {"fn": page, "inputs": one, "outputs": shown, "concurrency_id": "models"}
     private: dict[str, Any] = {"api_visibility": "private"}
 
     def explain(before: Any) -> list[Any]:
         run = before.success(**single, **private)
-        run.success(page_html, record, verdict, **private)
+        run.success(show_page, [record, answer], [verdict, alike], **private)
         return [run]
 
     gr.on([], **single, api_name="page")  # for programs; the page itself comes through the events below
@@ -153,5 +160,4 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
     events += explain(table.select(choose, files, one, **private))
     if dataset is not None:
         events += explain(dataset.click(lambda sample: sample[0], dataset, one, **private))
-    with stop:
-        stop_button(*events)
+    stops(stop, *events)

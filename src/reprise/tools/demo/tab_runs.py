@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from reprise.tools.demo.events import stop_button, told, watch
+from reprise.tools.demo.events import stop_button, stops, told, watch
 from reprise.tools.demo.markup import experiments_html, headlines_html, report_html
 from reprise.tools.demo.runs import FIGURES, REPORT, experiment_table, headline_rows, summary, write_report
 from reprise.tools.demo.work import Report
@@ -16,7 +16,8 @@ def headlines() -> dict[str, Any]:
 
 
 async def experiments(
-    every: bool = False, progress: gr.Progress = gr.Progress()  # noqa: B008 -- gradio's way
+    every: bool = False,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 -- gradio's way
 ) -> dict[str, Any]:
     """The experiments that DVC has recorded, compared with the commits that they started from.
 
@@ -53,7 +54,7 @@ def runs_tab() -> None:
     with gr.Row():
         every = gr.Checkbox(label="Of all commits", min_width=160, scale=0)
         refresh = gr.Button("List the experiments", min_width=160)
-        stop = gr.Row(scale=0)
+        stop = stop_button()
     link = gr.HTML()
     write = gr.Button("Write report.html", min_width=160)
     with gr.Accordion("As programs get it", open=False):
@@ -67,5 +68,4 @@ def runs_tab() -> None:
     for event in (read, gr.on(None, headlines, None, record, **private)):  # the second: when the page is opened
         event.success(lambda: headlines_html(FIGURES, told(headline_rows)), None, figures, **private)
         event.success(lambda: report_html(REPORT.is_file()), None, link, **private)
-    with stop:
-        stop_button(found, written)
+    stops(stop, found, written)

@@ -8,18 +8,19 @@ import gradio as gr
 
 from reprise.deepfake.paths import MODELS
 from reprise.tools.demo.charts import recording_chart
-from reprise.tools.demo.events import stop_button, watch
+from reprise.tools.demo.events import stop_button, stops, watch
 from reprise.tools.demo.examples import speech_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import moments_html, speech_html
-from reprise.tools.demo.speech import Speech, SpeechAnswer, explain_recording, moment_url, open_speech
+from reprise.tools.demo.speech import Speech, SpeechAnswer, explain_recording, marked_moments, moment_url, open_speech
 from reprise.tools.demo.work import Report
 
 speech: Kept[Speech] = Kept(lambda: open_speech(MODELS), [MODELS, Path("data/deepfake/prepared")])
 
 
 async def recording(
-    file: str | None, progress: gr.Progress = gr.Progress()  # noqa: B008 -- gradio's way
+    file: str | None,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 -- gradio's way
 ) -> tuple[dict[str, Any], SpeechAnswer]:
     """Tell synthesised from natural speech, and show the moments that gave it away.
 
@@ -44,10 +45,10 @@ async def recording(
 
 def show(answer: SpeechAnswer) -> tuple[str, Any, str]:
     """The answer's parts for people: verdict, chart, moments to play."""
-    moments = answer.record["top_moments"]
+    moments = marked_moments(answer.record)
     chart = recording_chart(answer.samples, answer.importance, moments)
     urls = [moment_url(answer.samples, moment["seconds"]) for moment in moments]
-    return speech_html(answer.record), gr.Plot(chart, visible=True), moments_html(answer.record, urls)
+    return speech_html(answer.record), gr.Plot(chart, visible=True), moments_html(moments, urls)
 
 
 def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
@@ -61,7 +62,7 @@ def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             given = gr.Audio(label="A recording", sources=["upload", "microphone"], type="filepath", buttons=[])
             with gr.Row():
                 judge = gr.Button("Judge", variant="primary", min_width=120)
-                stop = gr.Row(scale=0)
+                stop = stop_button()
             examples = copies(speech_examples())
             dataset = (
                 gr.Dataset(
@@ -74,12 +75,13 @@ def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             )
             verdict = gr.HTML()
         with gr.Column(scale=7, min_width=320):
-            chart = gr.Plot(label="Waveform, spectrogram and importance", visible=False)
+            chart = gr.Plot(label="Waveform, spectrogram and importance", show_label=False, visible=False)
             moments = gr.HTML()
             with gr.Accordion("As programs get it", open=False):
                 record = gr.JSON(show_label=False)
             answer = gr.State()
-    shown, private = [verdict, chart, moments], {"api_visibility": "private"}
+    shown = [verdict, chart, moments]
+    private: dict[str, Any] = {"api_visibility": "private"}
     events = [
         judge.click(recording, given, [record, answer], api_name="recording", concurrency_id="models"),
         given.upload(recording, given, [record, answer], concurrency_id="models", **private),
@@ -90,5 +92,4 @@ def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
         events.append(picked.then(recording, given, [record, answer], concurrency_id="models", **private))
     for event in events:
         event.success(show, answer, shown, **private)
-    with stop:
-        stop_button(*events)
+    stops(stop, *events)

@@ -10,7 +10,7 @@ import gradio as gr
 from reprise.core.text import json_line
 from reprise.taxonomy.paths import MODELS
 from reprise.taxonomy.predict import read_documents
-from reprise.tools.demo.events import stop_button, told, watch
+from reprise.tools.demo.events import stop_button, stops, told, watch
 from reprise.tools.demo.examples import text_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import nearest_html, tree_html, words_html
@@ -42,7 +42,8 @@ async def text(text: str, progress: gr.Progress = gr.Progress()) -> dict[str, An
 
 
 async def texts_of_file(
-    file: str | None, progress: gr.Progress = gr.Progress()  # noqa: B008
+    file: str | None,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> tuple[list[dict[str, Any]], str]:
     """Classify the lines of a file.
 
@@ -62,8 +63,10 @@ async def texts_of_file(
         with named_as_given(path):
             documents = read_documents(path)
         records = classify_documents(documents, texts.get(), report)
-        return [{**record, "error": record["error"].replace(str(path), path.name)} if "error" in record else record
-                for record in records]
+        return [
+            {**record, "error": record["error"].replace(str(path), path.name)} if "error" in record else record
+            for record in records
+        ]
 
     records = await watch(work, progress)
     folder = Path(tempfile.mkdtemp(dir=path.parent))
@@ -77,7 +80,7 @@ def show_text(record: dict[str, Any]) -> tuple[str, str, str]:
     return tree_html(record), words_html(record), nearest_html(record)
 
 
-def show_file(file: str, records: list[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+def show_file(file: str, records: list[dict[str, Any]]) -> tuple[gr.Dataframe, list[str]]:
     """The table of a file, and its texts, so that a click on a row can explain one."""
     documents = told(lambda: read_documents(Path(file)))
     table = gr.Dataframe([row_of(record) for record in records[:ROWS_SHOWN]], visible=True)
@@ -97,14 +100,16 @@ def texts_tab() -> None:
             given = gr.Textbox(label="A text", lines=5, max_lines=12, placeholder="Paste a text")
             with gr.Row():
                 explain = gr.Button("Classify", variant="primary", min_width=120)
-                stop = gr.Row(scale=0)
+                stop = stop_button()
             examples = text_examples()
             dataset = (
-                gr.Dataset(components=[gr.Textbox(visible=False)], samples=[[each] for each in examples], label="Examples")
+                gr.Dataset(
+                    components=[gr.Textbox(visible=False)], samples=[[each] for each in examples], label="Examples"
+                )
                 if examples
                 else None
             )
-            file = gr.File(label="Or a file: a text a line, or doc id<TAB>text", height=110)
+            file = gr.File(label="Or a file: a text a line, or doc id<TAB>text", height=140)
             rows = gr.State([])
             table = gr.Dataframe(
                 headers=["id", "class", "probability"],
@@ -137,5 +142,4 @@ def texts_tab() -> None:
         text, given, record, api_visibility="private", concurrency_id="models"
     )
     clicked.success(show_text, record, [tree, words, nearest], api_visibility="private")
-    with stop:
-        stop_button(*again, clicked)
+    stops(stop, *again, clicked)

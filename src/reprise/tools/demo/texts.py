@@ -23,6 +23,7 @@ from reprise.tools.demo.work import Report
 if TYPE_CHECKING:
     from reprise.taxonomy.classifier.predictor import Predictor
 
+STEP = " \u203a "  # between the classes of a path
 RUNNER_UPS = 4
 NEAREST = 6  # class texts that are shown
 CANDIDATES = 12  # classes whose texts are compared: the most probable ones, and as many by their names
@@ -182,7 +183,8 @@ def class_tree(
         for path in hierarchy.best_paths(end, probabilities, count):
             for depth, index in enumerate(path):
                 below.setdefault(path[:depth], set()).add(index)
-    rows, waiting = [], [(index,) for index in sorted(below[()], key=lambda each: probabilities[each])]
+    rows: list[dict[str, Any]] = []
+    waiting: list[tuple[int, ...]] = [(index,) for index in sorted(below[()], key=lambda each: probabilities[each])]
     while waiting:  # not recursive: a hierarchy may have as many levels as classes
         path = waiting.pop()
         index = path[-1]
@@ -252,9 +254,7 @@ def word_effects(
         rest += predictor.probabilities(predictor.logits(embeddings))[:, target].tolist()
     whole = log_odds(np.array(probability))
     effects = whole - log_odds(np.array(rest))
-    return [
-        {"text": piece, "effect": round(float(effect), 4)} for piece, effect in zip(pieces, effects, strict=True)
-    ]
+    return [{"text": piece, "effect": round(float(effect), 4)} for piece, effect in zip(pieces, effects, strict=True)]
 
 
 def split_pieces(content: str) -> list[str]:
@@ -290,6 +290,6 @@ def row_of(record: dict[str, Any]) -> list[Any]:
     more = len(record["classes"]) - 1
     return [
         record["id"],
-        " › ".join(best["path"]) + (f" (and {more} more)" if more else ""),
+        STEP.join(best["path"]) + (f" (and {more} more)" if more else ""),
         f"{best['probabilities'][-1]:.2f}",
     ]
