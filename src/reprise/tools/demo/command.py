@@ -22,6 +22,8 @@ def main(
     port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0: any that is free.")] = 7860,
 ) -> None:
     """Open the demo: a page of this machine to use the models, and to see why they say what they say."""
+    import contextlib
+    import signal
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="reprise-demo-") as uploads:
@@ -32,7 +34,14 @@ def main(
             raise InputError("gradio is not installed: `make demo` installs it and opens the page") from None
         from reprise.tools.demo.server import serve
 
-        serve(port, Path(uploads))
+        signal.signal(signal.SIGTERM, end)  # which leaves nothing of the uploads either
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(port, Path(uploads))
+
+
+def end(number: int, frame: object) -> None:
+    """Leave as after Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def keep_to_this_machine(uploads: Path) -> None:

@@ -9,7 +9,7 @@ from reprise.tools.headlines import Change, distances, figure_of, read_headlines
 from reprise.tools.repository import WORKSPACE, Snapshot, dvc
 
 REPORT = Path("report.html")
-FIGURES = ["task", "figure", "value", "95 % interval", "better", "goals"]
+FIGURES = ["figure", "value", "95 % interval", "goals"]
 
 
 def headline_rows(snapshot: Snapshot = WORKSPACE) -> list[list[str]]:
@@ -23,11 +23,9 @@ def headline_rows(snapshot: Snapshot = WORKSPACE) -> list[list[str]]:
         value, interval = figure_of(snapshot, headline), stored_interval(snapshot, headline)
         rows.append(
             [
-                headline.task,
-                headline.title,
+                f"{headline.task}: {headline.title} ({headline.better} is better)",
                 "-" if value is None else f"{value:.3f}",
                 "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
-                headline.better,
                 "; ".join(distances(headline, value)),
             ]
         )
