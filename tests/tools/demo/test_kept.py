@@ -1,5 +1,6 @@
 """What is kept in memory is made anew when a file changes."""
 
+import itertools
 import os
 
 import pytest
@@ -12,8 +13,8 @@ def test_it_is_made_once_until_a_file_changes(tmp_path):
     folder, single = tmp_path / "models", tmp_path / "params.yaml"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep/weights").write_text("a")
-    made = []
-    kept = Kept(lambda: made.append(1) or len(made), [folder, single])
+    numbers = itertools.count(1)
+    kept = Kept(lambda: next(numbers), [folder, single])
     assert (kept.get(), kept.get()) == (1, 1)
     (folder / "deep/weights").write_text("bb")
     assert (kept.get(), kept.get()) == (2, 2)

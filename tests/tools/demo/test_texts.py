@@ -62,13 +62,13 @@ def test_the_effect_of_a_word_is_what_is_lost_without_it(texts, monkeypatch):
 
 def test_the_nearest_class_texts_are_the_nearest_of_all(texts):
     record = explain_text(TEXT, texts, unwatched)
-    written = [
-        (HIERARCHY.names[index], text) for index, own in enumerate(texts.own_texts) for text in own
-    ]
+    written = [(HIERARCHY.names[index], text) for index, own in enumerate(texts.own_texts) for text in own]
     assert ("kettle", "boils water") in written
     assert ("hose", "garden: hose") in written
     embed = texts.predictor.embed
-    cosines = embed([text for _, text in written], "x", cache=False) @ embed([" ".join(TEXT.split())], "x", cache=False)[0]
+    cosines = (
+        embed([text for _, text in written], "x", cache=False) @ embed([" ".join(TEXT.split())], "x", cache=False)[0]
+    )
     best = sorted(zip(cosines, written, strict=True), key=lambda pair: -pair[0])[: module.NEAREST]
     assert [near["cosine"] for near in record["nearest_texts"]] == pytest.approx([c for c, _ in best], abs=1e-3)
     assert {(near["class"], near["text"]) for near in record["nearest_texts"]} == {pair for _, pair in best}
@@ -94,7 +94,8 @@ def test_the_tree_holds_the_best_paths_and_no_other(seed):
     end, other = int(hierarchy.leaves[0]), int(hierarchy.leaves[-1])
     chosen[np.flatnonzero(hierarchy.closure[end])] = True
     rows = class_tree(probabilities, chosen, [other], hierarchy)
-    found, stack = set(), []
+    found: set[tuple[int, ...]] = set()
+    stack: list[int] = []
     for row in rows:
         stack[row["level"] - 1 :] = [int(row["id"])]
         found.add(tuple(stack))
@@ -120,7 +121,12 @@ def test_certainty_keeps_log_odds_finite():
 
 def test_a_file_is_classified_as_the_command_does(texts, models, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 2)
-    documents = [Document("a", TEXT), Document("2", "", "f:2: no text"), Document("c", "spade"), Document("d", "x " * 99)]
+    documents = [
+        Document("a", TEXT),
+        Document("2", "", "f:2: no text"),
+        Document("c", "spade"),
+        Document("d", "x " * 99),
+    ]
     told = []
     records = classify_documents(documents, texts, lambda *step: told.append(step[:2]))
     assert records == list(predict_by(open_torch(models, None, "cpu"), documents, 5))
@@ -132,7 +138,7 @@ def test_a_file_is_classified_as_the_command_does(texts, models, monkeypatch):
 
 
 def test_no_text_is_one_line(texts):
-    with pytest.raises(InputError, match="^no text; expected one or more words$"):
+    with pytest.raises(InputError, match=r"^no text; expected one or more words$"):
         explain_text(" \n ", texts, unwatched)
 
 
@@ -141,5 +147,5 @@ def test_templates_come_from_params(tmp_path):
     (tmp_path / "params.yaml").write_text("taxonomy: {similarity: {templates: ['{name}', 'a {name}']}}")
     assert read_templates(tmp_path / "params.yaml") == ("{name}", "a {name}")
     (tmp_path / "params.yaml").write_text("taxonomy: {similarity: {templates: 3}}")
-    with pytest.raises(InputError, match="taxonomy.similarity.templates: expected a list of texts"):
+    with pytest.raises(InputError, match=r"taxonomy\.similarity\.templates: expected a list of texts"):
         read_templates(tmp_path / "params.yaml")

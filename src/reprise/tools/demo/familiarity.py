@@ -120,15 +120,16 @@ def compare_sound(samples: np.ndarray, familiarity: Familiarity) -> dict[str, An
     """Say how far a recording is from the training recordings.
 
     Returns:
-        `distance`, `threshold`, `unlike`, and `reasons`, in words, for what lies outside all that training had.
+        `distance`, `threshold`, `unlike`, and then `reasons`, in words: what lies outside all that training had.
     """
     description = describe_sound(samples)
     distance = familiarity.distance(description)
+    unlike = distance > familiarity.threshold
     return {
         "distance": round(distance, 3),
         "threshold": round(familiarity.threshold, 3),
-        "unlike": distance > familiarity.threshold,
-        "reasons": differences(description, familiarity.described),
+        "unlike": unlike,
+        "reasons": differences(description, familiarity.described) if unlike else [],
     }
 
 

@@ -22,6 +22,11 @@ def block(*parts: str) -> str:
     return f'<div class="demo">{"".join(parts)}</div>'
 
 
+def hint_html(text: str) -> str:
+    """What stands where nothing has been computed yet."""
+    return block(f'<p class="note">{for_html(text)}</p>')
+
+
 def percent(value: float) -> str:
     """A probability in words: never 0 % or 100 %, which no model knows."""
     return f"{'< 0.1' if value < 0.001 else '> 99.9' if value > 0.999 else f'{100 * value:.1f}'}{NO_BREAK}%"

@@ -120,6 +120,6 @@ def compute(model: FoldModel, images: np.ndarray, report: Report) -> np.ndarray:
     rows = []
     for start in range(0, len(images), BATCH):
         report(start, len(images), "looking at the training pages, once")
-        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH]))
+        batch = torch.from_numpy(np.array(images[start : start + BATCH]))
         rows.append(pooled_features(model, upright(batch, model.recipe.image_size)))
     return np.concatenate(rows)

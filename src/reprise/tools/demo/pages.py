@@ -233,7 +233,7 @@ def turned(image: np.ndarray, view: int) -> np.ndarray:
 
 def image_of(stored: np.ndarray, view: int, size: int) -> Tensor:
     """A stored page (S', S', 3) as networks see a view of it, (1, 3, size, size) in [0, 1]."""
-    return turn(upright(torch.from_numpy(np.ascontiguousarray(stored[None])), size), view)
+    return turn(upright(torch.from_numpy(np.array(stored[None])), size), view)
 
 
 def mean_activation(stored: np.ndarray, view: int, target: int, ensemble: Ensemble) -> np.ndarray | None:

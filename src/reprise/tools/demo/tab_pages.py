@@ -123,7 +123,8 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
                 else None
             )
             table = gr.Dataframe(
-                headers=["file", "class", "probability", "lies"],
+                headers=["file", "class", "prob.", "lies"],
+                column_widths=["32%", "28%", "14%", "26%"],
                 label="The pages; click one for its reasons",
                 interactive=False,
                 visible=False,

@@ -11,7 +11,7 @@ from reprise.tools.demo.charts import recording_chart
 from reprise.tools.demo.events import stop_button, stops, watch
 from reprise.tools.demo.examples import speech_examples
 from reprise.tools.demo.kept import Kept
-from reprise.tools.demo.markup import moments_html, speech_html
+from reprise.tools.demo.markup import hint_html, moments_html, speech_html
 from reprise.tools.demo.speech import Speech, SpeechAnswer, explain_recording, marked_moments, moment_url, open_speech
 from reprise.tools.demo.work import Report
 
@@ -76,7 +76,7 @@ def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             verdict = gr.HTML()
         with gr.Column(scale=7, min_width=320):
             chart = gr.Plot(label="Waveform, spectrogram and importance", show_label=False, visible=False)
-            moments = gr.HTML()
+            moments = gr.HTML(hint_html("What is heard, and where, comes here."))
             with gr.Accordion("As programs get it", open=False):
                 record = gr.JSON(show_label=False)
             answer = gr.State()

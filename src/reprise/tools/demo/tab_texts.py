@@ -13,7 +13,7 @@ from reprise.taxonomy.predict import read_documents
 from reprise.tools.demo.events import stop_button, stops, told, watch
 from reprise.tools.demo.examples import text_examples
 from reprise.tools.demo.kept import Kept
-from reprise.tools.demo.markup import nearest_html, tree_html, words_html
+from reprise.tools.demo.markup import hint_html, nearest_html, tree_html, words_html
 from reprise.tools.demo.texts import Texts, classify_documents, explain_text, open_texts, row_of
 from reprise.tools.demo.uploads import named_as_given
 from reprise.tools.demo.work import Report
@@ -112,7 +112,8 @@ def texts_tab() -> None:
             file = gr.File(label="Or a file: a text a line, or doc id<TAB>text", height=140)
             rows = gr.State([])
             table = gr.Dataframe(
-                headers=["id", "class", "probability"],
+                headers=["id", "class", "prob."],
+                column_widths=["20%", "60%", "20%"],
                 label="The file's texts; click one for its reasons",
                 interactive=False,
                 visible=False,
@@ -121,7 +122,7 @@ def texts_tab() -> None:
             )
             lines = gr.File(label="All as JSON lines", interactive=False, visible="hidden")
         with gr.Column(scale=6, min_width=320):
-            tree, words, nearest = gr.HTML(), gr.HTML(), gr.HTML()
+            tree, words, nearest = gr.HTML(hint_html("Classes, and why, come here.")), gr.HTML(), gr.HTML()
             with gr.Accordion("As programs get it", open=False):
                 record = gr.JSON(show_label=False)
                 records = gr.JSON(show_label=False, visible="hidden")
