@@ -26,7 +26,7 @@ def text_record(**changes):
 
 def page_record(**changes):
     return {
-        "path": BAD,
+        "name": BAD,
         "class_name": BAD,
         "probability": 0.7,
         "probabilities": {BAD: 0.7, "b": 0.3},
@@ -38,7 +38,7 @@ def page_record(**changes):
 
 def speech_record(**changes):
     return {
-        "path": BAD,
+        "name": BAD,
         "seconds": 2.0,
         "score": 1.0,
         "threshold": 0.0,

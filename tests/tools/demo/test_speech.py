@@ -51,8 +51,10 @@ def test_the_record_is_that_of_the_command(here):
     models = here / "models/deepfake"
     (told,) = predict([here / "call.wav"], load_judge(models, None, "cpu"), True, None)
     answer = explain_recording(here / "call.wav", open_speech(models), unwatched)
-    shared = {key: value for key, value in told.items() if key != "importance"}
-    assert {key: answer.record[key] for key in shared} == shared | {"path": "call.wav"}
+    shared = {key: value for key, value in told.items() if key not in ("importance", "path")}
+    assert {key: answer.record[key] for key in shared} == shared
+    assert answer.record["name"] == "call.wav"
+    assert "path" not in answer.record
     assert answer.importance == pytest.approx(told["importance"], abs=1e-4)
     assert len(answer.samples) == 1.5 * RATE
     assert answer.record["file"] == {"format": "WAV", "coding": "PCM_16", "rate": RATE, "channels": 1}

@@ -111,7 +111,7 @@ def page_html(record: dict[str, Any]) -> str:
     )
     warning = f'<p class="warning">{for_html(record["warning"])}</p>' if "warning" in record else ""
     return block(
-        f'<p class="note">{for_html(record["path"])}</p><p class="verdict">{for_html(record["class_name"])}</p>',
+        f'<p class="note">{for_html(record["name"])}</p><p class="verdict">{for_html(record["class_name"])}</p>',
         f'<ul class="tree">{rows}</ul><p class="note">{note} Probabilities are calibrated.</p>',
         warning,
     )
@@ -163,7 +163,7 @@ def speech_html(record: dict[str, Any]) -> str:
         )
     damage = f'<p class="warning">{for_html(record["damage"])}</p>' if "damage" in record else ""
     return block(
-        f'<p class="note">{for_html(record["path"])}, {record["seconds"]:.1f} s</p>',
+        f'<p class="note">{for_html(record["name"])}, {record["seconds"]:.1f} s</p>',
         f'<p class="verdict">{verdict}</p>',
         f"<p>Calibrated probability of a synthesis, at equal priors: {percent(record['spoof_probability'])}. "
         f"Score {record['score']:.2f}, decided at {record['threshold']:.2f} (higher is more natural).</p>",

@@ -51,7 +51,7 @@ class PageAnswer:
     """What is known of a page.
 
     Attributes:
-        record: what `reprise predict documents` prints, with `orientation` and `nearest_pages`.
+        record: what `reprise predict documents` prints, with `name` for its path, `orientation` and `nearest_pages`.
         upright: (H, W, 3) uint8, turned as it was found to lie.
         looked: (H, W, 3) uint8, the same with the class-activation map over it; None where there is no map.
         nearest: (picture (H', W', 3) uint8, caption) of training pages.
@@ -157,7 +157,7 @@ def explain_page(page: Page, pages: Pages, report: Report) -> PageAnswer:
     best = int(row.argmax())
     weights = view_weights(logits, len(ensemble.classes), ensemble.temperature)
     view = ensemble.views[int(weights.argmax())] if weights is not None else 0
-    record = {"path": page.name, **describe_prediction(row, ensemble, page.constant)}
+    record = {"name": page.name, **describe_prediction(row, ensemble, page.constant)}
     record["orientation"] = describe_orientation(ensemble.views, weights)
     report(1, 4, "looking where the networks looked")
     standing = turned(page.shown, view)
@@ -181,10 +181,13 @@ def explain_page(page: Page, pages: Pages, report: Report) -> PageAnswer:
 
 
 def classify_page(page: Page, ensemble: Ensemble) -> dict[str, Any]:
-    """The record of a page without reasons, for the table of many."""
+    """The record of a page without reasons, for the table of many.
+
+    It has no `path`: gradio's client takes an object with one for a file, and asks for it.
+    """
     logits = view_logits(page.stored, ensemble)
     row = average_views(logits, len(ensemble.classes), ensemble.temperature)[0]
-    record = {"path": page.name, **describe_prediction(row, ensemble, page.constant)}
+    record = {"name": page.name, **describe_prediction(row, ensemble, page.constant)}
     weights = view_weights(logits, len(ensemble.classes), ensemble.temperature)
     return record | {"orientation": describe_orientation(ensemble.views, weights)}
 
@@ -273,6 +276,6 @@ def training_page(row: int, name: str, neighbours: Neighbours, images: Path | No
 def row_of(record: dict[str, Any]) -> list[str]:
     """A line of the table of many pages: file, class or what is wrong, probability, how it lies."""
     if "error" in record:
-        return [record["path"], record["error"], "", ""]
+        return [record["name"], record["error"], "", ""]
     lies = record["orientation"]
-    return [record["path"], record["class_name"], f"{record['probability']:.2f}", lies["found"] if lies else "not told"]
+    return [record["name"], record["class_name"], f"{record['probability']:.2f}", lies["found"] if lies else "not told"]

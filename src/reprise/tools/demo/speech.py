@@ -73,7 +73,7 @@ class SpeechAnswer:
     """What is known of a recording.
 
     Attributes:
-        record: what `reprise predict deepfake` prints, with `file` and `familiarity`.
+        record: what `reprise predict deepfake` prints, with `name` for its path, `file` and `familiarity`.
         samples: (N,) at RATE.
         importance: (F,), every 20 ms.
     """
@@ -120,7 +120,7 @@ def explain_recording(path: Path, speech: Speech, report: Report) -> SpeechAnswe
         record, curve, samples = judge_recording(path, WatchedJudge(**own, report=report), keep=True)
         familiarity = speech.familiarity(report)
     about = describe_file(path)
-    record = {**record, "path": path.name, "file": about}
+    record = {"name": path.name, **{key: value for key, value in record.items() if key != "path"}, "file": about}
     record["familiarity"] = None if familiarity is None else compare_sound(samples, familiarity)
     if record["familiarity"] is not None and record["familiarity"]["unlike"]:
         record["familiarity"]["reasons"] += file_reasons(about, samples)

@@ -60,7 +60,7 @@ async def pages_of_files(
         progress: of gradio.
 
     Returns:
-        What `reprise predict documents` prints of each, with its orientation; path and error of one that is no use.
+        What `reprise predict documents` prints of each, with its orientation; name and error of one that is no use.
     """
 
     def work(report: Report) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ async def pages_of_files(
             try:
                 records.append(classify_page(read_page(Path(file), ensemble.image_size), ensemble))
             except InputError as error:
-                records.append({"path": Path(file).name, "error": str(error)})
+                records.append({"name": Path(file).name, "error": str(error)})
         return records
 
     return await watch(work, progress)
@@ -144,8 +144,14 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             one = gr.File(visible="hidden", label="The page that is explained")
             answer = gr.State()
     shown = [record, upright, looked, nearest, answer]
-    many = {"fn": pages_of_files, "inputs": files, "outputs": records, "concurrency_id": "models"}
-    single = {"fn": page, "inputs": one, "outputs": shown, "concurrency_id": "models"}
+    many = {
+        "fn": pages_of_files,
+        "inputs": files,
+        "outputs": records,
+        "concurrency_id": "models",
+        "show_progress_on": files,
+    }
+    single = {"fn": page, "inputs": one, "outputs": shown, "concurrency_id": "models", "show_progress_on": upright}
     private: dict[str, Any] = {"api_visibility": "private"}
 
     def explain(before: Any) -> list[Any]:

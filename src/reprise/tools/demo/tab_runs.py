@@ -50,20 +50,20 @@ async def make_report(progress: gr.Progress = gr.Progress()) -> str:  # noqa: B0
 def runs_tab() -> None:
     """Lay out the tab."""
     figures = gr.HTML()
-    listed = gr.HTML()
+    listed = gr.HTML(min_height=80)
     with gr.Row():
         every = gr.Checkbox(label="Of all commits", min_width=160, scale=0)
         refresh = gr.Button("List the experiments", min_width=160)
         stop = stop_button()
-    link = gr.HTML()
+    link = gr.HTML(min_height=80)
     write = gr.Button("Write report.html", min_width=160)
     with gr.Accordion("As programs get it", open=False):
         record, table, path = gr.JSON(label="headlines"), gr.JSON(label="experiments"), gr.Textbox(label="report")
     private: dict[str, Any] = {"api_visibility": "private"}
     read = gr.on([refresh.click], headlines, None, record, api_name="headlines")
-    found = refresh.click(experiments, every, table, api_name="experiments")
+    found = refresh.click(experiments, every, table, api_name="experiments", show_progress_on=listed)
     found.success(lambda value: experiments_html(value["header"], value["rows"]), table, listed, **private)
-    written = write.click(make_report, None, path, api_name="report")
+    written = write.click(make_report, None, path, api_name="report", show_progress_on=link)
     written.success(lambda: report_html(REPORT.is_file()), None, link, **private)
     for event in (read, gr.on(None, headlines, None, record, **private)):  # the second: when the page is opened
         event.success(lambda: headlines_html(FIGURES, told(headline_rows)), None, figures, **private)

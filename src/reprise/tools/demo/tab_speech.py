@@ -76,20 +76,21 @@ def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
             verdict = gr.HTML()
         with gr.Column(scale=7, min_width=320):
             chart = gr.Plot(label="Waveform, spectrogram and importance", show_label=False, visible=False)
-            moments = gr.HTML(hint_html("What is heard, and where, comes here."))
+            moments = gr.HTML(hint_html("What is heard, and where, comes here."), min_height=120)
             with gr.Accordion("As programs get it", open=False):
                 record = gr.JSON(show_label=False)
             answer = gr.State()
     shown = [verdict, chart, moments]
     private: dict[str, Any] = {"api_visibility": "private"}
+    watched: dict[str, Any] = {"concurrency_id": "models", "show_progress_on": moments}
     events = [
-        judge.click(recording, given, [record, answer], api_name="recording", concurrency_id="models"),
-        given.upload(recording, given, [record, answer], concurrency_id="models", **private),
-        given.stop_recording(recording, given, [record, answer], concurrency_id="models", **private),
+        judge.click(recording, given, [record, answer], api_name="recording", **watched),
+        given.upload(recording, given, [record, answer], **watched, **private),
+        given.stop_recording(recording, given, [record, answer], **watched, **private),
     ]
     if dataset is not None:
         picked = dataset.click(lambda sample: sample[0], dataset, given, **private)
-        events.append(picked.then(recording, given, [record, answer], concurrency_id="models", **private))
+        events.append(picked.then(recording, given, [record, answer], **watched, **private))
     for event in events:
         event.success(show, answer, shown, **private)
     stops(stop, *events)

@@ -122,13 +122,27 @@ def texts_tab() -> None:
             )
             lines = gr.File(label="All as JSON lines", interactive=False, visible="hidden")
         with gr.Column(scale=6, min_width=320):
-            tree, words, nearest = gr.HTML(hint_html("Classes, and why, come here.")), gr.HTML(), gr.HTML()
+            tree, words, nearest = (
+                gr.HTML(hint_html("Classes, and why, come here."), min_height=120),
+                gr.HTML(),
+                gr.HTML(),
+            )
             with gr.Accordion("As programs get it", open=False):
                 record = gr.JSON(show_label=False)
                 records = gr.JSON(show_label=False, visible="hidden")
-    run = gr.on([explain.click, given.submit], text, given, record, api_name="text", concurrency_id="models")
+    run = gr.on(
+        [explain.click, given.submit],
+        text,
+        given,
+        record,
+        api_name="text",
+        concurrency_id="models",
+        show_progress_on=tree,
+    )
     run.success(show_text, record, [tree, words, nearest], api_visibility="private")
-    read = file.upload(texts_of_file, file, [records, lines], api_name="texts_of_file", concurrency_id="models")
+    read = file.upload(
+        texts_of_file, file, [records, lines], api_name="texts_of_file", concurrency_id="models", show_progress_on=file
+    )
     read.success(show_file, [file, records], [table, rows], api_visibility="private").then(
         lambda: gr.File(visible=True), None, lines, api_visibility="private"
     )
