@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from reprise.tools.demo.events import stop_button, stops, told, watch
-from reprise.tools.demo.markup import experiments_html, headlines_html, report_html
+from reprise.tools.demo.markup import experiments_html, headlines_html, hint_html, report_html
 from reprise.tools.demo.runs import FIGURES, REPORT, experiment_table, headline_rows, summary, write_report
 from reprise.tools.demo.work import Report
 
@@ -50,7 +50,7 @@ async def make_report(progress: gr.Progress = gr.Progress()) -> str:  # noqa: B0
 def runs_tab() -> None:
     """Lay out the tab."""
     figures = gr.HTML()
-    listed = gr.HTML(min_height=80)
+    listed = gr.HTML(hint_html("The experiments come here; DVC takes a few seconds to list them."), min_height=80)
     with gr.Row():
         every = gr.Checkbox(label="Of all commits", min_width=160, scale=0)
         refresh = gr.Button("List the experiments", min_width=160)
