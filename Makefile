@@ -1,6 +1,6 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help check-locks env install repro taxonomy documents deepfake documents-folds explainers doctor test test-system
+.PHONY: help check-locks env install ray-env repro taxonomy documents deepfake documents-folds explainers doctor test test-system
 .PHONY: test-s3 check current verify bench pr-report pr-comment report demo demo-env remote audit lock clean
 
 PYTHON ?= python3
@@ -29,7 +29,6 @@ check-locks:
 # disk may disagree about them. The environment is made anew where it was never finished, or made in another folder.
 LOCKED = $(CURDIR) $(shell cat requirements.txt | sha256sum)
 PACKAGE = $(shell cat pyproject.toml | sha256sum)
-DEMO = $(shell cat requirements-demo.txt | sha256sum)
 
 env: check-locks  ## make .venv from the locked requirements (hashes checked)
 	@[ "$$(cat .venv/locked 2>/dev/null)" = $(call quote,$(LOCKED)) ] || $(MAKE) --no-print-directory install
@@ -39,44 +38,63 @@ env: check-locks  ## make .venv from the locked requirements (hashes checked)
 install: check-locks
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@case "$$(cat .venv/locked 2>/dev/null)" in $(call quote,$(CURDIR))' '*) ;; *) $(PYTHON) -m venv --clear .venv ;; esac
-	@rm -f .venv/locked .venv/package .venv/demo
+	@rm -f .venv/locked .venv/package
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt >.venv/uv.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r .venv/uv.txt
 	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip sync --quiet --require-hashes requirements.txt
 	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.cache/dvc-site"
 	@printf '%s\n' $(call quote,$(LOCKED)) >.venv/locked
 
-repro: taxonomy documents deepfake  ## run every stage whose inputs changed; with -j2 the tasks side by side
-	$(BIN)/dvc repro
+# Ray is left out of the environment that everyone gets: 200 MB that few need.
+RAY = $(LOCKED) $(shell cat requirements-ray.txt | sha256sum)
+
+ray-env: env  ## add Ray to .venv, for prediction on several machines (hashes checked)
+	@[ "$$(cat .venv/ray 2>/dev/null)" = $(call quote,$(RAY)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --require-hashes -r requirements-ray.txt && printf '%s\n' $(call quote,$(RAY)) >.venv/ray; }
+
+DEMO = $(LOCKED) $(shell cat requirements-demo.txt | sha256sum)
+
+# --no-deps: the lock names all that is needed, and gradio asks for older packages than it runs with (pyproject.toml).
+demo-env: env  ## add to .venv what the page needs (hashes checked)
+	@[ "$$(cat .venv/demo 2>/dev/null)" = $(call quote,$(DEMO)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --no-deps --require-hashes -r requirements-demo.txt && printf '%s\n' $(call quote,$(DEMO)) >.venv/demo; }
+
+# Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
+REPRO := $(BIN)/dvc --wait-for-lock repro
+
+# The longest chain of stages comes first, and the others fill the places beside it.
+repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a time
+	@$(MAKE) $(side_by_side) deepfake taxonomy documents
+	$(REPRO)
 
 taxonomy: env  ## run the taxonomy task alone
-	$(BIN)/dvc repro taxonomy-evaluate
+	$(REPRO) taxonomy-evaluate
 
 documents: documents-folds  ## run the documents task alone
-	$(BIN)/dvc repro documents-evaluate
+	$(REPRO) documents-evaluate
 
 deepfake: env  ## run the deepfake task alone
-	$(BIN)/dvc repro deepfake-explain
+	$(REPRO) deepfake-explain
 
 # The names of the outdated stages of a matrix. One of them is one thread's work: two fill two cores, where two threads
-# on one gain a fifth. Under `make -jN` they share its N places with the other tasks.
-outdated = $$($(BIN)/dvc status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
+# on one gain a fifth. Inside `make repro` they share its places with the other tasks.
+outdated = $$($(BIN)/dvc --wait-for-lock status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
 side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 documents-folds: env
-	$(BIN)/dvc repro documents-prepare
+	$(REPRO) documents-prepare
 	@$(MAKE) $(side_by_side) $(call outdated,documents-train) env
 
 explainers: env  ## train the explainers of all prototype modes side by side
-	$(BIN)/dvc repro deepfake-detector
+	$(REPRO) deepfake-detector
 	@$(MAKE) $(side_by_side) $(call outdated,deepfake-explainer) env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
 documents-train@%: env
-	$(BIN)/dvc repro --single-item $@
+	$(REPRO) --single-item $@
 
 deepfake-explainer@%: env
-	$(BIN)/dvc repro --single-item $@
+	$(REPRO) --single-item $@
 
 doctor: env  ## print what this machine has: devices, memory, versions, `dvc doctor`
 	$(BIN)/reprise doctor
@@ -84,7 +102,7 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
 
-test-system: env demo-env  ## kill stages, fill disks, share work between processes, open report and demo in a browser
+test-system: env ray-env demo-env  ## kill stages, fill disks, share work between processes, open report and demo
 	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
 
 test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
@@ -118,13 +136,8 @@ pr-comment: env  ## the same as the job's summary and as the one comment of PULL
 report: env  ## write report.html, one page that needs no network; changes are against BASE (main)
 	$(BIN)/reprise report --base $(call verbatim,BASE)
 
-demo: env demo-env  ## open a page of this machine to use the models: make demo [PORT=7860]
+demo: demo-env  ## open a page of this machine to use the models: make demo [PORT=7860]
 	@$(BIN)/reprise demo $(if $(value PORT),--port $(call verbatim,PORT))
-
-# What the page needs beside the environment's packages. The file names all of both, each as in requirements.txt.
-demo-env: env
-	@[ "$$(cat .venv/demo 2>/dev/null)" = "$(DEMO)" ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
-		--quiet --no-deps --require-hashes --requirements requirements-demo.txt && echo "$(DEMO)" >.venv/demo; }
 
 remote: env  ## set the remote: make remote URL=s3://bucket/path [ENDPOINT=http://...]
 	@$(BIN)/reprise remote $(if $(value ENDPOINT),--endpoint $(call verbatim,ENDPOINT)) -- $(call verbatim,URL)
@@ -135,12 +148,14 @@ audit: env  ## read every object on the remote, and compare it with dvc.lock; DE
 bench: env  ## measure speed, as ratios in one run
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
 
-compiled = --quiet --universal --generate-hashes --python-version 3.11
+compile = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11
+# The packages of pyproject.toml's optional group $(1), a line each.
+optional = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
 
-lock: env  ## compile requirements.txt and requirements-demo.txt anew from pyproject.toml
-	$(BIN)/uv pip compile $(compiled) --extra export --group dev pyproject.toml --output-file requirements.txt
-	$(BIN)/uv pip compile $(compiled) --extra export --extra demo --group dev --constraint requirements.txt \
-		pyproject.toml --output-file requirements-demo.txt
+lock: env  ## compile requirements.txt, -ray.txt and -demo.txt anew from pyproject.toml
+	$(compile) --extra export --group dev pyproject.toml --output-file requirements.txt
+	$(call optional,ray) | $(compile) --constraint requirements.txt --output-file requirements-ray.txt -
+	$(call optional,demo) | $(compile) --constraint requirements.txt --output-file requirements-demo.txt -
 
 clean:  ## delete checkpoints, caches and logs; data, models and metrics stay
 	rm -rf .checkpoints .cache .logs

@@ -35,9 +35,11 @@ WAV2VEC2_TINY: dict[str, Any] = {
     },
     "ssl_weights": False,
     "ssl_trained": True,
+    "pooled_states": False,
     "evidence": "joint",
     "resyntheses": 0,
     "resynthesis_share": 0,
+    "least_batches": 0,
     "lr": 1.0e-3,
     "epochs": 10,
     "average_best": 3,
@@ -81,6 +83,8 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     documents["recipes"]["quick"] |= {"model": "test_resnet", "image_size": 32, "epochs": 12, "batch_size": 8}
     documents["evaluate"] |= {"pages_per_corruption": 20}
     deepfake = params["deepfake"]
+    deepfake["recipe"] = "small"  # of random weights, too
+    deepfake["recipes"]["small"] |= {"epochs": 4, "batch_size": 4}
     deepfake["recipes"]["wav2vec2-tiny"] = copy.deepcopy(WAV2VEC2_TINY)
     deepfake["sample"] |= {"train_utterances": 6, "dev_utterances": 6, "eval_utterances": 6, "seconds": [0.8, 1.0]}
     deepfake["sample"]["utterances_per_speaker"] = 2

@@ -70,7 +70,7 @@ def test_params_are_what_the_stage_reads(name):
 
 
 def test_imports_run_one_way():
-    """Core, training and onnx, a task's libraries, its stages; tools beside them."""
+    """Core, training, onnx and bulk, a task's libraries, its stages; tools beside them."""
     for path in PACKAGE.rglob("*.py"):
         own = path.relative_to(PACKAGE).parts
         for imported in imports_of(path):
@@ -82,8 +82,10 @@ def test_imports_run_one_way():
                 assert other[0] in ("core", "training"), f"{path} imports {imported}"
             if own[0] == "onnx":
                 assert other[0] in ("core", "onnx"), f"{path} imports {imported}"
+            if own[0] == "bulk":
+                assert other[0] in ("core", "bulk"), f"{path} imports {imported}"
             if own[0] in TASKS:
-                assert other[0] in ("core", "training", "onnx", own[0]), f"{path} imports {imported}"
+                assert other[0] in ("core", "training", "onnx", "bulk", own[0]), f"{path} imports {imported}"
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,7 +1,6 @@
-"""Two processes under torchrun against one: trainings, scoring and prediction."""
+"""Two processes under torchrun against one: trainings and scoring."""
 
 import functools
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -112,27 +111,6 @@ def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(single, tmp_pa
     run("taxonomy.prepare", folder)
     torchrun("taxonomy.similarity", folder)
     assert digests(*(str(folder / name) for name in outputs)) == alone
-
-
-@pytest.mark.parametrize("task", [pytest.param(task, marks=pytest.mark.xdist_group(task)) for task in PLAIN])
-def test_predictions_of_two_processes_are_those_of_one(task, single, tmp_path):
-    folder, command = single(task), [f"reprise.{task}.predict"]
-    if task == "taxonomy":
-        texts = tmp_path / "texts.txt"
-        texts.write_text("".join(f"d{number}\ta fine lens and tripod, {number} of them\n" for number in range(2100)))
-        command += ["--file", str(texts)]
-    elif task == "documents":
-        command += ["data/documents/sample/test", "data/documents/sample/train"]
-    else:
-        run("deepfake.evaluate", folder)  # for its calibration
-        command += ["--explainer", "ema", *sorted(map(str, (folder / "data").rglob("*.flac")))[:5]]
-    alone = json_lines(run(command, folder))
-    assert len(alone) > 2
-    assert json_lines(torchrun(" ".join(command), folder)) == alone
-
-
-def json_lines(output: str) -> list[Any]:
-    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
 @pytest.mark.xdist_group("taxonomy")

@@ -322,3 +322,44 @@ def timed(folder: Path, *command: str) -> float:
     began = time.perf_counter()
     must(folder, *command)
     return time.perf_counter() - began
+
+
+PREDICT = """
+import sys
+from pathlib import Path
+from reprise.bulk.job import prepare
+from reprise.bulk.run import run
+from tests.bulk import toy
+kind, source, target, models = sys.argv[1:]
+print(run(prepare(getattr(toy, kind)(Path(models)), source, target, None)))
+"""
+
+
+@pytest.mark.parametrize(("kind", "name"), [("ToyTexts", "in"), ("ToyTexts", "in/a.txt"), ("ToyFiles", "in")])
+def test_predictions_from_and_to_the_store_are_those_of_the_disk(tmp_path, server, client, bucket, kind, name):
+    (tmp_path / "models").write_text("weights")
+    (tmp_path / "in/sub").mkdir(parents=True)
+    for number, file in enumerate(("a.txt", "sub/b.txt", "sub/\u00e9 c.txt")):
+        text = "\n".join(["bad", *(f"line {number * 100 + line}" for line in range(20))])
+        (tmp_path / "in" / file).write_text(text)
+        client.upload_file(str(tmp_path / "in" / file), bucket, f"in/{file}")
+
+    def predict(source: str, target: str) -> str:
+        command = (sys.executable, "-c", PREDICT, kind, source, target, str(tmp_path / "models"))
+        paths = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
+        variables = environment() | {"AWS_ENDPOINT_URL": server.endpoint, "PYTHONPATH": paths}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    here = tmp_path / "out"
+    printed = predict(str(tmp_path / name), str(here))
+    assert predict(f"s3://{bucket}/{name}", f"s3://{bucket}/out") == printed
+    shards = {path.name: path.read_bytes() for path in here.glob("rows-*")}
+    for file, content_here in shards.items():
+        assert client.get_object(Bucket=bucket, Key=f"out/{file}")["Body"].read() == content_here
+    first, *others = sorted(shards)
+    times = {file: client.head_object(Bucket=bucket, Key=f"out/{file}")["LastModified"] for file in others}
+    client.delete_object(Bucket=bucket, Key=f"out/{first}")
+    assert f"'shards_done_before': {len(others)}" in predict(f"s3://{bucket}/{name}", f"s3://{bucket}/out")
+    assert {file: client.head_object(Bucket=bucket, Key=f"out/{file}")["LastModified"] for file in others} == times

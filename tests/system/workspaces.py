@@ -52,16 +52,13 @@ def run(command: "str | list[str]", folder: Path) -> str:
 
 
 def torchrun(command: str, folder: Path, processes: int = 2) -> str:
-    """Run a stage, or `python -m module`, in several processes on this machine."""
+    """Run a stage in several processes on this machine."""
     return run(torchrun_command(command, processes), folder)
 
 
 def torchrun_command(command: str, processes: int = 2) -> list[str]:
-    """The words after `python -m` with which torchrun starts what `start` takes."""
-    words = command.split()
-    program = ["-m"] if words[0].startswith("reprise.") else [RUN]
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [*launcher, *program, *words]
+    """The words after `python -m` with which torchrun starts a stage."""
+    return ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), RUN, *command.split()]
 
 
 def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages: Iterable[str] | None = None) -> Path:

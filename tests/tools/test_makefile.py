@@ -1,12 +1,14 @@
 """The Makefile in a small repository whose path has a space, with commands that write down how they were called."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from dvc.cli.parser import get_main_parser
 
 from tests.conftest import ROOT
 
@@ -70,7 +72,7 @@ def test_the_environment_is_made_once_whatever_the_clocks_say(project):
 
 
 def test_the_packages_of_the_demo_are_installed_once(project):
-    install = "<pip><install><--quiet><--no-deps><--require-hashes><--requirements><requirements-demo.txt>"
+    install = "<pip><install><--quiet><--no-deps><--require-hashes><-r><requirements-demo.txt>"
     assert make(project, "demo")[1].splitlines() == [install, "<demo>"]
     assert make(project, "demo")[1].splitlines() == ["<demo>"]
     (project / "requirements-demo.txt").write_text("gradio==2.0\n")
@@ -78,6 +80,22 @@ def test_the_packages_of_the_demo_are_installed_once(project):
     with (project / "requirements.txt").open("a") as file:
         file.write("# changed\n")
     assert install in make(project, "demo", PYTHON="true")[1], "a new environment has none of them"
+
+
+def test_ray_is_added_once_to_each_environment(project):
+    def added():
+        code, printed, error = make(project, "ray-env", PYTHON="true")
+        assert (code, error) == (0, "")
+        return "<pip><install><--quiet><--require-hashes><-r><requirements-ray.txt>\n" in printed
+
+    (project / "requirements-ray.txt").write_text("ray==1.0\n")
+    assert added()
+    assert not added()
+    with (project / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    assert added(), "the environment holds what its own lock names, and no more"
+    (project / "requirements-ray.txt").write_text("ray==1.1\n")
+    assert added()
 
 
 def test_only_a_finished_environment_in_its_own_folder_is_kept(project):
@@ -158,7 +176,7 @@ def test_a_lock_of_git_that_was_left_is_noticed(project):
 
 def test_explainers_are_trained_side_by_side(project):
     (project / ".venv/bin/dvc").write_text(
-        '#!/bin/sh\ncase "$1" in\n'
+        '#!/bin/sh\n[ "$1" = --wait-for-lock ] && shift\ncase "$1" in\n'
         "stage) echo deepfake-explainer@ema; echo deepfake-explainer@fixed; echo other ;;\n"
         'status) printf "%s:\\n\\tchanged deps:\\n" deepfake-explainer@ema deepfake-explainer@fixed ;;\n'
         'repro) echo "$*" >>called; sleep 2; echo "end $*" >>called ;;\nesac\n'
@@ -170,6 +188,24 @@ def test_explainers_are_trained_side_by_side(project):
     assert len(called) == 6
 
 
+def test_dvc_knows_the_options_that_the_makefile_gives_it():
+    options = re.findall(r"/dvc (--\S+) (\w+)", (ROOT / "Makefile").read_text())
+    assert {command for _, command in options} == {"repro", "status"}
+    assert all(get_main_parser().parse_args(option).wait_for_lock for option in options)
+
+
+def test_tasks_run_side_by_side_and_the_rest_at_the_end(project):
+    (project / ".venv/bin/dvc").write_text(
+        '#!/bin/sh\n[ "$1" = --wait-for-lock ] && shift\n[ "$1" = repro ] || exit 0\necho "$*" >>called\n'
+        'case "$*" in *-e*) sleep 2 ;; esac\necho "end $*" >>called\n'
+    )
+    assert make(project, "JOBS=2", "repro")[0] == 0
+    called = (project / "called").read_text().splitlines()
+    assert called[:2] == ["repro deepfake-explain", "repro taxonomy-evaluate"], "neither waits for the other's end"
+    assert called[-2:] == ["repro", "end repro"]
+    assert sum(line.startswith("end") for line in called) == 5
+
+
 def test_help_lists_every_target_for_people(project):
     _, printed, _ = make(project, "help")
     phony = {
@@ -179,5 +215,5 @@ def test_help_lists_every_target_for_people(project):
         for word in line.split()[1:]
     }
     listed = {line.split()[0] for line in printed.splitlines()}
-    assert listed == phony - {"check-locks", "install", "documents-folds", "demo-env"}
+    assert listed == phony - {"check-locks", "install", "documents-folds"}
     assert Path(project / ".ci/check-locks").exists()

@@ -1,16 +1,15 @@
-"""One stage or command in several processes, as torchrun starts them: who does what, and who writes.
+"""One stage in several processes, as torchrun starts them: who does what, and who writes.
 
     torchrun --standalone --nproc-per-node 2 src/run.py documents.train 0
 
-The processes share trainings through Lightning, and other work through `in_turns` and the cache of embeddings. What
-each computes reaches the first one, which alone writes outputs: a stage asks `goes_on_alone` once the shared work is
-done.
+The processes share trainings through Lightning, and embeddings through their cache. What each computes reaches the
+first one, which alone writes outputs: a stage asks `goes_on_alone` once the shared work is done. Predictions are shared
+by `reprise.bulk`.
 """
 
 import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 PATIENCE = timedelta(days=7)  # the wait for a slower process; torchrun ends all when one of them dies
 # What tells a process that torchrun started it beside others.
@@ -95,26 +93,6 @@ def wait_for_all() -> None:
         import torch.distributed as dist
 
         dist.barrier()
-
-
-def in_turns(items: Sequence[Item], compute: Callable[[Item], Result]) -> Iterator[Result]:
-    """Compute one result an item, each process every world-size-th of them.
-
-    Args:
-        items: the same in every process.
-        compute: its result must be picklable.
-
-    Yields:
-        In the first process all results, in the order of the items; in the others nothing.
-    """
-    if (world := world_size()) == 1:
-        yield from map(compute, items)
-        return
-    for start in range(0, len(items), world):
-        mine = items[start + rank() : start + rank() + 1]
-        found = gather([compute(item) for item in mine])
-        if rank() == 0:
-            yield from (result for part in found for result in part)
 
 
 def _in_group() -> bool:

@@ -3,6 +3,7 @@
     python -m reprise.deepfake.predict call.wav more/*.flac
     python -m reprise.deepfake.predict call.wav --importance --plot pictures/
     python -m reprise.deepfake.predict call.wav --models exported --onnx
+    python -m reprise.deepfake.predict calls/ --to predicted --engine ray
 
 Prints one JSON line a file: score (high for natural speech), probability of a spoof (calibrated on dev, at equal
 priors), decision at dev's equal-error threshold, and the moments of highest importance. Reads models/deepfake alone (or
@@ -11,7 +12,7 @@ priors), decision at dev's equal-error threshold, and the moments of highest imp
 Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does not grow with
 the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and the exit code
 is 1. A damaged file is such a file, but with `--take-damaged`, which judges what can be read of it and adds `damage` to
-the line.
+the line. With `--to` a folder of any size becomes parquet files (`reprise.bulk`).
 """
 
 import dataclasses
@@ -22,7 +23,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprise.bulk.options import Engine, ShardRows, To, Workers, one_source, refuse_bulk_options
 from reprise.core.command import run_command
+from reprise.core.errors import InputError
 from reprise.core.text import json_line
 from reprise.deepfake.paths import DECISION, DETECTOR, MODELS, Mode
 
@@ -40,7 +43,10 @@ LEAST_SECONDS = 0.05
 
 
 def main(
-    paths: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="FLAC, WAV, MP3, Ogg Vorbis or Opus.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="RECORDING...", help="FLAC, WAV, MP3, Ogg Vorbis or Opus; with --to a folder of them."),
+    ],
     models: Annotated[Path, typer.Option(help="Folder of detector and explainers.")] = MODELS,
     explainer: Annotated[Mode | None, typer.Option(help="Whose importance; by default the published one's.")] = None,
     importance: Annotated[bool, typer.Option("--importance", help="Also print the importance every 20 ms.")] = False,
@@ -51,15 +57,30 @@ def main(
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds to give a file.")] = 600.0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
+    to: To = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    shard_rows: ShardRows = None,
 ) -> None:
-    """Tell synthesised from natural speech, as one JSON line a recording."""
+    """Tell synthesised from natural speech, as one JSON line a recording, or as parquet files in a folder."""
     from tqdm import tqdm
 
+    if to is not None:
+        if importance or plot is not None:
+            raise InputError("--importance and --plot do not go with --to")
+        from reprise.bulk.run import predict_source
+        from reprise.deepfake.bulk import BulkRecordings
+
+        task = BulkRecordings(models.absolute(), explainer, take_damaged, time_limit, onnx, accelerator)
+        predict_source(task, one_source(paths), to, engine, workers, shard_rows)
+        return
+    refuse_bulk_options(engine, workers, shard_rows)
+    recordings = [Path(path) for path in paths]
     failed = False
     load = load_onnx_judge if onnx else load_judge
     judge = load(models, explainer, accelerator, take_damaged, time_limit)
     shown = sys.stderr.isatty() and not sys.stdout.isatty()  # where both are the console, the records are the progress
-    for record in tqdm(predict(paths, judge, importance, plot), total=len(paths), disable=not shown):
+    for record in tqdm(predict(recordings, judge, importance, plot), total=len(recordings), disable=not shown):
         failed |= "error" in record
         typer.echo(json_line(record))
     if failed:
@@ -112,9 +133,16 @@ class OnnxJudge:
 
 
 def load_onnx_judge(
-    models: Path, mode: Mode | None, accelerator: str, take_damaged: bool = False, time_limit: float = float("inf")
+    models: Path,
+    mode: Mode | None,
+    accelerator: str,
+    take_damaged: bool = False,
+    time_limit: float = float("inf"),
+    threads: int = 0,
 ) -> OnnxJudge:
     """Read the ONNX files of an exported folder; torch is not imported. Without a mode, the published explainer's.
+
+    Threads are those of the CPU; 0: all cores.
 
     Raises:
         InputError: there are none, or they are damaged.
@@ -124,7 +152,7 @@ def load_onnx_judge(
     from reprise.onnx.session import refuse_accelerator
 
     refuse_accelerator(accelerator)
-    return OnnxJudge(OnnxModels(models, mode), read_decision(models / DECISION.name), take_damaged, time_limit)
+    return OnnxJudge(OnnxModels(models, mode, threads), read_decision(models / DECISION.name), take_damaged, time_limit)
 
 
 def load_judge(
@@ -158,9 +186,6 @@ def predict(
     Yields:
         A record for each; `path` and `error` alone for one that cannot be judged.
     """
-    from reprise.core.errors import InputError
-    from reprise.core.processes import in_turns
-
     pictures = picture_names(paths)
 
     def record_of(number: int) -> dict[str, Any]:
@@ -175,7 +200,7 @@ def predict(
             record["plot"] = str(target)
         return record | ({"importance": [round(float(value), 4) for value in curve]} if importance else {})
 
-    yield from in_turns(range(len(paths)), record_of)
+    yield from map(record_of, range(len(paths)))
 
 
 def judge_recording(
@@ -193,7 +218,6 @@ def judge_recording(
 
     import numpy as np
 
-    from reprise.core.errors import InputError
     from reprise.deepfake.data.audio import RATE, SILENCE, AudioFile
 
     scores: list[float] = []

@@ -48,6 +48,7 @@ class Recipe(TrainParams):
     channel_copies: Annotated[int, Field(ge=0)]
     resyntheses: Annotated[int, Field(ge=0)]
     resynthesis_share: Fraction
+    least_batches: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":

@@ -2,11 +2,13 @@
 
     python -m reprise.documents.predict page.jpg scans/
     python -m reprise.documents.predict page.jpg --models exported --onnx
+    python -m reprise.documents.predict scans/ --to predicted --engine ray
 
 Reads models/documents (or `--models`) alone; with `--onnx` a folder of `reprise export`, without torch. Each image is
 one line, in the order in which they are named; the images of a folder come by name. A line holds the class and all
 probabilities, or, for an image that cannot be used, its path and the error; the exit code is then 1. `--ask FILE` also
-writes a table of the pages that the models are least sure of, to be labelled next.
+writes a table of the pages that the models are least sure of, to be labelled next. With `--to` a folder of any size
+becomes parquet files (`reprise.bulk`).
 """
 
 import contextlib
@@ -19,10 +21,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprise.bulk.options import Engine, ShardRows, To, Workers, one_source, refuse_bulk_options
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.files import write_text
-from reprise.core.processes import rank
 from reprise.core.text import json_line
 from reprise.documents.least_sure import LeastSure
 from reprise.documents.paths import MODELS
@@ -38,7 +40,7 @@ BLOCK = 256  # pages at once
 
 
 def main(
-    path: Annotated[list[Path], typer.Argument(help="An image, or a folder of images.")],
+    path: Annotated[list[str], typer.Argument(help="An image, or a folder of images; with --to also s3://...")],
     models: Annotated[Path, typer.Option(help="Folder of the trained folds.")] = MODELS,
     folds: Annotated[str | None, typer.Option(help="Folds to average, such as 0,2; all by default.")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="For reading one image; longer ones are given up.")] = 60.0,
@@ -46,18 +48,32 @@ def main(
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
     ask: Annotated[Path | None, typer.Option(help="CSV file for the pages to label next: the least sure ones.")] = None,
     ask_count: Annotated[int, typer.Option(min=1, help="How many those are.")] = 30,
+    to: To = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    shard_rows: ShardRows = None,
 ) -> None:
-    """Classify images of pages, as JSON lines."""
+    """Classify images of pages, as JSON lines, or as parquet files in a folder."""
     from tqdm import tqdm
 
-    images, failed, least_sure = list_images(path), False, LeastSure(ask_count)
+    if to is not None:
+        if ask is not None:
+            raise InputError("--ask does not go with --to")
+        from reprise.bulk.run import predict_source
+        from reprise.documents.bulk import BulkPages
+
+        task = BulkPages(models.absolute(), folds, seconds, onnx, accelerator)
+        predict_source(task, one_source(path), to, engine, workers, shard_rows)
+        return
+    refuse_bulk_options(engine, workers, shard_rows)
+    images, failed, least_sure = list_images([Path(each) for each in path]), False, LeastSure(ask_count)
     ensemble = open_onnx(models, folds, accelerator) if onnx else open_torch(models, folds, accelerator)
     records = predict_by(ensemble, images, seconds)
     for record in tqdm(records, total=len(images), unit="page", leave=False, disable=not sys.stderr.isatty()):
         print(json_line(record), flush=True)
         failed = failed or "error" in record
         least_sure.add(record)
-    if ask is not None and rank() == 0:
+    if ask is not None:
         write_text(ask, least_sure.csv_text())
     if failed:
         raise typer.Exit(1)
@@ -86,8 +102,8 @@ def open_torch(models: Path, folds: str | None, accelerator: str) -> "Ensemble":
     return choose_folds(load_ensemble(models, prediction_devices(accelerator)[0]), folds)
 
 
-def open_onnx(models: Path, folds: str | None, accelerator: str) -> "OnnxEnsemble":
-    """Read the ONNX files of an exported folder; torch is not imported.
+def open_onnx(models: Path, folds: str | None, accelerator: str, threads: int = 0) -> "OnnxEnsemble":
+    """Read the ONNX files of an exported folder; torch is not imported. Threads are those of the CPU; 0: all cores.
 
     Raises:
         InputError: there are none, they are damaged, or some of the folds alone are asked for.
@@ -98,16 +114,13 @@ def open_onnx(models: Path, folds: str | None, accelerator: str) -> "OnnxEnsembl
     refuse_accelerator(accelerator)
     if folds is not None:
         raise InputError("--onnx averages all folds; --folds does not go with it")
-    return OnnxEnsemble(models)
+    return OnnxEnsemble(models, threads)
 
 
 def predict_by(ensemble: "Ensemble | OnnxEnsemble", images: list[Path], seconds: float) -> Iterator[dict[str, Any]]:
     """Predict images block by block, in their order."""
-    from reprise.core.processes import in_turns
-
-    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
-    for records in in_turns(blocks, lambda block: predict_block(block, ensemble, seconds)):
-        yield from records
+    for start in range(0, len(images), BLOCK):
+        yield from predict_block(images[start : start + BLOCK], ensemble, seconds)
 
 
 def predict_block(paths: list[Path], ensemble: "Ensemble | OnnxEnsemble", seconds: float) -> list[dict[str, Any]]:

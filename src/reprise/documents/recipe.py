@@ -19,6 +19,7 @@ class Recipe(TrainParams):
     pooling: str
     frozen_blocks: Annotated[int, Field(ge=0)]
     recalibrate: Annotated[int, Field(ge=0)]
+    frozen_norms: bool
     probe: Annotated[int, Field(ge=0)]
     standardise: bool
     channels_last: bool
@@ -37,6 +38,7 @@ class Recipe(TrainParams):
     balanced_sampling: bool
 
     orientation: Literal["fixed", "augment", "recognise"]
+    turned: Fraction
     augmentation: Literal["none", "light", "hard"]
     strength: Annotated[float, Field(ge=0)]
     ramp: Fraction

@@ -3,12 +3,14 @@
     python -m reprise.taxonomy.predict --text "the ball head slips with a long lens"
     python -m reprise.taxonomy.predict --file reviews.txt --top-k 3
     python -m reprise.taxonomy.predict --file reviews.txt --models exported --onnx
+    python -m reprise.taxonomy.predict reviews.parquet --to predicted --id-column review
 
 A file holds one text a line, or `doc id<TAB>text`. Each line of it gives one line of output, in its order: the
 document's id, the predicted classes as paths from the top with their probabilities (none for a text that fits no
 class; of a class with many paths the best few), and the k most probable leaves. A line that holds no text gives its id
 and an error, and the exit code is 1. Only models/taxonomy (or `--models`) is read. Texts may be of any length; the
 encoder reads their first max_tokens tokens. With `--onnx` a folder of `reprise export` is read without torch.
+With `--to` a SOURCE of any size becomes parquet files (`reprise.bulk`).
 """
 
 import dataclasses
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprise.bulk.options import Engine, ShardRows, To, Workers, refuse_bulk_options
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.text import json_line
@@ -42,6 +45,10 @@ class Document:
 
 
 def main(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="With --to: lines as of --file, or .jsonl or .parquet files; a path or s3://..."),
+    ] = None,
     text: Annotated[str | None, typer.Option(help="One text.")] = None,
     file: Annotated[Path | None, typer.Option(help="A text a line, or doc id<TAB>text.")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Leaves to list.")] = 5,
@@ -51,16 +58,36 @@ def main(
     ] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
+    to: To = None,
+    text_column: Annotated[str, typer.Option(help="Of the SOURCE's JSON lines or parquet files.")] = "text",
+    id_column: Annotated[str | None, typer.Option(help="Of the same; by default the row's number is its id.")] = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    shard_rows: ShardRows = None,
 ) -> None:
-    """Classify texts, as JSON lines."""
+    """Classify texts, as JSON lines, or as parquet files in a folder."""
+    if onnx and model is not None:
+        raise InputError("--onnx reads the folder that --models names; --model does not go with it")
+    if to is not None:
+        if source is None or text is not None or file is not None:
+            raise InputError("--to takes a SOURCE, and neither --text nor --file")
+        from reprise.bulk.run import predict_source
+        from reprise.taxonomy.bulk import BulkTexts
+
+        task = BulkTexts(
+            models.absolute(), model and model.absolute(), top_k, onnx, accelerator, text_column, id_column
+        )
+        predict_source(task, source, to, engine, workers, shard_rows)
+        return
+    refuse_bulk_options(engine, workers, shard_rows)
+    if source is not None:
+        raise InputError("a SOURCE goes with --to; --file takes a file of texts")
     if text is not None and file is None:
         documents = [argument(text)]
     elif file is not None and text is None:
         documents = read_documents(file)
     else:
         raise InputError("give either --text or --file")
-    if onnx and model is not None:
-        raise InputError("--onnx reads the folder that --models names; --model does not go with it")
     failed = False
     classifier = open_onnx(models, accelerator) if onnx else open_torch(models, model, accelerator)
     for record in predict_by(classifier, documents, top_k):
@@ -117,8 +144,8 @@ def open_torch(models: Path, model: Path | None, accelerator: str) -> Classifier
     return Classifier(predictor.hierarchy, classify)
 
 
-def open_onnx(models: Path, accelerator: str) -> Classifier:
-    """Read the ONNX files of an exported folder; torch is not imported.
+def open_onnx(models: Path, accelerator: str, threads: int = 0) -> Classifier:
+    """Read the ONNX files of an exported folder; torch is not imported. Threads are those of the CPU; 0: all cores.
 
     Raises:
         InputError: there are none, or they are damaged.
@@ -127,7 +154,7 @@ def open_onnx(models: Path, accelerator: str) -> Classifier:
     from reprise.taxonomy.onnx_predictor import OnnxPredictor
 
     refuse_accelerator(accelerator)
-    predictor = OnnxPredictor(models)
+    predictor = OnnxPredictor(models, threads)
     return Classifier(predictor.hierarchy, predictor.predict)
 
 
@@ -165,7 +192,6 @@ def predict_by(classifier: Classifier, documents: Sequence[Document], top_k: int
     """Predict for documents, in their order; one with an error gives the error."""
     from tqdm import tqdm
 
-    from reprise.core.processes import in_turns
     from reprise.taxonomy.data.lines import normalise_text
 
     def predict_block(block: Sequence[Document]) -> list[dict[str, Any]]:
@@ -182,7 +208,7 @@ def predict_by(classifier: Classifier, documents: Sequence[Document], top_k: int
 
     blocks = [documents[start : start + BLOCK] for start in range(0, len(documents), BLOCK)]
     with tqdm(total=len(documents), unit="text", disable=None, leave=False) as progress:
-        for records in in_turns(blocks, predict_block):
+        for records in map(predict_block, blocks):
             yield from records
             progress.update(len(records))
 
@@ -193,31 +219,38 @@ def read_documents(path: Path) -> list[Document]:
     Raises:
         InputError: no such file, or without a line.
     """
-    from reprise.taxonomy.data.lines import decode_line, raw_lines, read_name
+    from reprise.taxonomy.data.lines import raw_lines
 
     documents: list[Document] = []
     first_lines: dict[str, int] = {}
     for number, line in raw_lines(path):
-        identifier, text, error = str(number), "", None
-        try:
-            before, tab, after = decode_line(path, number, line).partition("\t")
-            text = after if tab else before
-            if tab:
-                identifier = read_name(before, f"{path}:{number}") or identifier
-            if not text.strip():
-                error = f"{path}:{number}: no text"
-            elif tab and not before.strip():
-                error = f"{path}:{number}: nothing before the tab; expected a text, or doc id<TAB>text"
-            elif identifier in first_lines:
-                error = f"{path}:{number}: duplicate id {identifier!r}, first on line {first_lines[identifier]}"
-        except InputError as found:
-            error = str(found)
-        documents.append(Document(identifier, text, error))
-        if error is None:
-            first_lines[identifier] = number
+        document = read_document(path, number, line)
+        if document.error is None and (first := first_lines.setdefault(document.id, number)) != number:
+            error = f"{path}:{number}: duplicate id {document.id!r}, first on line {first}"
+            document = dataclasses.replace(document, error=error)
+        documents.append(document)
     if not documents:
         raise InputError(f"{path}: no texts; expected one a line, or lines of doc id<TAB>text")
     return documents
+
+
+def read_document(path: Path, number: int, line: bytes) -> Document:
+    """Read one line, `doc id<TAB>text` or a text whose id is the line's number; what is wrong with it is its error."""
+    from reprise.taxonomy.data.lines import decode_line, read_name
+
+    identifier, text, error = str(number), "", None
+    try:
+        before, tab, after = decode_line(path, number, line).partition("\t")
+        text = after if tab else before
+        if tab:
+            identifier = read_name(before, f"{path}:{number}") or identifier
+        if not text.strip():
+            error = f"{path}:{number}: no text"
+        elif tab and not before.strip():
+            error = f"{path}:{number}: nothing before the tab; expected a text, or doc id<TAB>text"
+    except InputError as found:
+        error = str(found)
+    return Document(identifier, text, error)
 
 
 def describe_prediction(

@@ -48,6 +48,15 @@ def test_without_twins_batches_are_what_they_are_told_to_be():
     assert CropMaker(make_corpus(4), tiny_recipe()).rows().tolist() == [4, 5, 6, 7]
 
 
+def test_a_small_corpus_is_passed_more_than_once_an_epoch():
+    corpus = make_corpus(5)  # five spoofs: two batches of three
+    assert [CropMaker(corpus, tiny_recipe(batch_size=3, least_batches=least)).batches() for least in (0, 2, 7)] == [
+        2,
+        2,
+        7,
+    ]
+
+
 def test_partial_spoofs_are_natural_but_for_a_stretch():
     recipe = tiny_recipe(crop_seconds=[0.9, 0.9], partial_spoofs=1, partial_seconds=[0.3, 0.3])
     samples, _ = crops(recipe, [4, 5, 6, 7])

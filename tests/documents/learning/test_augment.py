@@ -43,9 +43,10 @@ def test_augmentation_differs_by_draw_and_by_page_and_repeats_with_the_seed(leve
     assert 0 <= images.min() <= images.max() <= 1
 
 
-def test_recognised_orientation_turns_half_a_batch_again_and_labels_it():
-    recipe = tiny_recipe(image_size=36, augmentation="none", orientation="recognise")
-    images, labels = augment(recipe)
+def test_recognised_orientation_turns_part_of_a_batch_again_and_labels_it():
+    recipe = tiny_recipe(image_size=36, augmentation="none", orientation="recognise", turned=0.25)
+    assert len(augment(recipe)[0]) == 20
+    images, labels = augment(recipe.model_copy(update={"turned": 0.5}))
     assert images.shape == (24, 3, 36, 36)
     assert torch.equal(labels[:16].argmax(1), torch.arange(16) % 3)
     assert (labels[16:].argmax(1) == 3).all()

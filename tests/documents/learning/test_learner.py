@@ -94,6 +94,20 @@ def test_frozen_blocks_do_not_change_and_the_others_do(tmp_path, monkeypatch):
         assert torch.equal(value, start[name]) == still or name.endswith("num_batches_tracked"), name
 
 
+def test_frozen_norms_keep_their_statistics_and_learn_their_weights(tmp_path, monkeypatch):
+    changes = {"frozen_norms": True, "frozen_blocks": 2}
+    torch.manual_seed(0)
+    start = copy.deepcopy(
+        make_learner(tiny_recipe(image_size=32, **changes), page_dataset(), 3, 0).classifier.network.state_dict()
+    )
+    learner, _ = train(tmp_path, monkeypatch, epochs=1, **changes)
+    changed = {
+        name for name, value in learner.classifier.network.state_dict().items() if not torch.equal(value, start[name])
+    }
+    assert not {name for name in changed if "running" in name or "tracked" in name}
+    assert {"blocks.3.0.conv_dw.weight", "blocks.3.0.bn2.weight", "classifier.weight"} <= changed
+
+
 def test_recalibration_uses_augmented_pages_of_the_recipe():
     recipe = tiny_recipe(image_size=32, batch_size=8, recalibrate=16)
     torch.manual_seed(0)

@@ -1,5 +1,7 @@
 """Training batches: crops of spoofs with their natural twins at the same place, some spoofed in a stretch alone."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,6 +34,10 @@ class CropMaker:
         """The rows that an epoch goes through: the spoofs, where natural ones come with them, else all utterances."""
         rows = np.flatnonzero(self.spoof) if self.recipe.twins else np.arange(len(self.corpus))
         return torch.from_numpy(rows)
+
+    def batches(self) -> int:
+        """Batches of an epoch: a pass over the rows, or more, so that a small corpus is learned in as many steps."""
+        return max(self.recipe.least_batches, math.ceil(len(self.rows()) / self.recipe.batch_size))
 
     def __call__(self, rows: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Cut a batch.

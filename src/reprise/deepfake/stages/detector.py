@@ -10,6 +10,7 @@ epochs are averaged; the average is published only where its dev error is no wor
 """
 
 import logging
+from typing import Any
 
 import torch
 
@@ -62,9 +63,13 @@ def main() -> None:
             configuration=f"{recipe.front_end}-{recipe.embedding}",
             judge_average=lambda module: module.cpu().eval().dev_error(),  # type: ignore[operator]
         )
-        rows = epoch_loader(learner.crops.rows(), recipe.batch_size, seed)  # type: ignore[arg-type]  # as a Dataset is
-        dev_rows = epoch_loader(torch.arange(len(dev)), DEV_BATCH, seed, shuffle=False)  # type: ignore[arg-type]
-        result = fit(learner, rows, dev_rows, run)
+        rows: Any = learner.crops.rows()  # a tensor, which serves as a data set
+        dev_rows: Any = torch.arange(len(dev))
+        loaders = (
+            epoch_loader(rows, recipe.batch_size, seed, batches=learner.crops.batches()),
+            epoch_loader(dev_rows, DEV_BATCH, seed, shuffle=False),
+        )
+        result = fit(learner, *loaders, run)
         if not goes_on_alone():
             return
         save_detector(DETECTOR, learner.detector.cpu(), recipe, result.best_epoch)

@@ -20,7 +20,6 @@ LIGHT = {"rotation": 2.0, "zoom": 0.05, "aspect": 0.03, "shift": 0.02, "tone": 0
 HARD = {"rotation": damage.ROTATION, "zoom": 0.175, "aspect": 0.12, "shift": 0.05}
 PERSPECTIVE, PERSPECTIVE_CHANCE = 0.08, 0.3
 DAMAGE_CHANCE = 0.5  # of each kind of photometric damage, in hard augmentation
-NOT_UPRIGHT_SHARE = 0.5  # of a batch comes again turned or flipped, where orientation is recognised
 
 
 class Augmentation:
@@ -50,13 +49,14 @@ class Augmentation:
             generator: on the pages' device.
 
         Returns:
-            Images (B', 3, S, S) in [0, 1] and label distributions (B', K); B' is 1.5 B with orientation recognised.
+            Images (B', 3, S, S) in [0, 1] and label distributions (B', K); B' is (1 + turned) B with
+            orientation recognised.
         """
         recognise = self.recipe.orientation == "recognise"
         labels = F.one_hot(targets, self.outputs).float()
         images = to_float(pages)
         if recognise:
-            again = round(NOT_UPRIGHT_SHARE * len(images))
+            again = round(self.recipe.turned * len(images))
             images = torch.cat([images, images[:again]])
         images = self.distort(images, progress, generator)
         if self.recipe.orientation == "augment":

@@ -43,6 +43,8 @@ class Learner(LightningModule):
         self.classes = len(class_counts)
         self.augmentation = Augmentation(recipe, self.classes)
         self.frozen_norms = freeze_blocks(classifier.network, recipe.frozen_blocks)
+        if recipe.frozen_norms:
+            self.frozen_norms = [module for module in classifier.network.modules() if isinstance(module, BatchNorm)]
         adjustment = logit_adjustment(class_counts, self.augmentation.outputs, recipe.logit_adjustment)
         self.register_buffer("adjustment", adjustment, persistent=False)
         self.macro_f1 = MulticlassF1Score(self.classes, average="macro")
@@ -50,11 +52,11 @@ class Learner(LightningModule):
         self.eval_batch = BatchSize("auto", INFERENCE_BATCH)  # of validation, set once the device is known
         self.generator: torch.Generator | None = None
         self.folded: list[nn.Module] = []  # the network with frozen layers folded; a list, so that it is no submodule
-        self.unfolded_norms: list[nn.Module] = []  # frozen ones that follow no convolution
+        self.unfolded_norms: list[nn.Module] = []  # frozen ones that were not folded
         self.train()  # as it should be from the first step
 
     def train(self, mode: bool = True) -> "Learner":
-        """Keep the batch norms of frozen blocks in evaluation mode."""
+        """Keep frozen batch norms in evaluation mode."""
         super().train(mode)
         for network in self.folded:
             network.train(mode)
@@ -64,14 +66,15 @@ class Learner(LightningModule):
 
     def on_fit_start(self) -> None:
         """Fold what does not learn, now that it is on its device; what learns stays shared with the classifier."""
-        if self.frozen_norms:
+        if self.recipe.frozen_blocks:
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
             folded = fold_frozen(self.classifier.network, example)
             if self.device.type == "cpu":
                 part_frozen(folded, example, FROZEN_PART)
             self.folded = [folded]
-            self.unfolded_norms = [m for m in folded.modules() if isinstance(m, BatchNorm) and not learns(m)]
+            norms = [module for module in folded.modules() if isinstance(module, BatchNorm)]
+            self.unfolded_norms = [norm for norm in norms if self.recipe.frozen_norms or not learns(norm)]
 
     def on_validation_start(self) -> None:
         self.eval_batch.size = min(self.eval_batch.size, inference_batch(self.device))
