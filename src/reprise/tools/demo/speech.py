@@ -4,6 +4,7 @@ import base64
 import contextlib
 import dataclasses
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import soundfile
 import torch
 
 from reprise.core.errors import InputError
+from reprise.core.models import METADATA_KEY
 from reprise.deepfake.data.audio import CLIPPED_LEVEL, CLIPPED_SHARE, RATE
 from reprise.deepfake.predict import Judge, judge_recording, load_judge
 from reprise.tools.demo.familiarity import Familiarity, compare_sound, open_familiarity
@@ -89,13 +91,15 @@ def open_speech(models: Path) -> Speech:
     Raises:
         InputError: one is missing or damaged.
     """
-    from reprise.deepfake.detector.model_file import load_detector
+    from safetensors import safe_open
+
     from reprise.deepfake.paths import DETECTOR
 
     with one_thread():  # which the judge sets for all that follows
         judge = load_judge(models, None, "auto", time_limit=TIME_LIMIT)
-        _, recipe = load_detector(models / DETECTOR.name)
-    return Speech(judge, recipe.channel_copies, 0)
+    with safe_open(models / DETECTOR.name, framework="pt") as file:  # whose checksum the judge has compared
+        about = json.loads(file.metadata()[METADATA_KEY])
+    return Speech(judge, int(about["recipe"]["channel_copies"]), 0)
 
 
 @contextlib.contextmanager
