@@ -1,6 +1,7 @@
 """A page's class, orientation and neighbours, against the command and naive versions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -195,6 +196,17 @@ def test_a_turned_training_page_finds_itself(models, ensemble, beside, monkeypat
     picture, caption = answer.nearest[0]
     assert (picture == stored[5]).all(), "without its file, what the networks learnt from"
     assert caption == "dots, 1.00"
+
+
+def test_a_training_page_is_shown_from_its_file_only_while_that_is_the_same(beside):
+    draw_page("dots", 2, 120).save("dots2.png")
+    stored = decode(beside / "dots2.png", 36, 200).pixels
+    found = module.Neighbours(pd.DataFrame(), np.stack([stored]), np.zeros((1, 1)), ())
+    assert own.training_page(0, "dots2.png", found, beside).shape == (120, 120, 3)
+    assert (own.training_page(0, "gone.png", found, beside) == stored).all()
+    assert (own.training_page(0, "dots2.png", found, None) == stored).all()
+    draw_page("bars", 50, 120).save("dots2.png")
+    assert (own.training_page(0, "dots2.png", found, beside) == stored).all(), "another page by now"
 
 
 def test_features_have_norm_one_whatever_the_batch(ensemble):

@@ -262,15 +262,17 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def training_page(row: int, name: str, neighbours: Neighbours, images: Path | None) -> np.ndarray:
-    """A training page for a person: its file, or, where that is gone, the square that the networks learnt from."""
+    """A training page for a person: its file, or the square that was prepared where the file is gone or another now."""
     from reprise.core.errors import InputError
 
+    stored = np.asarray(neighbours.images[row])
     if images is not None:
         try:
-            return read_for_people(images / name)
+            if np.array_equal(decode(images / name, len(stored), MAX_MEGAPIXELS).pixels, stored):
+                return read_for_people(images / name)
         except InputError:
             pass
-    return np.asarray(neighbours.images[row])
+    return stored
 
 
 def row_of(record: dict[str, Any]) -> list[str]:
