@@ -1,7 +1,7 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help check-locks env install ray-env repro taxonomy documents deepfake documents-folds explainers doctor test test-system
-.PHONY: test-s3 check current verify bench pr-report pr-comment report remote audit lock clean
+.PHONY: test-s3 check current verify bench pr-report pr-comment report demo demo-env remote audit lock clean
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # DVC unpickles what it finds in its site cache, which by default is a folder that every user of the machine can write to.
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.cache/dvc-site
 # What the shell gets of a variable is one word, whatever is in it: neither make nor the shell runs a part of it.
-unexport URL ENDPOINT BASE PULL_REQUEST
+unexport URL ENDPOINT BASE PULL_REQUEST PORT
 quote = '$(subst ','\'',$(1))'
 verbatim = $(call quote,$(value $(1)))
 
@@ -51,6 +51,13 @@ RAY = $(LOCKED) $(shell cat requirements-ray.txt | sha256sum)
 ray-env: env  ## add Ray to .venv, for prediction on several machines (hashes checked)
 	@[ "$$(cat .venv/ray 2>/dev/null)" = $(call quote,$(RAY)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
 		--quiet --require-hashes -r requirements-ray.txt && printf '%s\n' $(call quote,$(RAY)) >.venv/ray; }
+
+DEMO = $(LOCKED) $(shell cat requirements-demo.txt | sha256sum)
+
+# --no-deps: the lock names all that is needed, and gradio asks for older packages than it runs with (pyproject.toml).
+demo-env: env  ## add to .venv what the page needs (hashes checked)
+	@[ "$$(cat .venv/demo 2>/dev/null)" = $(call quote,$(DEMO)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --no-deps --require-hashes -r requirements-demo.txt && printf '%s\n' $(call quote,$(DEMO)) >.venv/demo; }
 
 # Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
 REPRO := $(BIN)/dvc --wait-for-lock repro
@@ -95,7 +102,7 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
 
-test-system: env ray-env  ## kill stages, fill disks, share work between processes, open the report in a browser
+test-system: env ray-env demo-env  ## kill stages, fill disks, share work between processes, open report and demo
 	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
 
 test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
@@ -129,6 +136,9 @@ pr-comment: env  ## the same as the job's summary and as the one comment of PULL
 report: env  ## write report.html, one page that needs no network; changes are against BASE (main)
 	$(BIN)/reprise report --base $(call verbatim,BASE)
 
+demo: demo-env  ## open a page of this machine to use the models: make demo [PORT=7860]
+	@$(BIN)/reprise demo $(if $(value PORT),--port $(call verbatim,PORT))
+
 remote: env  ## set the remote: make remote URL=s3://bucket/path [ENDPOINT=http://...]
 	@$(BIN)/reprise remote $(if $(value ENDPOINT),--endpoint $(call verbatim,ENDPOINT)) -- $(call verbatim,URL)
 
@@ -142,9 +152,10 @@ compile = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 # The packages of pyproject.toml's optional group $(1), a line each.
 optional = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
 
-lock: env  ## compile requirements.txt and requirements-ray.txt anew from pyproject.toml
+lock: env  ## compile requirements.txt, -ray.txt and -demo.txt anew from pyproject.toml
 	$(compile) --extra export --group dev pyproject.toml --output-file requirements.txt
 	$(call optional,ray) | $(compile) --constraint requirements.txt --output-file requirements-ray.txt -
+	$(call optional,demo) | $(compile) --constraint requirements.txt --output-file requirements-demo.txt -
 
 clean:  ## delete checkpoints, caches and logs; data, models and metrics stay
 	rm -rf .checkpoints .cache .logs

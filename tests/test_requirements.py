@@ -3,6 +3,7 @@
 import re
 import tomllib
 
+import pytest
 from packaging.version import Version
 
 from tests.conftest import ROOT
@@ -11,18 +12,24 @@ from tests.conftest import ROOT
 def test_no_floor_lies_below_the_locked_release():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["project"]["optional-dependencies"]
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *groups["ray"]]
-    locked = versions("requirements-ray.txt") | versions("requirements.txt")
+    wanted = [
+        *project["project"]["dependencies"],
+        *project["dependency-groups"]["dev"],
+        *groups["ray"],
+        *groups["demo"],
+    ]
+    locked = versions("requirements-ray.txt") | versions("requirements-demo.txt") | versions("requirements.txt")
     for line in wanted:
         name, floor = re.split(r">=|==", re.sub(r"\[.*\]", "", line))
         assert Version(floor).release[:2] == locked[name].release[:2], f"{name}: locked {locked[name]}, floor {floor}"
         assert Version(floor) <= locked[name]
 
 
-def test_what_ray_needs_is_what_the_environment_has():
+@pytest.mark.parametrize("group", ["ray", "demo"])
+def test_what_a_group_needs_is_what_the_environment_has(group):
     """Installing it exchanges nothing."""
     locked = versions("requirements.txt")
-    for name, version in versions("requirements-ray.txt").items():
+    for name, version in versions(f"requirements-{group}.txt").items():
         assert locked.get(name, version) == version, name
 
 

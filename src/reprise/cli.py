@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     "compare": ("reprise.tools.compare", "Compare the headline figures of two commits or experiments."),
     "experiments": ("reprise.tools.experiments", "List the experiments, a line each, with noise marks."),
     "pull-request": ("reprise.tools.pull_request", "Write what changed against a base, as Markdown."),
+    "demo": ("reprise.tools.demo.command", "Open a page of this machine to use the models, and see why."),
     "report": ("reprise.tools.report.build", "Write one HTML page with all figures, curves and pictures."),
     "current": ("reprise.tools.current", "Fail where dvc.lock is behind the code."),
     "verify": ("reprise.tools.verify", "Compute everything anew, and compare with what is committed."),

@@ -10,8 +10,11 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 
 
 @contextlib.contextmanager
-def open_browser() -> Iterator[Any]:
+def open_browser(*options: str) -> Iterator[Any]:
     """Give a browser of Playwright.
+
+    Args:
+        options: of the command line, beside OPTIONS.
 
     Raises:
         RuntimeError: none is installed; Debian's package is `chromium`.
@@ -22,7 +25,7 @@ def open_browser() -> Iterator[Any]:
     if not found:
         raise RuntimeError(f"no browser: looked for {', '.join(NAMES)}; apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found[0], args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=found[0], args=[*OPTIONS, *options])
         try:
             yield browser
         finally:

@@ -27,6 +27,7 @@ def project(tmp_path):
     shutil.copy(ROOT / "Makefile", folder)
     shutil.copy(ROOT / ".ci/check-locks", folder / ".ci")
     (folder / "requirements.txt").write_text("uv==1.0 \\\n    --hash=sha256:00\n    # via x\nzipp==1.0\n")
+    (folder / "requirements-demo.txt").write_text("gradio==1.0 \\\n    --hash=sha256:00\n")
     (folder / "pyproject.toml").write_text("[project]\n")
     (folder / "dvc.lock").write_text(LOCK)
     (folder / "dvc.yaml").write_text(PIPELINE)
@@ -70,6 +71,17 @@ def test_the_environment_is_made_once_whatever_the_clocks_say(project):
     assert f"<core.site_cache_dir><{project}/.cache/dvc-site>" in printed
 
 
+def test_the_packages_of_the_demo_are_installed_once(project):
+    install = "<pip><install><--quiet><--no-deps><--require-hashes><-r><requirements-demo.txt>"
+    assert make(project, "demo")[1].splitlines() == [install, "<demo>"]
+    assert make(project, "demo")[1].splitlines() == ["<demo>"]
+    (project / "requirements-demo.txt").write_text("gradio==2.0\n")
+    assert install in make(project, "demo")[1], "another lock"
+    with (project / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    assert install in make(project, "demo", PYTHON="true")[1], "a new environment has none of them"
+
+
 def test_ray_is_added_once_to_each_environment(project):
     def added():
         code, printed, error = make(project, "ray-env", PYTHON="true")
@@ -110,6 +122,7 @@ def test_only_a_finished_environment_in_its_own_folder_is_kept(project):
 def test_values_of_variables_are_one_word(project, value):
     assert make(project, "remote", URL=value)[1] == f"<remote><--><{value}>\n"
     assert make(project, "remote", URL="u", ENDPOINT=value)[1] == f"<remote><--endpoint><{value}><--><u>\n"
+    assert make(project, "demo", PORT=value)[1].splitlines()[-1] == f"<demo><--port><{value}>"
     assert make(project, "pr-report", BASE=value)[1] == f"<pull-request><{value}>\n"
     assert not (project / "evil").exists()
 

@@ -1,0 +1,59 @@
+"""From functions that raise InputError and report their steps to events of gradio with progress, stop and toasts."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from reprise.core.errors import InputError, out_of_memory
+from reprise.core.text import for_terminal
+from reprise.tools.demo.work import Job, Report
+
+Result = TypeVar("Result")
+
+POLL = 0.1  # seconds between two looks at how far a job is
+
+
+async def watch(work: Callable[[Report], Result], progress: gr.Progress) -> Result:
+    """Run work in a thread and show how far it is; where the event is cancelled, the work is stopped.
+
+    Raises:
+        gr.Error: the one line of an InputError, which the page shows and programs get.
+    """
+    job = Job(work)
+    try:
+        while job.running():
+            done, total, what = job.latest
+            progress((done, total) if total else None, desc=what)
+            await asyncio.sleep(POLL)
+    finally:
+        job.stop()
+    return told(job.result)
+
+
+def told(compute: Callable[[], Result]) -> Result:
+    """Call a function, and make of what a person can put right the line that the command line prints.
+
+    Raises:
+        gr.Error: an InputError, or memory that ran out.
+    """
+    try:
+        return compute()
+    except InputError as error:
+        raise gr.Error(for_terminal(error), print_exception=False) from None
+    except (RuntimeError, MemoryError) as error:
+        line = out_of_memory(error, "end other programs, or give less at once")
+        if line is None:
+            raise
+        raise gr.Error(line, print_exception=False) from None
+
+
+def stop_button() -> gr.Button:
+    """A button beside others, for `stops`."""
+    return gr.Button("Stop", variant="stop", scale=0, min_width=90)
+
+
+def stops(button: gr.Button, *events: Any) -> None:
+    """Have a button stop events."""
+    button.click(None, cancels=list(events), api_visibility="private")
