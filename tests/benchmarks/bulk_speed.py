@@ -4,8 +4,8 @@
     python -m tests.benchmarks.bulk_speed reviews.txt --rows 100000 --models tiny/models/taxonomy --ways one,ray-2
 
 Takes the first rows of the source over and over until there are enough. Prints a line a way: rows a second between the
-first and the last shard, so without the time to load; rows a second of CPU time of those who predict; and the largest
-resident memory of the process that began the run, and of the largest of those that it started.
+first and the last shard, so without the time to load, by the clock and by the CPU time of all processes of the run; and
+the largest resident memory of the process that began the run, and of the largest actor.
 """
 
 import json
@@ -54,13 +54,13 @@ def measure(way: str, texts: Path, target: Path, shard_rows: int, models: Path) 
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-    looks.follow(process)
+    looks.follow(process, target)
     assert process.returncode == 0
     times = sorted(path.stat().st_mtime for path in target.glob("rows-*"))
     first = int(way[-1]) if way.startswith("ray-") else 1  # each worker's first shard has the time to load in it
     found = {
         "rows_per_second": round((len(times) - first) * shard_rows / (times[-1] - times[first - 1]), 1),
-        "rows_per_cpu_second": round(len(times) * shard_rows / looks.cpu_seconds, 1),
+        "rows_per_cpu_second": round(looks.shards_per_cpu_second(first) * shard_rows, 1),
         "seconds_with_start": round(time.monotonic() - started, 1),
         "driver_mib": round(looks.driver / 2**20),
         "largest_worker_mib": round(looks.largest / 2**20),
@@ -75,37 +75,36 @@ class Looks:
     def __init__(self) -> None:
         self.driver, self.largest = 0, 0
         self.cpu: dict[int, float] = {}
+        self.course: list[tuple[int, float]] = []  # shards, and the CPU time that they had taken
 
-    @property
-    def cpu_seconds(self) -> float:
-        """Of all that predict, and of the driver."""
-        return sum(self.cpu.values())
+    def shards_per_cpu_second(self, first: int) -> float:
+        """How fast shards came, once there were `first` of them."""
+        (start, before), *_ = (look for look in self.course if look[0] >= first)
+        end = self.course[-1][0]
+        after = next(cpu for shards, cpu in self.course if shards == end)
+        return (end - start) / (after - before)
 
-    def follow(self, process: "subprocess.Popen[bytes]") -> None:
+    def follow(self, process: "subprocess.Popen[bytes]", target: Path) -> None:
         """Look until it ends."""
         ended = threading.Event()
-        thread = threading.Thread(target=self._look, args=(psutil.Process(process.pid), ended))
+        thread = threading.Thread(target=self._look, args=(psutil.Process(process.pid), target, ended))
         thread.start()
         process.wait()
         ended.set()
         thread.join()
 
-    def _look(self, driver: psutil.Process, ended: threading.Event) -> None:
+    def _look(self, driver: psutil.Process, target: Path, ended: threading.Event) -> None:
         while not ended.wait(SECONDS):
             try:
-                self._note(driver)
                 self.driver = max(self.driver, driver.memory_info().rss)
-                for child in driver.children(recursive=True):
-                    if "MapWorker" in " ".join(child.cmdline()):
-                        rss = child.memory_info().rss
-                        self._note(child)
-                        self.largest = max(self.largest, rss)
+                for process in (driver, *driver.children(recursive=True)):
+                    used = process.cpu_times()
+                    self.cpu[process.pid] = used.user + used.system
+                    if "MapWorker" in " ".join(process.cmdline()):
+                        self.largest = max(self.largest, process.memory_info().rss)
             except psutil.Error:
                 continue
-
-    def _note(self, process: psutil.Process) -> None:
-        used = process.cpu_times()
-        self.cpu[process.pid] = used.user + used.system
+            self.course.append((len(list(target.glob("rows-*"))), sum(self.cpu.values())))
 
 
 if __name__ == "__main__":

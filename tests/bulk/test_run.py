@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import pandas as pd
 import pytest
@@ -196,6 +197,13 @@ def test_the_command_prints_a_summary_and_tells_of_errors(task, texts, tmp_path)
     assert json.loads(output)["errors"] == 1
     assert call(main, "--engine", "spark")[2] == "no engine 'spark'; the choice is ray, or none for one process\n"
     assert call(main, "--workers", "2")[2] == "--workers goes with --engine ray\n"
+
+
+def test_without_ray_the_line_says_how_to_get_it(task, texts, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "reprise.bulk.on_ray", raising=False)
+    with pytest.raises(InputError, match="--engine ray needs Ray: run `make ray-env`"):
+        run(prepare(task, texts, str(tmp_path / "out"), None), "ray")
 
 
 def test_the_plan_of_many_rows_is_small(task, tmp_path):

@@ -58,7 +58,7 @@ def test_the_records_are_those_of_the_plain_command(calls, monkeypatch):
 def test_damaged_recordings_are_judged_where_a_flag_says_so(calls):
     call(predict.main, "calls", "--to", "out", "--accelerator", "cpu", "--take-damaged")
     table = pd.read_parquet("out").set_index("id")
-    assert table.loc["cut.flac", "damage"].endswith("s can be read of 2.00 s promised")
+    assert str(table.loc["cut.flac", "damage"]).endswith("s can be read of 2.00 s promised")
     code, _, errors = call(predict.main, "calls", "--to", "out", "--accelerator", "cpu")
     assert code == 1
     assert "out: was begun with take_damaged True, this is False; choose another folder" in errors

@@ -335,8 +335,15 @@ print(run(prepare(getattr(toy, kind)(Path(models)), source, target, None)))
 """
 
 
-@pytest.mark.parametrize(("kind", "name"), [("ToyTexts", "in"), ("ToyTexts", "in/a.txt"), ("ToyFiles", "in")])
-def test_predictions_from_and_to_the_store_are_those_of_the_disk(tmp_path, server, client, bucket, kind, name):
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param("ToyTexts", "in", id="folder"),
+        pytest.param("ToyTexts", "in/a.txt", id="file"),
+        pytest.param("ToyFiles", "in", id="rows"),
+    ],
+)
+def test_predictions_of_the_store(tmp_path, server, client, bucket, kind, name):
     (tmp_path / "models").write_text("weights")
     (tmp_path / "in/sub").mkdir(parents=True)
     for number, file in enumerate(("a.txt", "sub/b.txt", "sub/\u00e9 c.txt")):
@@ -348,7 +355,7 @@ def test_predictions_from_and_to_the_store_are_those_of_the_disk(tmp_path, serve
         command = (sys.executable, "-c", PREDICT, kind, source, target, str(tmp_path / "models"))
         paths = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
         variables = environment() | {"AWS_ENDPOINT_URL": server.endpoint, "PYTHONPATH": paths}
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -117,7 +117,8 @@ def test_the_command_gives_what_it_prints_without_a_folder(in_finished, tmp_path
     assert code == 1
     assert json.loads(summary) == {"rows": 41, "errors": 1, "shards": 3, "shards_done_before": 0}
     table = pd.read_parquet(tmp_path / "out")
-    for record, row in zip(map(json.loads, printed.splitlines()), table.itertuples(), strict=True):
+    rows: list[Any] = list(table.itertuples())
+    for record, row in zip(map(json.loads, printed.splitlines()), rows, strict=True):
         assert row.id == record["id"]
         if "error" in record:
             assert row.error == record["error"].replace(f"{tmp_path}/", "")

@@ -44,7 +44,7 @@ def use_deterministic_kernels(threads: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # On by default with the line above, it writes NaN into all new memory, to show who reads it too early: a fifth of
     # the time of a training.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # made at run time
     torch.backends.cudnn.benchmark = False
 
 

@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_frozen_blocks_do_not_change_and_the_others_do(tmp_path, monkeypatch):
 
 
 def test_frozen_norms_keep_their_statistics_and_learn_their_weights(tmp_path, monkeypatch):
-    changes = {"frozen_norms": True, "frozen_blocks": 2}
+    changes: dict[str, Any] = {"frozen_norms": True, "frozen_blocks": 2}
     torch.manual_seed(0)
     start = copy.deepcopy(
         make_learner(tiny_recipe(image_size=32, **changes), page_dataset(), 3, 0).classifier.network.state_dict()
