@@ -1,6 +1,7 @@
 """Texts of any number: every kind of source, and the records of the plain command."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
