@@ -84,7 +84,7 @@ def tiny_params(encoder: Path) -> dict[str, Any]:
     documents["evaluate"] |= {"pages_per_corruption": 20}
     deepfake = params["deepfake"]
     deepfake["recipe"] = "small"  # of random weights, too
-    deepfake["recipes"]["small"] |= {"epochs": 4, "batch_size": 4}
+    del deepfake["recipes"]["small"]["epochs"]  # those below count
     deepfake["recipes"]["wav2vec2-tiny"] = copy.deepcopy(WAV2VEC2_TINY)
     deepfake["sample"] |= {"train_utterances": 6, "dev_utterances": 6, "eval_utterances": 6, "seconds": [0.8, 1.0]}
     deepfake["sample"]["utterances_per_speaker"] = 2
