@@ -95,6 +95,14 @@ def test_recordings_that_cannot_go_into_a_set_are_named(mine, spoil, message):
     assert not Path("out").exists()
 
 
+def test_recordings_in_containers_that_are_not_read_are_counted(mine):
+    for name in ("call.m4a", "anna/tape.AIFF", "notes.txt"):
+        Path("mine", name).write_bytes(b"")
+    code, _, errors = make("--vocoder", "random_phase")
+    assert code == 0
+    assert "passed over 2 files (.aiff, .m4a), such as mine/anna/tape.AIFF: convert them to FLAC" in errors
+
+
 def test_a_vocoder_that_is_none_is_named(mine):
     code, _, errors = make("--vocoder", "wavenet")
     assert code == 1

@@ -21,10 +21,12 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.text import for_terminal
 
 MIN_SECONDS, MAX_SECONDS = 0.2, 600.0
 HELD_OUT_SHARE = 0.2  # of the speakers, for dev and for eval each
 ERRORS_SHOWN = 5
+OTHER_EXTENSIONS = (".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".m4a", ".mp4", ".webm", ".wma")  # not read
 
 
 def main(
@@ -50,6 +52,10 @@ def main(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: not empty; name a new folder")
     recordings = name_recordings(folder, names, channels)
+    if passed_over := other_recordings(folder):
+        kinds = ", ".join(sorted({path.suffix.lower() for path in passed_over}))
+        example = for_terminal(str(passed_over[0]))
+        typer.echo(f"passed over {len(passed_over)} files ({kinds}), such as {example}: convert them to FLAC", err=True)
     homes = split_speakers([speaker_of(path, folder) for path in recordings.values()], seed) if split else {}
     protocols = vocode(recordings, folder, out, names, seed, processes, homes, channels)
     spoofs = len(recordings) * len(names) * (1 + len(channels))
@@ -59,6 +65,11 @@ def main(
     )
     if split:
         typer.echo(f"train and evaluate on them with\n{next_command(out)}")
+
+
+def other_recordings(folder: Path) -> list[Path]:
+    """Recordings of a folder and its subfolders in containers that are not read."""
+    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in OTHER_EXTENSIONS and path.is_file()]
 
 
 def name_recordings(folder: Path, names: Sequence[str], channels: Sequence[str] = ()) -> dict[str, Path]:
