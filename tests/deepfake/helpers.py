@@ -19,8 +19,11 @@ from reprise.deepfake.detector.windows import describe
 from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
-from tests.conftest import WAV2VEC2_TINY, read_params
+from tests.conftest import TINY_WHISPER, WAV2VEC2_TINY, read_params
 from tests.exported import call as call
+
+# Both kinds of detector, for `tiny_recipe`: no weights of a package.
+DETECTORS: dict[str, dict[str, Any]] = {"small": {}, "whisper": {"ssl_weights": False, "ssl_config": TINY_WHISPER}}
 
 
 def tiny_recipe(name: str = "small", **changes: Any) -> Recipe:

@@ -24,20 +24,18 @@ from reprise.deepfake.export import (
 )
 from reprise.deepfake.onnx_models import OnnxModels
 from reprise.tools.export import build
-from tests.conftest import ROOT, TINY_WHISPER
-from tests.deepfake.helpers import call, speech, tiny_recipe, write_models
+from tests.conftest import ROOT
+from tests.deepfake.helpers import DETECTORS, call, speech, tiny_recipe, write_models
 from tests.exported import program_of, record, run_example, run_without_torch
 
-KINDS = {"small": {}, "whisper": {"ssl_weights": False, "ssl_config": TINY_WHISPER}}
 
-
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=DETECTORS)
 def root(request, tmp_path_factory):
     """A repository's root, in which `reprise export` was called, with each kind of detector."""
     root = tmp_path_factory.mktemp("root")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        write_models(tiny_recipe(request.param, **KINDS[request.param]))
+        write_models(tiny_recipe(request.param, **DETECTORS[request.param]))
         Path("metrics/deepfake").mkdir(parents=True)
         for name in ("evaluation", "explanation", "data"):
             shutil.copy(ROOT / f"metrics/deepfake/{name}.json", "metrics/deepfake")

@@ -22,20 +22,17 @@ from reprise.tools.demo.familiarity import (
 )
 from reprise.tools.demo.speech import explain_recording, file_reasons, marked_moments, moment_clip, open_speech
 from reprise.tools.demo.work import Stopped, unwatched
-from tests.conftest import TINY_WHISPER
-from tests.deepfake.helpers import robot, speech, tiny_recipe, write_models
+from tests.deepfake.helpers import DETECTORS, robot, speech, tiny_recipe, write_models
 from tests.tools.demo.helpers import write_prepared_speech
 
-RECIPES = {"small": {}, "whisper": {"ssl_weights": False, "ssl_config": TINY_WHISPER}}
 
-
-@pytest.fixture(scope="module", params=RECIPES)
+@pytest.fixture(scope="module", params=DETECTORS)
 def folder(request, tmp_path_factory):
     """A working folder with untrained models and prepared recordings."""
     folder = tmp_path_factory.mktemp("speech")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        write_models(tiny_recipe(request.param, **RECIPES[request.param]))
+        write_models(tiny_recipe(request.param, **DETECTORS[request.param]))
         write_prepared_speech(folder / "data/deepfake/prepared")
     return folder
 

@@ -1,7 +1,7 @@
 """From functions that raise InputError and report their steps to events of gradio with progress, stop and toasts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -47,6 +47,13 @@ def told(compute: Callable[[], Result]) -> Result:
         if line is None:
             raise
         raise gr.Error(line, print_exception=False) from None
+
+
+def example_set(component: Any, examples: Sequence[Any]) -> gr.Dataset | None:
+    """Examples to click, each shown by a component of its own kind that is hidden; None where there are none."""
+    if not examples:
+        return None
+    return gr.Dataset(components=[component], samples=[[each] for each in examples], label="Examples")
 
 
 def stop_button() -> gr.Button:

@@ -10,7 +10,7 @@ import numpy as np
 from reprise.core.errors import InputError
 from reprise.documents.data.images import EXTENSIONS
 from reprise.documents.paths import MODELS
-from reprise.tools.demo.events import stop_button, stops, told, watch
+from reprise.tools.demo.events import example_set, stop_button, stops, told, watch
 from reprise.tools.demo.examples import page_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import page_html, pictures_html
@@ -113,15 +113,7 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
                 folder = gr.UploadButton("A whole folder", file_count="directory", min_width=120)
                 stop = stop_button()
             examples = copies(page_examples())
-            dataset = (
-                gr.Dataset(
-                    components=[gr.Image(type="filepath", visible=False)],
-                    samples=[[each] for each in examples],
-                    label="Examples",
-                )
-                if examples
-                else None
-            )
+            dataset = example_set(gr.Image(type="filepath", visible=False), examples)
             table = gr.Dataframe(
                 headers=["file", "class", "prob.", "lies"],
                 column_widths=["32%", "28%", "14%", "26%"],

@@ -8,7 +8,7 @@ import gradio as gr
 
 from reprise.deepfake.paths import MODELS
 from reprise.tools.demo.charts import recording_chart
-from reprise.tools.demo.events import stop_button, stops, watch
+from reprise.tools.demo.events import example_set, stop_button, stops, watch
 from reprise.tools.demo.examples import speech_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import hint_html, moments_html, speech_html
@@ -64,15 +64,7 @@ def speech_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
                 judge = gr.Button("Judge", variant="primary", min_width=120)
                 stop = stop_button()
             examples = copies(speech_examples())
-            dataset = (
-                gr.Dataset(
-                    components=[gr.Audio(type="filepath", visible=False)],
-                    samples=[[each] for each in examples],
-                    label="Examples",
-                )
-                if examples
-                else None
-            )
+            dataset = example_set(gr.Audio(type="filepath", visible=False), examples)
             verdict = gr.HTML()
         with gr.Column(scale=7, min_width=320):
             chart = gr.Plot(label="Waveform, spectrogram and importance", show_label=False, visible=False)

@@ -10,7 +10,7 @@ import gradio as gr
 from reprise.core.text import json_line
 from reprise.taxonomy.paths import MODELS
 from reprise.taxonomy.predict import read_documents
-from reprise.tools.demo.events import stop_button, stops, told, watch
+from reprise.tools.demo.events import example_set, stop_button, stops, told, watch
 from reprise.tools.demo.examples import text_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import hint_html, nearest_html, tree_html, words_html
@@ -102,13 +102,7 @@ def texts_tab() -> None:
                 explain = gr.Button("Classify", variant="primary", min_width=120)
                 stop = stop_button()
             examples = text_examples()
-            dataset = (
-                gr.Dataset(
-                    components=[gr.Textbox(visible=False)], samples=[[each] for each in examples], label="Examples"
-                )
-                if examples
-                else None
-            )
+            dataset = example_set(gr.Textbox(visible=False), examples)
             file = gr.File(label="Or a file: a text a line, or doc id<TAB>text", height=140)
             rows = gr.State([])
             table = gr.Dataframe(
