@@ -160,6 +160,19 @@ def test_an_explainer_without_a_detector(tmp_path, monkeypatch):
         explainer.main("ema")
 
 
+def test_a_detector_with_a_frozen_encoder_learns_in_training_mode(in_finished, tmp_path, monkeypatch):
+    shutil.copytree(in_finished / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    params = tiny()
+    params["deepfake"] |= {"recipe": "whisper"}
+    write_params(tmp_path, params)
+    recipe.main()
+    detector.main()
+    tensors, _ = load_model(Path("models/deepfake/detector.safetensors"))
+    batches = [int(value) for name, value in tensors.items() if name.endswith("num_batches_tracked")]
+    assert batches and min(batches) > 0  # else neither batch norm nor dropout was at work
+
+
 def test_a_detector_from_elsewhere_is_published_as_it_is(in_finished, tmp_path, monkeypatch):
     given, _ = load_model(Path("models/deepfake/detector.safetensors"))
     torch.save({"model_state_dict": {f"module.{name}": value for name, value in given.items()}}, tmp_path / "best.pt")

@@ -98,6 +98,13 @@ def test_the_published_weights_are_those_that_were_validated(variant, tmp_path, 
 
 
 @pytest.mark.slow
+def test_a_part_in_evaluation_mode_learns_with_dropout_like_any_other(folders):
+    for folder, evaluated in zip(folders, (False, True), strict=True):
+        assert in_process(folder, settings(), handed_over_in_evaluation_mode=evaluated) == 0
+    assert outputs(folders[0]) == outputs(folders[1])
+
+
+@pytest.mark.slow
 def test_killed_after_the_last_checkpoint_trains_no_further_epoch(folders, monkeypatch):
     whole, broken = folders
     chosen = settings(patience=1, lr=0.5, epochs=8)

@@ -106,6 +106,7 @@ def train_toy(
     interval: str = "step",
     judge_average: Callable[[LightningModule], float] | None = None,
     log: LogParams = LOG,
+    handed_over_in_evaluation_mode: bool = False,
 ) -> FitResult:
     """Train in `folder` and write toy.safetensors there."""
     os.chdir(folder)
@@ -115,6 +116,7 @@ def train_toy(
     torch.manual_seed(1)
     length = settings.epochs * (6 // settings.accumulate if interval == "step" else 1)
     toy = Toy(settings.lr, max(1, length), interval)
+    toy.net.train(not handed_over_in_evaluation_mode)
     result = fit(
         toy,
         epoch_loader(data, settings.batch_size, seed=0, workers=workers),

@@ -152,6 +152,7 @@ def fit(
         return FitResult(0, row, epoch_log.history, folder)
     if resume_from := set_aside_damaged(last):
         logger.info("%s: resuming from %s", run.name, resume_from)
+    module.train()  # Lightning keeps the mode that it finds; a part left in evaluation mode would learn without dropout
     # Only our own checkpoints lie in this folder, and they hold callbacks' states, which are more than tensors.
     trainer.fit(module, train_loader, valid_loader, ckpt_path=resume_from, weights_only=False)
     sign = 1 if run.mode == "min" else -1

@@ -71,7 +71,6 @@ def main() -> None:
         before = learner.mutual_information()
         logger.info("mutual information of the two views before self-training: %.4f nats", before)
         seed_everything(derive_seed(seed, "taxonomy-self-train"))
-        network.train()  # the predictor had put it into evaluation mode
         order_seed, size = derive_seed(seed, "taxonomy-self-train"), recipe.batch_size
         result = fit(
             learner,
