@@ -33,8 +33,8 @@ def confused_pairs(names: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:
     counts, labelled = matrix[rows, columns], matrix.sum(axis=1)[rows]
     table = pd.DataFrame(
         {
-            "label": [names[row] for row in rows],
-            "predicted": [names[column] for column in columns],
+            "label": [names[row] for row in rows.tolist()],
+            "predicted": [names[column] for column in columns.tolist()],
             "count": counts,
             "labelled": labelled,
             "share": (counts / np.maximum(labelled, 1)).round(3),

@@ -9,6 +9,7 @@ import matplotlib as mpl
 mpl.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
@@ -18,7 +19,7 @@ from reprise.core.files import atomic_path
 from reprise.core.text import for_terminal
 
 mpl.rcParams["text.parse_math"] = False  # two dollar signs in a name are no formula
-mpl.rcParams["axes.prop_cycle"] = mpl.cycler(  # Okabe and Ito: distinct with any colour vision
+mpl.rcParams["axes.prop_cycle"] = cycler(  # Okabe and Ito: distinct with any colour vision
     color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000"]
 )
 

@@ -87,7 +87,8 @@ def draw_explanation(
     wave.plot(np.arange(len(samples)) / RATE, samples, color=BLUE, linewidth=0.4)
     wave.set_yticks([])
     padded = np.pad(samples, (0, max(0, 512 - len(samples))))
-    power, _, centres = specgram(padded, NFFT=512, Fs=RATE, noverlap=352)
+    power, _, columns = specgram(padded, NFFT=512, Fs=RATE, noverlap=352)
+    centres = np.asarray(columns, dtype=np.float64)  # seconds
     decibels = 10 * np.log10(np.maximum(power, FLOOR))
     box = (centres[0] - HOP / 2, centres[-1] + HOP / 2, 0, RATE / 2)
     loudest = max(float(decibels.max()), 10 * np.log10(FLOOR) + 1)  # silence has no range of its own

@@ -100,11 +100,21 @@ def name_worst(axes: plt.Axes, worst: pd.DataFrame) -> None:
     for (documents, score), own in numbered.groupby(["silver_documents", "f1"]):
         text = ", ".join(str(number + 1) for number in own.index)
         axes.annotate(text, (documents, score), xytext=(4, 3), textcoords="offset points", fontsize=8)
-    lines = [f"{number + 1}  {label(row['name'])}: {row['f1']:.2f}" for number, row in numbered.iterrows()]
+    lines = [
+        f"{number + 1}  {label(row['name'])}: {row['f1']:.2f}"
+        for number, row in zip(numbered.index.tolist(), numbered.to_dict("records"), strict=True)
+    ]
     levels = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
     axes.add_artist(levels)
     empty = [plt.Line2D([], [], linestyle="") for _ in lines]
-    named = axes.legend(
-        empty, lines, loc="lower left", bbox_to_anchor=(1.01, 0), handlelength=0, frameon=False, fontsize=8
+    axes.legend(
+        empty,
+        lines,
+        loc="lower left",
+        bbox_to_anchor=(1.01, 0),
+        handlelength=0,
+        frameon=False,
+        fontsize=8,
+        title="lowest F1",
+        title_fontsize=8,
     )
-    named.set_title("lowest F1", {"size": 8})
