@@ -170,7 +170,8 @@ def test_a_detector_with_a_frozen_encoder_learns_in_training_mode(in_finished, t
     detector.main()
     tensors, _ = load_model(Path("models/deepfake/detector.safetensors"))
     batches = [int(value) for name, value in tensors.items() if name.endswith("num_batches_tracked")]
-    assert batches and min(batches) > 0  # else neither batch norm nor dropout was at work
+    assert len(batches) > 0
+    assert min(batches) > 0  # else neither batch norm nor dropout was at work
 
 
 def test_a_detector_from_elsewhere_is_published_as_it_is(in_finished, tmp_path, monkeypatch):

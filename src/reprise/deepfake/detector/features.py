@@ -49,6 +49,13 @@ def cosine_transform() -> Tensor:
     return basis
 
 
+def quantile_over_time(values: Tensor, share: float) -> Tensor:
+    """Quantile (B, C) of values (B, T, C) over time, interpolated; ONNX has a sort, and no quantile."""
+    place = (torch.ones_like(values[0, :, 0]).sum() - 1) * share  # T is known when an ONNX graph runs
+    around = values.sort(1).values.index_select(1, torch.stack([place.floor(), place.ceil()]).long())
+    return around[:, 0] + (around[:, 1] - around[:, 0]) * (place - place.floor())
+
+
 class Filterbank(nn.Module):
     """Logarithmic energies of triangular filters.
 

@@ -17,7 +17,14 @@ from torch.nn import functional as F
 
 from reprise.core.errors import InputError
 from reprise.deepfake.detector.conformer import ConformerBlock
-from reprise.deepfake.detector.features import CEPSTRA, FILTERS, Cepstra, Filterbank, scale_loudness
+from reprise.deepfake.detector.features import (
+    CEPSTRA,
+    FILTERS,
+    Cepstra,
+    Filterbank,
+    quantile_over_time,
+    scale_loudness,
+)
 from reprise.deepfake.detector.whisper import LogMel, build_encoder, hidden_states, load_encoder
 from reprise.deepfake.recipe import Recipe
 
@@ -222,8 +229,8 @@ class StatisticsBranch(nn.Module):
         spread = energies.std(1)
         centred = energies - energies.mean(1, keepdim=True)
         skew = centred.pow(3).mean(1) / spread.clamp(min=1e-3).pow(3)
-        change = energies.diff(dim=1).abs().mean(1)
-        quiet = torch.quantile(energies, QUANTILE, dim=1)
+        change = (energies[:, 1:] - energies[:, :-1]).abs().mean(1)
+        quiet = quantile_over_time(energies, QUANTILE)
         return torch.cat([self.cepstra(energies).std(1), spread, change, skew, quiet], 1)
 
 
