@@ -20,6 +20,7 @@ from reprise.deepfake.detector.features import (
     CEPSTRA,
     HIGHEST,
     Cepstra,
+    deviation_over_time,
     linear_filters,
     power_spectrum,
     quantile_over_time,
@@ -63,9 +64,9 @@ class PooledStatistics(nn.Module):
         energies = (power @ self.filters).clamp(min=FLOOR).log()  # (B, T, FILTERS)
         bins = power[..., :KEPT].clamp(min=FLOOR).log()
         bins = bins - bins.mean(1, keepdim=True)
-        spread = bins.std(1)
+        spread = deviation_over_time(bins)
         parts = [
-            self.cepstra(energies - energies.mean(1, keepdim=True)).std(1),
+            deviation_over_time(self.cepstra(energies - energies.mean(1, keepdim=True))),
             spread,
             (bins[:, 1:] - bins[:, :-1]).abs().mean(1),
             bins.pow(3).mean(1) / spread.clamp(min=1e-3).pow(3),
