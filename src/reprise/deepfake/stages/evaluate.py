@@ -50,6 +50,7 @@ class EvaluateParams(Params):
     robust_utterances: Annotated[int, Field(ge=0)]
 
 
+Corpora = dict[str, Corpus]  # by split
 Scores = dict[str, dict[str, np.ndarray]]  # by split and system
 
 
@@ -67,41 +68,59 @@ def main() -> None:
         figures["audio_seconds"] = round(sum(float(corpora[split].samples.sum()) for split in HELD_OUT) / RATE, 1)
         baseline = add_baseline(corpora, scores, recipe.resyntheses, seed)
         decisions = add_fusion(corpora["dev"].spoof, scores, params.published)
-        known, spoof = set(corpora["train"].table["attack"]), corpora["dev"].spoof
-        dev = {system: {"eer": equal_error_rate(scores["dev"][system], spoof)} for system in SYSTEMS}
-        found = {
-            system: measure(scores["eval"][system], corpora["eval"], getattr(decisions, system), known, seed)
-            for system in SYSTEMS
-        }
-        report: dict[str, Any] = {"dev": dev["detector"], "eval": found["detector"]}
-        report |= {system: {"dev": dev[system], "eval": found[system]} for system in SYSTEMS[1:]}
-        verdict = {key: value for key, value in found[params.published].items() if key != "attacks"}
-        report["published"] = {"system": params.published, **verdict}
-        rows = choose_evenly(corpora["eval"].spoof, params.robust_utterances, seed)
 
         def score(samples: np.ndarray) -> dict[str, float]:
             return {"detector": score_utterance(samples, detector, device), "baseline": baseline.score(samples)}
 
+        rows = choose_evenly(corpora["eval"].spoof, params.robust_utterances, seed)
+        report = measure_systems(corpora, scores, decisions, seed)
         report["robust"] = robustness(corpora["eval"], rows, score, decisions.fuse, seed)
         write_decisions(decisions)
         write_json(METRICS / "evaluation.json", report)
-        write_items(METRICS / "items.csv", corpora["eval"], scores["eval"]["detector"], scores["eval"]["fused"])
-        for system in SYSTEMS:
-            for split in HELD_OUT:
-                write_scores(SCORES / f"{system}-{split}.txt", corpora[split], scores[split][system])
-            write_curve(METRICS / f"curves/{system}.csv", scores["eval"][system], corpora["eval"].spoof)
-        plot_det(METRICS / "det.png", {system: scores["eval"][system] for system in SYSTEMS}, corpora["eval"].spoof)
-    logger.info("dev: EER %.4f (baseline %.4f)", dev["detector"]["eer"], dev["baseline"]["eer"])
+        write_scores_and_curves(corpora, scores)
+    log_rates(report)
+
+
+def measure_systems(corpora: Corpora, scores: Scores, decisions: Decisions, seed: int) -> dict[str, Any]:
+    """Measure all systems: the detector's rates as `dev` and `eval`, the others' under their names, `published`."""
+    known, spoof = set(corpora["train"].table["attack"]), corpora["dev"].spoof
+    found = {
+        system: {
+            "dev": {"eer": equal_error_rate(scores["dev"][system], spoof)},
+            "eval": measure(scores["eval"][system], corpora["eval"], getattr(decisions, system), known, seed),
+        }
+        for system in SYSTEMS
+    }
+    verdict = {key: value for key, value in found[decisions.published]["eval"].items() if key != "attacks"}
+    others = {system: found[system] for system in SYSTEMS[1:]}
+    return {**found["detector"], **others, "published": {"system": decisions.published, **verdict}}
+
+
+def write_scores_and_curves(corpora: Corpora, scores: Scores) -> None:
+    """Write score files, items, curves and the DET picture."""
+    held_out = scores["eval"]
+    write_items(METRICS / "items.csv", corpora["eval"], held_out["detector"], held_out["fused"])
     for system in SYSTEMS:
-        logger.info("%s", describe_rates(system, found[system]))
-    if found["detector"]["eer"] > found["baseline"]["eer"]:
+        for split in HELD_OUT:
+            write_scores(SCORES / f"{system}-{split}.txt", corpora[split], scores[split][system])
+        write_curve(METRICS / f"curves/{system}.csv", held_out[system], corpora["eval"].spoof)
+    plot_det(METRICS / "det.png", held_out, corpora["eval"].spoof)
+
+
+def log_rates(report: dict[str, Any]) -> None:
+    """Log the rates, and warn where the baseline is better than the detector."""
+    rates = {"detector": report["eval"], **{system: report[system]["eval"] for system in SYSTEMS[1:]}}
+    logger.info("dev: EER %.4f (baseline %.4f)", report["dev"]["eer"], report["baseline"]["dev"]["eer"])
+    for system, each in rates.items():
+        logger.info("%s", describe_rates(system, each))
+    if rates["detector"]["eer"] > rates["baseline"]["eer"]:
         logger.warning("the baseline is better than the detector")
     if "all" in report["robust"]:
-        rates = report["robust"]["all"].values()
-        logger.info("eval through all channels: EER %.4f (baseline %.4f, fused %.4f)", *rates)
+        through_all = report["robust"]["all"].values()
+        logger.info("eval through all channels: EER %.4f (baseline %.4f, fused %.4f)", *through_all)
 
 
-def add_baseline(corpora: dict[str, Corpus], scores: Scores, resyntheses: int, seed: int) -> Baseline:
+def add_baseline(corpora: Corpora, scores: Scores, resyntheses: int, seed: int) -> Baseline:
     """Train the baseline on train, choose its penalty on dev, save it, and add its scores."""
     statistics = {split: corpus_statistics(corpus) for split, corpus in corpora.items()}
     made = resynthesised_statistics(corpora["train"], resyntheses, derive_seed(seed, "baseline"))
