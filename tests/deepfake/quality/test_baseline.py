@@ -20,7 +20,8 @@ from tests.deepfake.helpers import make_corpus
 def test_the_baseline_tells_hum_from_noise_and_chooses_on_dev():
     train, dev, held_out = make_corpus(8, seed=1), make_corpus(4, seed=2), make_corpus(4, seed=3)
     statistics = [corpus_statistics(corpus) for corpus in (train, dev, held_out)]
-    baseline, penalty = train_baseline(statistics[0], train.spoof, statistics[1], dev.spoof)
+    made = resynthesised_statistics(train, 1, 0)
+    baseline, penalty = train_baseline(statistics[0], train.spoof, made, statistics[1], dev.spoof)
     scores = baseline.scores(statistics[2])
     assert penalty == 3.0
     assert equal_error_rate(scores, held_out.spoof) == 0.0

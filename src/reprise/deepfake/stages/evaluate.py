@@ -124,9 +124,8 @@ def add_baseline(corpora: Corpora, scores: Scores, resyntheses: int, seed: int) 
     """Train the baseline on train, choose its penalty on dev, save it, and add its scores."""
     statistics = {split: corpus_statistics(corpus) for split, corpus in corpora.items()}
     made = resynthesised_statistics(corpora["train"], resyntheses, derive_seed(seed, "baseline"))
-    train = np.concatenate([statistics["train"], made])
-    spoof = np.concatenate([corpora["train"].spoof, np.ones(len(made), bool)])
-    baseline, penalty = train_baseline(train, spoof, statistics["dev"], corpora["dev"].spoof)
+    train, dev = (corpora[split].spoof for split in ("train", "dev"))
+    baseline, penalty = train_baseline(statistics["train"], train, made, statistics["dev"], dev)
     save_baseline(baseline, penalty, resyntheses)
     for split in HELD_OUT:
         scores[split]["baseline"] = baseline.scores(statistics[split])
