@@ -70,7 +70,8 @@ def test_a_sheet_of_what_was_predicted(in_finished, tmp_path, monkeypatch, capsy
     call_predict(monkeypatch, capsys, "none.png", "--sheet", "empty", "--accelerator", "cpu")
     assert Path("empty/predictions.png").is_file(), "no page could be read: a sentence says so"
     code, records, said = call_predict(monkeypatch, capsys, "0.png", "--sheet", "0.png", "--accelerator", "cpu")
-    assert (code, records, said.strip()) == (1, [], "error: --sheet 0.png: not a folder")
+    assert (code, records) == (1, [])
+    assert said.strip().endswith("--sheet 0.png: not a folder")
 
 
 def test_a_bad_image_is_an_error_record_among_the_others(in_finished, tmp_path, monkeypatch, capsys):
