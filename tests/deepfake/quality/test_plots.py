@@ -75,7 +75,7 @@ def test_explanations_of_nothing_and_of_long_names(kept, tmp_path):
 
 def test_what_was_not_measured_is_said(kept, tmp_path):
     keys = list(SHOWN)
-    report = {"ema": dict.fromkeys(keys, 0.5), ODD: dict.fromkeys(keys, None)}
+    report: dict[str, dict[str, float | None]] = {"ema": dict.fromkeys(keys, 0.5), ODD: dict.fromkeys(keys, None)}
     plot_localisation(tmp_path / "a.png", report)
     assert texts_of(kept[0]) == ["0.50", "not measured"] * len(keys)
     lower = [axes.get_xlabel() for axes in kept[0].axes if "lower is better" in axes.get_xlabel()]
