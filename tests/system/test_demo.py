@@ -34,10 +34,10 @@ TABS = {
 SILENT_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
-def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+def start(*arguments: str, cwd: Path = ROOT, **environment: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "reprise.tools.demo.command", *arguments]
     return subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=cwd, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

@@ -64,14 +64,23 @@ def label_document(folder: Path, document: str, classes: list[str]) -> str:
     Raises:
         InputError: an unknown document or class, or files that cannot be used.
     """
+    line = document_line(document, classes)
+    replace_document(folder, document, [line])
+    return line
+
+
+def document_line(document: str, classes: list[str]) -> str:
+    """The line that says the classes of a document.
+
+    Raises:
+        InputError: no class, or an id that is longer than any.
+    """
     from reprise.taxonomy.data.lines import read_name
 
     ids = [read_name(each, "the answer") for each in classes]
     if not ids:
         raise InputError(f"document {document!r} has no class; expected one id or more")
-    line = f"{read_name(document, 'the answer')}\t{','.join(dict.fromkeys(ids))}"
-    replace_document(folder, document, [line])
-    return line
+    return f"{read_name(document, 'the answer')}\t{','.join(dict.fromkeys(ids))}"
 
 
 def withdraw_document(folder: Path, document: str) -> list[str]:
@@ -140,11 +149,20 @@ def describe_class(folder: Path, identifier: str, sentence: str) -> str:
     Raises:
         InputError: an unknown class, nothing said, or files that cannot be used.
     """
+    name, _ = replace_words(folder, identifier, [said := plain_words(identifier, sentence)])
+    return f"{name}:{said}"
+
+
+def plain_words(identifier: str, sentence: str) -> str:
+    """A sentence for a class without the signs that part keywords.
+
+    Raises:
+        InputError: nothing is left of it.
+    """
     said = " ".join(sentence.translate(PARTING).split())
     if not said:
         raise InputError(f"nothing is said about class {identifier!r}; expected words")
-    name, _ = replace_words(folder, identifier, [said])
-    return f"{name}:{said}"
+    return said
 
 
 def withdraw_sentence(folder: Path, identifier: str) -> list[str]:

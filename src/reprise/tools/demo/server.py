@@ -1,4 +1,4 @@
-"""The web server of the demo: gradio's page at the root, the report beside it, on 127.0.0.1."""
+"""The web server of the demo: gradio's page at the root, the report beside it, on 127.0.0.1 alone."""
 
 import errno
 import socket
@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from reprise.core.errors import InputError
-from reprise.tools.demo.page import STYLE, build_page, make_theme
+from reprise.tools.demo.page import KEYS, STYLE, build_page, make_theme
 from reprise.tools.demo.runs import REPORT
+from reprise.tools.demo.same_origin import SameOrigin
 
 HOST = "127.0.0.1"
 LARGEST_UPLOAD = "1gb"
@@ -61,6 +62,7 @@ def bind(port: int) -> socket.socket:
 def make_app(port: int, uploads: Path) -> FastAPI:
     """The page and the report as one application."""
     app = FastAPI(openapi_url=None)
+    app.add_middleware(SameOrigin)
 
     @app.get("/report")
     def report() -> Response:
@@ -84,4 +86,5 @@ def make_app(port: int, uploads: Path) -> FastAPI:
         mcp_server=False,
         theme=make_theme(),
         css=STYLE.read_text(encoding="utf-8"),
+        head=f"<script>{KEYS.read_text(encoding='utf-8')}</script>",
     )
