@@ -13,9 +13,11 @@ from reprise.core.errors import InputError
 from reprise.tools.demo.page import KEYS, STYLE, build_page, make_theme
 from reprise.tools.demo.runs import REPORT
 from reprise.tools.demo.same_origin import SameOrigin
+from reprise.tools.demo.work import stop_all
 
 HOST = "127.0.0.1"
 LARGEST_UPLOAD = "1gb"
+LAST_STEP = 20.0  # seconds for work to end when the page does
 
 
 class Announcing(uvicorn.Server):
@@ -39,7 +41,10 @@ def serve(port: int, uploads: Path) -> None:
     """
     with bind(port) as listening:
         app = make_app(listening.getsockname()[1], uploads)
-        Announcing(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)).run(sockets=[listening])
+        try:
+            Announcing(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)).run(sockets=[listening])
+        finally:
+            stop_all(LAST_STEP)
 
 
 def bind(port: int) -> socket.socket:

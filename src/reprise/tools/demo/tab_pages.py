@@ -175,10 +175,10 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
     events = [uploaded, *explain(uploaded.success(show_table, [files, records], [table, one], **private))]
     dropped = folder.upload(take_folder, folder, files, **private).success(**many, **private)
     events += [dropped, *explain(dropped.success(show_table, [files, records], [table, one], **private))]
+    gr.on([], pages_to_label, records, least_sure, api_name="pages_to_label")
     for classified in (uploaded, dropped):
         listed = classified.success(lambda found: gr.File(visible=len(found) > 1), records, least_sure, **private)
         listed.success(pages_to_label, records, least_sure, **private)
-    gr.on([], pages_to_label, records, least_sure, api_name="pages_to_label")
     events += explain(table.select(choose, files, one, **private))
     if dataset is not None:
         events += explain(dataset.click(lambda sample: sample[0], dataset, one, **private))

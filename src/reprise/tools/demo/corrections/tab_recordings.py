@@ -175,6 +175,10 @@ def recordings_tab(copies: Copies) -> Opening:
     shown = [text, sound, joins, current, verdict, chart, moments]
     private: dict[str, Any] = {"api_visibility": "private"}
 
+    gr.on(
+        [], hear, heard, [record, answer, heard], api_name="hear", concurrency_id="models"
+    )  # first, so that it has the name
+
     def pressed(event: gr.EventData, names: list[str], name: str | None, split: str, before: Done) -> list[Any]:
         found, after = step(copies, act_of(event), names, name, split, before)
         return [*found, after]
@@ -195,7 +199,6 @@ def recordings_tab(copies: Copies) -> Opening:
 
     then_listen(acted)
     open_by([drawn.change])
-    gr.on([], hear, heard, [record, answer, heard], api_name="hear", concurrency_id="models")
     gr.api(recordings, api_name="recordings")
     gr.api(judge_recording, api_name="judge_recording")
     return open_by
