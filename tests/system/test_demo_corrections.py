@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.system, pytest.mark.xdist_group("demo")]
 DATA = {"taxonomy": "data/taxonomy/mine", "documents": "data/documents/mine", "deepfake": "data/deepfake/mine/flac"}
 ANSWERS = ("label_corrections.csv", "seed_documents.txt", "class_related_keywords.txt", "flac/verdicts.txt")
 
+SEEN = {"Labels": "its label", "Documents": "likely", "Classes": "mistaken for", "Recordings": "its protocol"}
+
 
 def work_in(folder: Path, data: dict[str, str]) -> None:
     """Make a working folder with this checkout's models, copies of the samples, and three suspects."""
@@ -80,10 +82,10 @@ def opened(browser, address, part="Labels", width=1400, scheme="light"):
     """A view of one part of the tab of corrections, once its questions are there."""
     view = View(browser, address, width, scheme)
     view.open_tab("Correct")
-    see(view, "its label")
+    see(view, SEEN["Labels"])
     if part != "Labels":
         view.page.get_by_role("tab", name=part).click()
-        see(view, {"Documents": "likely", "Classes": "mistaken for", "Recordings": "its protocol"}[part])
+        see(view, SEEN[part])
     return view
 
 
@@ -191,18 +193,22 @@ def test_a_recording_is_heard_and_judged_by_keys(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
 def test_no_part_scrolls_sideways_and_pictures_are_taken(page, width, scheme):
+    table = page[1] / "metrics/documents/suspects.csv"
+    before = table.read_bytes()
     if os.environ.get("DEMO_PICTURES"):  # of what the models really contradict
-        shutil.copy(ROOT / "metrics/documents/suspects.csv", page[1] / "metrics/documents/suspects.csv")
-    with open_browser() as browser:
-        view = opened(browser, page[0], width=width, scheme=scheme)
-        for part in ("Recordings", "Classes", "Documents", "Labels"):
-            view.page.get_by_role("tab", name=part).click()
-            heard = "Moments of highest importance"
-            see(view, {"Documents": "likely", "Classes": "mistaken for", "Recordings": heard}.get(part, "its label"))
-            view.page.wait_for_timeout(1500)  # pictures and charts take their places
-            assert view.page.evaluate("document.documentElement.scrollWidth") <= width, f"{part} scrolls sideways"
-        take_picture(view, "Correct", width, scheme)
-        assert view.complaints == []
+        shutil.copy(ROOT / "metrics/documents/suspects.csv", table)
+    try:
+        with open_browser() as browser:
+            view = opened(browser, page[0], width=width, scheme=scheme)
+            for part in ("Recordings", "Classes", "Documents", "Labels"):
+                view.page.get_by_role("tab", name=part).click()
+                see(view, {**SEEN, "Recordings": "Moments of highest importance"}[part])
+                view.page.wait_for_timeout(1500)  # pictures and charts take their places
+                assert view.page.evaluate("document.documentElement.scrollWidth") <= width, f"{part} scrolls sideways"
+            take_picture(view, "Correct", width, scheme)
+            assert view.complaints == []
+    finally:
+        table.write_bytes(before)
 
 
 @pytest.fixture(scope="module")

@@ -73,8 +73,9 @@ def test_withdrawn_answers_leave_no_trace(tmp_path, capsys):
 
 @pytest.mark.parametrize("options", [("", None, None), ("1", "x", None), ("1", None, "words"), ("1,2", None, None)])
 def test_a_withdrawal_is_about_one_thing(tmp_path, options):
+    classes, document, sentence = options
     with pytest.raises(InputError, match="--withdraw goes with either --document or one class"):
-        main(*options, True, tmp_path)
+        main(classes, document, sentence, True, tmp_path)
 
 
 def test_answers_go_beside_the_data_of_the_other_layout(tmp_path):

@@ -198,7 +198,7 @@ def recordings_tab(copies: Copies) -> Opening:
         return then_listen(gr.on(triggers, opened, drawn, [*shown, queue, note], **private))
 
     then_listen(acted)
-    open_by([drawn.change])
+    open_by([drawn.input])  # of a person: a change is told when the tab is drawn, too
     gr.api(recordings, api_name="recordings")
     gr.api(judge_recording, api_name="judge_recording")
     return open_by
