@@ -17,7 +17,7 @@ from reprise.tools.demo.work import stop_all
 
 HOST = "127.0.0.1"
 LARGEST_UPLOAD = "1gb"
-LAST_STEP = 20.0  # seconds for work to end when the page does
+LAST_STEP = 10.0  # seconds for work to end when the page does
 
 
 class Announcing(uvicorn.Server):
