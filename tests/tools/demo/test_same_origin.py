@@ -19,7 +19,7 @@ def scope(method, host=HERE, *origins):
     [
         scope("POST"),  # curl, gradio_client
         scope("POST", HERE, f"http://{HERE}"),
-        scope("POST", "localhost:80", "http://localhost:80"),
+        scope("POST", "localhost", "http://localhost"),  # of port 80
         scope("GET", HERE, "http://evil.example"),  # nothing changes, and the browser hides the answer
         scope("OPTIONS", HERE, "http://evil.example"),  # gradio's answer allows it nothing
     ],

@@ -44,7 +44,7 @@ def why_refused(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         headers.setdefault(name.lower(), []).append(value.decode("latin-1"))
     hosts, origins = headers.get(b"host", []), headers.get(b"origin", [])
-    if len(hosts) != 1 or hosts[0].rpartition(":")[0] not in NAMES:
+    if len(hosts) != 1 or hosts[0].partition(":")[0] not in NAMES:
         return f"this page is {' or '.join(NAMES)} alone; asked for as {', '.join(hosts) or 'nothing'}\n"
     if scope.get("method") in READING or origins in ([], [f"http://{hosts[0]}"]):
         return None
