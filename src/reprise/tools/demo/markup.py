@@ -180,15 +180,15 @@ def moments_html(moments: Sequence[Mapping[str, float]], urls: Sequence[str]) ->
         urls: of the sound around each moment.
     """
     items = "".join(
-        f"<li>at {moment['seconds']:.2f} s, importance {moment['importance']:.2f}"
-        f'<audio controls loop preload="auto" src="{for_html(url)}" '
+        f"<li>{number}: at {moment['seconds']:.2f} s, importance {moment['importance']:.2f}"
+        f'<audio controls loop preload="auto" src="{for_html(url)}" class="key-{number}" '
         f'aria-label="the sound around {moment["seconds"]:.2f} s"></audio></li>'
-        for moment, url in zip(moments, urls, strict=True)
+        for number, (moment, url) in enumerate(zip(moments, urls, strict=True), 1)
     )
     return block(
         "<h3>Moments of highest importance</h3>",
         f'<ul class="moments">{items}</ul>',
-        '<p class="note">Up to a second around each, repeated until paused.</p>',
+        '<p class="note">Up to a second around each, repeated until paused; their numbers are keys.</p>',
     )
 
 
