@@ -90,8 +90,16 @@ def clone(tmp_path_factory, encoder_folder):
     return folder
 
 
+@pytest.fixture
+def restored(clone):
+    """The clone, left as it was found, whether the command ran or failed."""
+    yield clone
+    call(clone, "git", "checkout", "--quiet", "--", "params.yaml", "dvc.yaml", "dvc.lock")
+    call(clone, "dvc", "checkout", "--quiet", "--force")
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS_OF_PAGE if command not in ELSEWHERE])
-def test_the_command_runs(command, clone):
+def test_the_command_runs(command, clone, restored):
     if "wandb" in command or "tensorboard" in command:
         pytest.importorskip("wandb" if "wandb" in command else "tensorboard")
     if weights := re.search(r"(taxonomy|documents|deepfake)\.train\.weights", command):
@@ -107,8 +115,6 @@ def test_the_command_runs(command, clone):
         assert list((clone / ".kept").rglob("epoch-005.safetensors"))
     if "modes=[ema]" in command:
         assert [path.name for path in (clone / "models/deepfake/explainers").iterdir()] == ["ema.safetensors"]
-    call(clone, "git", "checkout", "--quiet", "--", "params.yaml", "dvc.yaml", "dvc.lock")
-    call(clone, "dvc", "checkout", "--quiet", "--force")
 
 
 def test_what_is_not_run_here_is_run_elsewhere():
