@@ -111,7 +111,7 @@ def _wandb(log: LogParams, name: str) -> WeightsAndBiases:
     writer = WeightsAndBiases(
         name=name,
         project=PROJECT,
-        save_dir=FOLDER,
+        save_dir=FOLDER.absolute(),  # its service keeps the folder in which it was started
         tags=list(log.tags),
         notes=log.note or None,
         settings={"silent": True},
