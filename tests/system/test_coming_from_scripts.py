@@ -72,8 +72,9 @@ def small_params(encoder: Path) -> dict[str, Any]:
     params = tiny_params(encoder)
     documents = params["documents"]
     documents["folds"], documents["prepare"]["folds"] = [0, 1, 2, 3], 4
-    documents["recipes"]["basic"] = dict(documents["recipes"]["quick"]) | {"patience": 3}
-    documents["recipes"]["quick"] |= {"epochs": 6}  # the fifth is kept
+    documents["recipe"] = "pretrained"  # which names no value, so that those of documents.train count, as on the page
+    documents["train"] |= documents["recipes"]["quick"] | {"epochs": 6}  # the fifth is kept
+    documents["recipes"]["basic"] = {"patience": 3}
     params["deepfake"]["sample"] |= {"train_utterances": 12}  # fewer teach an explainer nothing, which it refuses
     params["deepfake"]["train"] |= {"epochs": 15}
     params["deepfake"]["explainer"]["train"] |= {"epochs": 30, "patience": 0}
@@ -89,8 +90,7 @@ def clone(tmp_path_factory, encoder_folder):
     subprocess.run(["git", "checkout", "--quiet", "--", "metrics/dvc.yaml"], cwd=folder, check=True)
     write_params(folder, small_params(encoder_folder))
     sweeps = YAML(typ="safe").load((folder / "sweeps.yaml").read_text())
-    space = {"documents.recipes.quick.lr": {"log_uniform": [1.0e-3, 3.0e-2]}}  # where the tests' recipe keeps its own
-    sweeps["documents"] |= {"halvings": 0, "epochs": "documents.recipes.quick.epochs", "space": space}
+    sweeps["documents"] |= {"halvings": 0}
     with (folder / "sweeps.yaml").open("w") as file:
         YAML().dump(sweeps, file)
     Image.new("RGB", (60, 80), "white").save(folder / "scan.jpg")
@@ -124,6 +124,8 @@ def test_the_command_runs(command, restored):
         torch.save({"model_state_dict": tensors, "epoch": 7}, folder / "best.pt")
     words = shlex.split(command.replace("--trials 20", "--trials 2").replace("tail -f", "tail"))
     printed = restored.call(*words)
+    if command.startswith("dvc exp run"):
+        assert "Running stage" in printed, "the value has an effect"
     if weights:
         assert "weights of epoch 7" in printed
         assert ("registered from the hierarchy, shape (2, " in printed) == (weights[1] == "taxonomy")
