@@ -65,6 +65,8 @@ def execute(words: list[str], folder: str, environment: dict[str, str], output: 
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = words
+    for name in [name for name in sys.modules if name.partition(".")[0] == "reprise"]:
+        del sys.modules[name]  # what `libraries` took of it: the project is the one of the folder
     if words[0].endswith(".py"):
         sys.path.insert(0, str(Path(words[0]).parent))
         runpy.run_path(words[0], run_name="__main__")

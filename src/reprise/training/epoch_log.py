@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from dvclive import Live
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -17,7 +16,7 @@ from reprise.core.errors import InputError
 from reprise.core.params import LogParams
 from reprise.core.processes import sum_over_processes
 from reprise.training.measure import SHARES, EpochMeter, quantiles
-from reprise.training.writers import finish, flatten, metrics_path, write_line
+from reprise.training.writers import BY_STEP, Writer, finish, flatten, metrics_path, write_line
 
 logger = logging.getLogger("reprise")
 
@@ -54,7 +53,7 @@ class EpochLog(Callback):
         monitor: str,
         mode: Literal["min", "max"],
         facts: Mapping[str, Any],
-        writers: Sequence[Logger] = (),
+        writers: Sequence[Writer] = (),
     ) -> None:
         self.folder, self.every_n_steps, self.gradient_norm = folder, log.every_n_steps, log.gradient_norm
         self.gradient_clip, self.quantiles, self.meter = gradient_clip, log.quantiles, meter
@@ -150,6 +149,10 @@ class EpochLog(Callback):
             *(cost["seconds"], cost["examples_per_second"], cost["peak_memory_mib"], "  best" if best else ""),
         )
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Close the writers, which show that the training failed."""
+        finish(self.writers, {}, "failed")
+
     def publish_untrained(self, trainer: Trainer) -> dict[str, float]:
         """Write and return the validation metrics of a model that is published as it came (`epochs: 0`)."""
         row = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
@@ -165,14 +168,15 @@ class EpochLog(Callback):
             self._live.end()
         if self._live_steps is not None:
             self._live_steps.end()
-        finish(self.writers)
+        finish(self.writers, summary, "success")
 
     def _write(self, epoch: int, row: dict[str, float], record: Mapping[str, Any]) -> None:
         if self._live is None:
             return
         write_line(metrics_path(self.folder), record)
         for writer in self.writers:
-            writer.log_metrics(flatten({key: value for key, value in record.items() if key not in self.facts}), epoch)
+            own = {key: value for key, value in record.items() if key != "epoch" and key not in self.facts}
+            writer.log_metrics(flatten(own), record["epoch"])
         self._live.step = epoch
         for key, value in row.items():
             self._live.log_metric(key, value)
@@ -185,7 +189,7 @@ class EpochLog(Callback):
         self._live_steps.log_metric("train_loss", loss)
         self._live_steps.log_metric("lr", rate)
         for writer in self.writers:
-            writer.log_metrics({"step/train_loss": loss, "step/lr": rate}, step)
+            writer.log_metrics({f"{BY_STEP}train_loss": loss, f"{BY_STEP}lr": rate}, step)
 
 
 def spread(tensors: Sequence[Tensor]) -> dict[str, float]:

@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -32,7 +31,7 @@ from reprise.training.epoch_log import EpochLog
 from reprise.training.kept import KEPT_FOLDER, KeepCheckpoints
 from reprise.training.measure import EpochMeter, count_parameters, examples_of_epoch
 from reprise.training.trainer import SeedEachEpoch, WeighShares, make_trainer
-from reprise.training.writers import configuration_name, open_writers
+from reprise.training.writers import Writer, configuration_name, open_writers
 
 logger = logging.getLogger("reprise")
 
@@ -122,10 +121,10 @@ def fit(
     folder = checkpoint_folder(run.name, fingerprint(*run.inputs), run.params, run.seed)
     facts = describe(module, train_loader, valid_loader, run)
     meter = EpochMeter(examples_of_epoch(train_loader))
-    writers: list[Logger] = []
+    writers: list[Writer] = []
     if run.log.writers and rank() == 0:
         name = configuration_name(run.name, run.configuration)
-        writers = open_writers(run.log, name, {**run.params.model_dump(mode="json"), "seed": run.seed})
+        writers = open_writers(run.log, name, {**run.params.model_dump(mode="json"), "seed": run.seed, **facts})
     epoch_log = EpochLog(
         run.live_folder, run.log, run.params.gradient_clip, meter, run.monitor, run.mode, facts, writers
     )

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from reprise.core.errors import InputError
 from reprise.core.params import LogParams, load_value
 
 FOLDER = Path(".logs")
 PROJECT = "reprise"
+BY_STEP = "step/"  # begins the names of what is logged by step
 
 
 def metrics_path(live_folder: Path) -> Path:
@@ -37,7 +38,43 @@ def configuration_name(run: str, configuration: str) -> str:
     return "-".join(part for part in (task, str(load_value(f"{task}.recipe")), configuration) if part)
 
 
-def open_writers(log: LogParams, name: str, parameters: Mapping[str, Any]) -> list[Logger]:
+class TensorBoard(TensorBoardLogger):
+    """TensorBoard's event file."""
+
+    def summarise(self, figures: Mapping[str, float]) -> None:
+        """Write what a training came to beside its parameters: only together does the page HPARAMS show either."""
+        self.log_hyperparams(self.hparams, dict(figures))
+
+
+class WeightsAndBiases(WandbLogger):
+    """A run of Weights & Biases with two axes, epochs and steps; Lightning draws both over one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._drawn: set[str] = set()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log over steps what begins with `step/`, and over epochs anything else."""
+        axis = f"{BY_STEP}number" if all(name.startswith(BY_STEP) for name in metrics) else "epoch"
+        for name in metrics.keys() - self._drawn:
+            self.experiment.define_metric(name, step_metric=axis)
+        self._drawn |= metrics.keys()
+        self.experiment.log({**metrics, axis: step})
+
+    def summarise(self, figures: Mapping[str, float]) -> None:
+        """Add what a training came to, which the table of runs shows."""
+        self.experiment.summary.update(dict(figures))
+
+    def finalize(self, status: str) -> None:
+        """End the run: the next training of this process would go on in it."""
+        super().finalize(status)
+        self.experiment.finish(exit_code=0 if status == "success" else 1)
+
+
+Writer = TensorBoard | WeightsAndBiases
+
+
+def open_writers(log: LogParams, name: str, parameters: Mapping[str, Any]) -> list[Writer]:
     """Open what `log.writers` names, each an optional extra of this package; nothing is imported for the others.
 
     Args:
@@ -46,9 +83,9 @@ def open_writers(log: LogParams, name: str, parameters: Mapping[str, Any]) -> li
         parameters: of the training.
 
     Raises:
-        InputError: one is not installed.
+        InputError: one is not installed, or Weights & Biases has no account or no network.
     """
-    writers = []
+    writers: list[Writer] = []
     for kind in log.writers:
         try:
             writers.append(_tensorboard(log, name) if kind == "tensorboard" else _wandb(log, name))
@@ -61,28 +98,34 @@ def open_writers(log: LogParams, name: str, parameters: Mapping[str, Any]) -> li
     return writers
 
 
-def _tensorboard(log: LogParams, name: str) -> Logger:
-    from lightning.pytorch.loggers import TensorBoardLogger
-
-    writer = TensorBoardLogger(FOLDER / "tensorboard", name=name, default_hp_metric=False)
+def _tensorboard(log: LogParams, name: str) -> TensorBoard:
+    writer = TensorBoard(FOLDER / "tensorboard", name=name, default_hp_metric=False)
     for title, text in (("tags", ", ".join(log.tags)), ("note", log.note)):
         if text:
             writer.experiment.add_text(title, text)
     return writer
 
 
-def _wandb(log: LogParams, name: str) -> Logger:
-    from lightning.pytorch.loggers import WandbLogger
-
+def _wandb(log: LogParams, name: str) -> WeightsAndBiases:
     FOLDER.mkdir(exist_ok=True)
-    return WandbLogger(
+    writer = WeightsAndBiases(
         name=name,
         project=PROJECT,
-        save_dir=FOLDER,
+        save_dir=FOLDER.absolute(),  # its service keeps the folder in which it was started
         tags=list(log.tags),
         notes=log.note or None,
         settings={"silent": True},
     )
+    import wandb
+
+    try:
+        writer.experiment  # noqa: B018 -- starts the run
+    except wandb.errors.Error as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"params.yaml: log.writers: wandb: {reason} With WANDB_MODE=offline it needs neither account nor network."
+        ) from None
+    return writer
 
 
 def flatten(record: Mapping[str, Any]) -> dict[str, float]:
@@ -96,6 +139,9 @@ def flatten(record: Mapping[str, Any]) -> dict[str, float]:
     return flat
 
 
-def finish(writers: Sequence[Logger]) -> None:
+def finish(writers: Sequence[Writer], summary: Mapping[str, Any], status: Literal["success", "failed"]) -> None:
+    """Close writers; a training that failed has no summary."""
     for writer in writers:
-        writer.finalize("success")
+        if figures := flatten(summary):
+            writer.summarise(figures)
+        writer.finalize(status)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from reprise.core.errors import InputError
-from reprise.documents.data.images import ImageFolder, decode, image_files
+from reprise.documents.data.images import EXTENSIONS, ImageFolder, decode, files_below, image_files
 from tests.documents.helpers import draw_page
 
 
@@ -396,3 +396,25 @@ def test_what_is_no_file_is_one_line(tmp_path):
             decode(tmp_path / f"{name}.png", 32, 1.0)
     listed = [path.stem for path in image_files(tmp_path)]
     assert listed == ["loop", "nowhere", "pipe", "zero"], "what cannot be read is not passed in silence"
+
+
+def test_files_are_listed_in_the_order_and_with_the_endings_of_pathlib(tmp_path):
+    for name in (
+        "b/x.PNG",
+        "b/.jpg",
+        "b/..jpg",
+        "b/y..jpg",
+        "b/bare",
+        "b/bare.",
+        "b.jpg",
+        "b-c/z.jpeg",
+        "a.b/deep/é.tif",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "b", target_is_directory=True)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nothing")
+    found = sorted(path for path in tmp_path.rglob("*") if not path.is_dir())
+    assert files_below(tmp_path) == [path.relative_to(tmp_path).as_posix() for path in found]
+    assert image_files(tmp_path) == [path for path in found if path.suffix.lower() in EXTENSIONS]

@@ -106,8 +106,9 @@ class ImageFolder:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of images")
         self.folder = folder
-        self.files = [path.relative_to(folder).as_posix() for path in image_files(folder)]
-        bare = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.suffix and path.is_file())
+        names = files_below(folder)
+        self.files = _images_of(folder, names)
+        bare = (name for name in names if not _extension(name) and (folder / name).is_file())
         self._names, self._bare = FileNames(self.files, preferred), FileNames(bare)
 
     def find(self, identifier: str, where: str) -> str:
@@ -134,10 +135,36 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.is_dir())
-    if not found:
-        raise InputError(f"{folder}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
-    return found
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """List as `image_files` does, by name relative to the folder."""
+    return _images_of(folder, files_below(folder))
+
+
+def files_below(folder: Path) -> list[str]:
+    """List what lies under a folder and is no folder, by name relative to it; links to folders are not followed.
+
+    Strings, for the sake of folders of many pages: a hundred thousand paths take seconds to make and to sort.
+    """
+    names = []
+    for place, _, files in os.walk(folder):
+        below = Path(place).relative_to(folder).as_posix()
+        names += files if below == "." else [f"{below}/{name}" for name in files]
+    return sorted(names, key=lambda name: name.split("/"))
+
+
+def _images_of(folder: Path, names: list[str]) -> list[str]:
+    if found := [name for name in names if _extension(name).lower() in EXTENSIONS]:
+        return found
+    raise InputError(f"{folder}: no image in it; known extensions are {', '.join(EXTENSIONS)}")
+
+
+def _extension(name: str) -> str:
+    """What pathlib calls a name's suffix."""
+    dot = name.rfind(".", name.rfind("/") + 1)
+    return name[dot:] if name.rfind("/") + 1 < dot < len(name) - 1 else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from reprise.core.errors import InputError
 from reprise.core.params import Params
-from reprise.documents.data.images import image_files, normalise
+from reprise.documents.data.images import image_names, normalise
 from reprise.documents.data.tables import (
     Classes,
     match_classes,
@@ -63,8 +63,7 @@ def class_folders(images: Path) -> list[str]:
     """Names of the folders in a folder of images that hold images; none where there is no such folder."""
     if not images.is_dir():
         return []
-    found = image_files(images)
-    return sorted({parts[0] for path in found if len(parts := path.relative_to(images).parts) > 1})
+    return sorted({name.partition("/")[0] for name in image_names(images) if "/" in name})
 
 
 def read_train(folder: Path, files: Files, columns: tuple[str, str]) -> tuple[pd.DataFrame, Classes]:
@@ -157,10 +156,11 @@ def list_class_folders(images: Path) -> pd.DataFrame:
         InputError: an image beside the folders, or a name that is not UTF-8.
     """
     rows = []
-    for path in image_files(images):
-        name = path.relative_to(images).as_posix()
+    for name in image_names(images):
         if "/" not in name:
-            raise InputError(f"{path}: in no class's folder; expected {images}/<class>/{name}, or a table of labels")
+            raise InputError(
+                f"{images / name}: in no class's folder; expected {images}/<class>/{name}, or a table of labels"
+            )
         refuse_no_text(images, name)
         rows.append((name, name.partition("/")[0]))
     return pd.DataFrame(rows, columns=["id", "label"], index=range(1, len(rows) + 1), dtype=object)

@@ -27,7 +27,7 @@ from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
 from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.paths import IMAGES, METRICS, MODELS, PAGES, PREPARED, TIMING
-from reprise.documents.quality.labels import score_test_pages
+from reprise.documents.quality.held_out import score_test_pages
 from reprise.documents.quality.plots import plot_corruptions
 from reprise.documents.quality.robustness import measure_robustness, predict_damaged
 from reprise.documents.quality.scores import list_items, scores, scores_by_fold

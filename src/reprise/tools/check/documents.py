@@ -1,6 +1,7 @@
 """Check a folder of pages."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -94,7 +95,9 @@ def first_that(key: str, names: list[str]) -> dict[str, str]:
 
 def class_or_images(folder: Path) -> bool:
     """Whether a folder holds an image somewhere."""
-    return folder.is_dir() and any(path.suffix.lower() in EXTENSIONS for path in folder.rglob("*"))
+    if not folder.is_dir():
+        return False
+    return any(Path(name).suffix.lower() in EXTENSIONS for _, _, files in os.walk(folder) for name in files)
 
 
 def class_folders_or_none(images: Path) -> list[str]:
