@@ -145,7 +145,7 @@ def speech_html(record: dict[str, Any]) -> str:
     """A recording's verdict, and a warning where it is unlike what the detector learnt from."""
     spoof = record["decision"] == "spoof"
     verdict = "Synthesised" if spoof else "Natural speech"
-    known = record["familiarity"]
+    known, by = record["familiarity"], record["spoof_probability_by"]
     if known is None:
         warning = '<p class="note">Whether it is like the training recordings is not known: they are not here.</p>'
     elif known["unlike"]:
@@ -167,6 +167,8 @@ def speech_html(record: dict[str, Any]) -> str:
         f'<p class="verdict">{verdict}</p>',
         f"<p>Calibrated probability of a synthesis, at equal priors: {percent(record['spoof_probability'])}. "
         f"Score {record['score']:.2f}, decided at {record['threshold']:.2f} (higher is more natural).</p>",
+        f'<p class="note">The network alone says {percent(by["detector"])}, the spectral statistics alone '
+        f"{percent(by['baseline'])}.</p>",
         damage,
         warning,
     )
