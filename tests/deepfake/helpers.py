@@ -12,7 +12,8 @@ import torch
 
 from reprise.core.params import parse_params
 from reprise.deepfake.data.corpus import Corpus, starts_of
-from reprise.deepfake.detector.decision import Decision, write_decision
+from reprise.deepfake.detector.baseline import STATISTICS, Baseline, save_baseline
+from reprise.deepfake.detector.decision import Decision, Decisions, Published, write_decisions
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.detector.windows import describe
@@ -102,7 +103,7 @@ def encode(kind: str, samples: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def write_models(recipe: Recipe) -> None:
+def write_models(recipe: Recipe, published: Published = "detector") -> None:
     """Write untrained models that fit each other to models/deepfake of the working folder."""
     torch.manual_seed(0)
     detector = Detector(recipe).eval()
@@ -112,4 +113,13 @@ def write_models(recipe: Recipe) -> None:
     params = ExplainerParams(**read_params()["deepfake"]["explainer"]["train"] | {"hidden": 16})
     save_explainer("learnable", make_explainer(params, "learnable", described, corpus.spoof), params, 1)
     publish_explainer("learnable")
-    write_decision(Decision(threshold=0.1, scale=2.0, offset=-0.2))
+    torch.manual_seed(1)
+    baseline = Baseline(3)
+    baseline.mean, baseline.vectors = (
+        baseline.statistics(torch.from_numpy(speech(2, 9))[None])[0],
+        torch.randn(3, STATISTICS),
+    )
+    baseline.gamma, baseline.weights = torch.tensor(1 / STATISTICS), torch.randn(3)
+    save_baseline(baseline, 3.0, 0)
+    decision = Decision(threshold=0.1, scale=2.0, offset=-0.2)
+    write_decisions(Decisions(published=published, detector=decision, baseline=decision, fused=decision))

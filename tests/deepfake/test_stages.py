@@ -24,6 +24,7 @@ from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
 from reprise.deepfake.explainer.model import published_mode
 from reprise.deepfake.paths import MODES, PREPARED
+from reprise.deepfake.predict import judge_recording, load_judge
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.deepfake.quality.plots import plot_explanations
 from reprise.deepfake.stages import detector, evaluate, explain, explainer, prepare, recipe, sample, windows
@@ -120,6 +121,28 @@ def test_score_files_are_those_of_the_stored_detector(in_finished):
     assert read("metrics/deepfake/evaluation.json")["eval"]["eer"] == equal_error_rate(scores, corpus.spoof)
 
 
+def test_prediction_gives_the_scores_that_were_evaluated(in_finished):
+    decisions, evaluation = read("models/deepfake/decision.json"), read("metrics/deepfake/evaluation.json")
+    assert evaluation["published"]["system"] == decisions["published"] == "fused"
+    assert evaluation["published"]["eer"] == evaluation["fused"]["eval"]["eer"]
+    by_system = {
+        system: {name: float(score) for name, _, _, score in map(str.split, path.read_text().splitlines())}
+        for system in ("detector", "baseline", "fused")
+        for path in [Path(f"data/deepfake/scores/{system}-eval.txt")]
+    }
+    judge = load_judge(Path("models/deepfake"), None, "cpu")
+    for name in ("u2-0", "u2-11"):
+        ratios = [
+            decisions[system]["scale"] * by_system[system][name] + decisions[system]["offset"]
+            for system in ("detector", "baseline")
+        ]
+        assert by_system["fused"][name] == pytest.approx(sum(ratios) / 2, abs=1e-4)
+        record, _, _ = judge_recording(OWN / f"flac/{name}.flac", judge, keep=False)
+        assert record["score"] == pytest.approx(by_system["fused"][name], abs=1e-3)
+        for ratio, probability in zip(ratios, record["spoof_probability_by"].values(), strict=True):
+            assert probability == pytest.approx(1 / (1 + np.exp(ratio)), abs=1e-3)
+
+
 def test_the_items_come_to_the_stored_rate(in_finished):
     rows, corpus = Rows(Path("metrics/deepfake/items.csv").read_text(), "items.csv"), read_corpus(PREPARED / "eval")
     assert rows.column("utterance") == corpus.table["utterance"].tolist()
@@ -170,7 +193,8 @@ def test_a_detector_with_a_frozen_encoder_learns_in_training_mode(in_finished, t
     detector.main()
     tensors, _ = load_model(Path("models/deepfake/detector.safetensors"))
     batches = [int(value) for name, value in tensors.items() if name.endswith("num_batches_tracked")]
-    assert batches and min(batches) > 0  # else neither batch norm nor dropout was at work
+    assert len(batches) > 0
+    assert min(batches) > 0  # else neither batch norm nor dropout was at work
 
 
 def test_a_detector_from_elsewhere_is_published_as_it_is(in_finished, tmp_path, monkeypatch):

@@ -58,6 +58,22 @@ def test_the_least_sure_pages_are_written_to_a_table(in_finished, tmp_path, monk
     assert table["target"].isna().all()
 
 
+def test_a_sheet_of_what_was_predicted(in_finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(in_finished / "models")
+    for number, kind in enumerate(KINDS):
+        draw_page(kind, 70 + number).save(f"{number}.png")
+    options = ("--sheet", "pictures", "--accelerator", "cpu")
+    code, records, _ = call_predict(monkeypatch, capsys, "0.png", "1.png", "2.png", "none.png", *options)
+    assert (code, len(records)) == (1, 4)
+    assert sorted(path.name for path in Path("pictures").iterdir()) == ["predicted_pages.png", "predictions.png"]
+    call_predict(monkeypatch, capsys, "none.png", "--sheet", "empty", "--accelerator", "cpu")
+    assert Path("empty/predictions.png").is_file(), "no page could be read: a sentence says so"
+    code, records, said = call_predict(monkeypatch, capsys, "0.png", "--sheet", "0.png", "--accelerator", "cpu")
+    assert (code, records) == (1, [])
+    assert said.strip().endswith("--sheet 0.png: not a folder")
+
+
 def test_a_bad_image_is_an_error_record_among_the_others(in_finished, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").symlink_to(in_finished / "models")

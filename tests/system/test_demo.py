@@ -34,10 +34,10 @@ TABS = {
 SILENT_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
-def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+def start(*arguments: str, cwd: Path = ROOT, **environment: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "reprise.tools.demo.command", *arguments]
     return subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=cwd, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -177,6 +177,7 @@ def test_a_file_of_each_kind_can_be_dropped(demo, given):
         view.see("Nearest training pages")
         view.give(given / "scans", which="input[webkitdirectory]")
         view.see("The pages; click one for its reasons")
+        view.see("The least sure, to label next")
         names = sorted(path.name for path in (given / "scans").glob("*.jpg"))
         view.panel().get_by_role("gridcell", name=names[1]).locator("visible=true").first.click()
         view.panel().locator(".demo .note", has_text=names[1]).first.wait_for(timeout=LONG)

@@ -8,8 +8,17 @@ from scipy.stats import norm
 
 from reprise.core.errors import InputError
 from reprise.core.params import read_yaml
-from reprise.tools.report.build import read_picture, read_seconds, read_table
-from reprise.tools.report.charts import PLOTS, declared_plots, draw, labels, read_columns, seconds_by_stage, y_columns
+from reprise.tools.report.build import confused_rows, read_picture, read_seconds, read_table
+from reprise.tools.report.charts import (
+    PLOTS,
+    declared_plots,
+    draw,
+    labels,
+    least_width,
+    read_columns,
+    seconds_by_stage,
+    y_columns,
+)
 from tests.conftest import ROOT
 
 
@@ -31,6 +40,10 @@ def test_a_line_for_each_column_with_the_names_that_tell_them_apart(tmp_path, mo
     assert draw("Loss", declaration()) is None, "without a file there is no chart"
 
 
+def matrix_of(path):
+    return declaration(x="actual", y={path: "predicted"}, template="confusion_normalized")
+
+
 def test_labels():
     same = Path("train/plots")
     assert labels([(same / "train_loss.tsv", "train_loss"), (same / "valid_loss.tsv", "valid_loss")]) == [
@@ -47,16 +60,64 @@ def test_a_det_curve_is_on_normal_deviates(tmp_path, monkeypatch):
     figure = draw("DET", declaration(x={"a.csv": "false_alarm"}, y={"a.csv": "miss"}))
     assert figure is not None
     assert np.allclose([figure.data[0].x[1], figure.data[0].y[1]], norm.ppf([0.1, 0.2]))
+    assert figure.data[0].text[1] == "10.00 % accepted, 20.00 % refused"
     assert np.isfinite([*figure.data[0].x, *figure.data[0].y]).all()
 
 
 def test_a_confusion_matrix_holds_shares_of_the_labels(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("c.csv").write_text("actual,predicted\na,a\na,b\nb,b\nb,b\n")
-    figure = draw("Classes", declaration(x="actual", y={"c.csv": "predicted"}, template="confusion_normalized"))
+    figure = draw("Classes", matrix_of("c.csv"))
     assert figure is not None
     assert figure.data[0].z.tolist() == [[0.5, 0.5], [0, 1]]
     assert figure.layout.yaxis.title.text == "epoch", "labels go down, as rows"
+
+
+def test_names_of_classes_are_no_html_and_no_missing_values(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    long = "n" * 60
+    Path("c.csv").write_text(f"actual,predicted\n<b>,NA\nNA,NA\n{long},{long}x\n")
+    figure = draw("Classes", matrix_of("c.csv"))
+    assert figure is not None
+    assert list(figure.layout.xaxis.ticktext) == ["&lt;b&gt;", "NA", "n" * 23 + "…", "n" * 23 + "…"]
+    assert figure.data[0].z.shape == (4, 4), "two names that are shown alike stay apart"
+
+
+def test_of_many_classes_the_most_confused_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"c{number:03},c{(number + (number >= 100)) % 150:03}" for number in range(150)]
+    Path("c.csv").write_text("\n".join(["actual,predicted", *rows]))
+    figure = draw("Classes", matrix_of("c.csv"))
+    assert figure is not None
+    assert "60 most confused of 150" in figure.layout.title.text
+    assert {f"c{number:03}" for number in range(100, 150)} <= set(figure.layout.xaxis.ticktext)
+    assert least_width(figure) > 1000
+
+
+def test_the_most_confused_pairs_are_a_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("c.csv").write_text("actual,predicted\na,b\na,b\nb,b\nb,a\na,(no leaf)\n")
+    rows = confused_rows("Leaf classes", matrix_of("c.csv"))
+    header = ["label", "predicted", "count", "labelled", "share"]
+    assert rows == (
+        "most confused leaf classes",
+        header,
+        [["a", "b", "2", "3", "0.667"], ["b", "a", "1", "2", "0.5"]],
+        2,
+    )
+    assert confused_rows("Loss", declaration()) is None
+    Path("c.csv").unlink()
+    assert confused_rows("Leaf classes", matrix_of("c.csv")) is None
+
+
+@pytest.mark.parametrize("title", ["DET", "Reliability", "Loss", "Classes"])
+def test_a_sentence_stands_for_a_chart_of_nothing(tmp_path, monkeypatch, title):
+    monkeypatch.chdir(tmp_path)
+    Path("a.tsv").write_text("step\tloss\n")
+    Path("c.csv").write_text("actual,predicted\n")
+    figure = draw(title, matrix_of("c.csv") if title == "Classes" else declaration())
+    assert figure is not None
+    assert len(figure.layout.annotations) == 1
 
 
 def test_a_missing_column_is_named(tmp_path, monkeypatch):
@@ -76,6 +137,14 @@ def test_all_declared_plots_have_axes_a_task_and_files_in_git(monkeypatch):
     entries = read_yaml(PLOTS)["plots"]
     found = [entry for task in ("taxonomy", "documents", "deepfake") for entry in declared_plots(task)]
     assert len(found) == len(entries) > 15
+    rates = {title for title, entry in found if entry["y_label"] == "learning rate"}
+    assert {title.removesuffix(" by fold") for title in rates} == {
+        "Learning rate",
+        "Self-training learning rate",
+        "Detector learning rate",
+        "Explainer learning rate",
+    }
+    assert all("lower is better" in entry["y_label"] for title, entry in found if "loss" in title or "EER" in title)
     for title, entry in found:
         assert title[0].isupper()
         assert {"x_label", "y_label", "x", "y"} <= entry.keys()

@@ -121,7 +121,7 @@ class FakeRun:
 
 
 class FakeConfig(dict):
-    def update(self, values: Any, allow_val_change: bool = False) -> None:
+    def update(self, values: Any, allow_val_change: bool = False) -> None:  # type: ignore[override]
         super().update(values)
 
 
@@ -211,7 +211,9 @@ def test_tensorboard_writes_events(tmp_path, monkeypatch):
     monkeypatch.setattr("reprise.training.fit.configuration_name", lambda run, text: f"{run}-{text}")
     log = LOG.model_copy(update={"writers": ("tensorboard",), "tags": ("first", "second"), "note": "why"})
     result = train_toy(tmp_path, SETTINGS, log=log)
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-not-found]
+        EventAccumulator,
+    )
 
     (path,) = tmp_path.glob(".logs/tensorboard/toy-tiny/version_0/events*")
     events = EventAccumulator(str(path)).Reload()

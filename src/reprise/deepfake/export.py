@@ -1,4 +1,4 @@
-"""What of the deepfake task travels: detector, decision and explainers, and all of them as ONNX graphs."""
+"""What of the deepfake task travels: detector, baseline, decisions and explainers, and all of them as ONNX graphs."""
 
 import copy
 from pathlib import Path
@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from reprise.core.errors import InputError
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.decision import read_decision
+from reprise.deepfake.detector.baseline import Baseline, PooledStatistics, load_baseline
+from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.features import BINS, FLOOR, HOP, WINDOW, Filterbank
-from reprise.deepfake.detector.model import QUANTILE, Detector, StatisticsBranch, WhisperFrontEnd
+from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, LENGTHS
 from reprise.deepfake.detector.scoring import score_utterance
@@ -21,9 +22,10 @@ from reprise.deepfake.detector.whisper import HOP as WHISPER_HOP
 from reprise.deepfake.detector.whisper import LogMel
 from reprise.deepfake.detector.windows import describe, joined
 from reprise.deepfake.explainer.model import Explainer, importance_of, load_explainer, published_mode
+from reprise.deepfake.onnx_models import BASELINE as BASELINE_GRAPH
 from reprise.deepfake.onnx_models import DETECTOR as DETECTOR_GRAPH
 from reprise.deepfake.onnx_models import JUDGE, LISTEN, OnnxModels, explainer_graph
-from reprise.deepfake.paths import DECISION, DETECTOR, EXPLAINER, MODES, Mode, explainer_path
+from reprise.deepfake.paths import BASELINE, DECISION, DETECTOR, EXPLAINER, MODES, Mode, explainer_path
 from reprise.deepfake.recipe import Recipe
 from reprise.onnx.graphs import Agreement, Contents, Graph, Pretrained, timed
 
@@ -40,12 +42,17 @@ about = json.load(open("onnx/prediction.json"))
 samples, rate = soundfile.read("call.wav", dtype="float32", always_2d=True)
 assert rate == 16_000 and 0.4 <= len(samples) / rate <= 8, "resample other rates, and cut longer recordings"
 given = samples.mean(1)[None]
+by_baseline = onnxruntime.InferenceSession("onnx/baseline.onnx").run(["scores"], {"samples": given})[0][0]
 if about["framed"]:
     given = onnxruntime.InferenceSession("onnx/listen.onnx").run(["frames"], {"samples": given})[0]
 detector = onnxruntime.InferenceSession("onnx/judge.onnx" if about["framed"] else "onnx/detector.onnx")
 score = -detector.run(["logits"], {detector.get_inputs()[0].name: given})[0][0]
-print("spoof" if score < about["threshold"] else "bonafide")
-print("probability of a spoof", 1 / (1 + np.exp(about["scale"] * score + about["offset"])))
+decisions = about["decisions"]
+ratio = lambda system, score: decisions[system]["scale"] * score + decisions[system]["offset"]
+if decisions["published"] == "fused":
+    score = (ratio("detector", score) + ratio("baseline", by_baseline)) / 2
+print("spoof" if score < decisions[decisions["published"]]["threshold"] else "bonafide")
+print("probability of a spoof", 1 / (1 + np.exp(ratio(decisions["published"], score))))
 """
 
 
@@ -56,26 +63,26 @@ def contents(models: Path) -> Contents:
         InputError: a model is missing or damaged.
     """
     detector, recipe = load_detector(models / DETECTOR.name)
-    decision = read_decision(models / DECISION.name)
+    baseline, decisions = load_baseline(models / BASELINE.name), read_decisions(models / DECISION.name)
     explainers = {mode: load_explainer(mode, models) for mode in MODES if explainer_path(mode, models).exists()}
     if not explainers:
         raise InputError(f"{explainer_path(MODES[-1], models)}: no such file; run `dvc repro`")
     published = published_mode(models)
-    names = [DETECTOR.name, DECISION.name, EXPLAINER]
+    names = [DETECTOR.name, BASELINE.name, DECISION.name, EXPLAINER]
     paths = [*(models / name for name in names), *(explainer_path(mode, models) for mode in explainers)]
     return Contents(
         files={path.relative_to(models).as_posix(): path for path in paths},
         recipe=recipe.model_dump(mode="json"),
         pretrained=pretrained_of(recipe),
-        graphs=lambda: graphs_of(detector, explainers),
+        graphs=lambda: graphs_of(detector, baseline, explainers),
         description={
             "task": "deepfake",
             "framed": detector.framed,
             "modes": list(explainers),
             "published": published,
-            **decision.model_dump(),
+            "decisions": decisions.model_dump(),
         },
-        agreement=lambda folder, count, seed: compare(detector, explainers, folder, count, seed),
+        agreement=lambda folder, count, seed: compare(detector, baseline, explainers, folder, count, seed),
         onnx_input=HEARD,
         onnx_example=EXAMPLE,
     )
@@ -140,34 +147,33 @@ class ExportableLogMel(nn.Module):
         return (levels + 4.0) / 4.0
 
 
-class ExportableStatistics(StatisticsBranch):
-    """`StatisticsBranch` with the quantile out of a sort: ONNX has no quantile."""
+class ExportablePooledStatistics(PooledStatistics):
+    """`PooledStatistics` with the Fourier transform as a convolution."""
 
-    def __init__(self, branch: StatisticsBranch) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.load_state_dict(branch.state_dict())
+        self.register_buffer("kernel", fourier_kernel(WINDOW, BINS))
+        self.kernel: Tensor
 
-    def statistics(self, energies: Tensor) -> Tensor:
-        """(B, T, FILTERS) -> (B, 3 CEPSTRA + 4 FILTERS)."""
-        spread = energies.std(1)
-        centred = energies - energies.mean(1, keepdim=True)
-        skew = centred.pow(3).mean(1) / spread.clamp(min=1e-3).pow(3)
-        change = (energies[:, 1:] - energies[:, :-1]).abs().mean(1)
-        place = (torch.ones_like(energies[0, :, 0]).sum() - 1) * QUANTILE  # T is known when the graph runs
-        around = energies.sort(1).values.index_select(1, torch.stack([place.floor(), place.ceil()]).long())
-        quiet = around[:, 0] + (around[:, 1] - around[:, 0]) * (place - place.floor())
-        return torch.cat([self.cepstra(energies).std(1), spread, change, skew, quiet], 1)
+    def power(self, samples: Tensor) -> Tensor:
+        """(B, N) -> (B, T, BINS / 2 + 1)."""
+        return power_by_convolution(samples, self.kernel, HOP, "constant").transpose(1, 2)
 
 
 def exportable(detector: Detector) -> Detector:
     """Copy a detector, with those of its parts replaced that have no form in ONNX."""
     detector = copy.deepcopy(detector)
     detector.filterbank = ExportableFilterbank(detector.filterbank)  # type: ignore[assignment]
-    if detector.statistics is not None:
-        detector.statistics = ExportableStatistics(detector.statistics)
     if isinstance(detector.front_end, WhisperFrontEnd):
         detector.front_end.log_mel = ExportableLogMel(detector.front_end.log_mel)  # type: ignore[assignment]
     return detector.eval()
+
+
+def exportable_baseline(baseline: Baseline) -> Baseline:
+    """Copy a baseline, with the Fourier transform as a convolution."""
+    baseline = copy.deepcopy(baseline)
+    baseline.statistics = ExportablePooledStatistics()
+    return baseline.eval()
 
 
 class Samples(nn.Module):
@@ -221,8 +227,8 @@ class Importance(nn.Module):
         return self.explainer(windows[None], present).importance[0]
 
 
-def graphs_of(detector: Detector, explainers: dict[Mode, Explainer]) -> list[Graph]:
-    """The graphs of a detector of either kind, and one for each explainer."""
+def graphs_of(detector: Detector, baseline: Baseline, explainers: dict[Mode, Explainer]) -> list[Graph]:
+    """The graphs of a detector of either kind, of the baseline, and one for each explainer."""
     replaced = exportable(detector)
     least, most = int(LEAST * RATE), int(MOST * RATE) + 1
     samples = 0.1 * torch.randn(2, RATE, generator=torch.Generator().manual_seed(0))
@@ -245,6 +251,10 @@ def graphs_of(detector: Detector, explainers: dict[Mode, Explainer]) -> list[Gra
         sizes = {0: ("batch", 1, None), 1: ("length", least, most)}
         graphs = [Graph(DETECTOR_GRAPH, Samples(replaced), {"samples": samples}, {"samples": sizes}, outputs)]
         described = joined(detector(samples))
+    whole = {"samples": {1: ("length", least, None)}}
+    graphs.append(
+        Graph(BASELINE_GRAPH, exportable_baseline(baseline), {"samples": samples[:1]}, whole, ["scores"])  # any length
+    )
     windows = torch.zeros(5, len(LENGTHS), described.shape[1])
     moments = {"windows": {0: ("moments", 1, None)}}
     return graphs + [
@@ -253,16 +263,23 @@ def graphs_of(detector: Detector, explainers: dict[Mode, Explainer]) -> list[Gra
     ]
 
 
-def compare(detector: Detector, explainers: dict[Mode, Explainer], folder: Path, count: int, seed: int) -> Agreement:
+def compare(
+    detector: Detector,
+    baseline: Baseline,
+    explainers: dict[Mode, Explainer],
+    folder: Path,
+    count: int,
+    seed: int,
+) -> Agreement:
     """Compare the ONNX graphs of a folder with torch on swelling noise: scores, and the last explainer's importance."""
     mode = list(explainers)[-1]
     recordings = [random_recording(np.random.default_rng([seed, number])) for number in range(count)]
     onnx = OnnxModels(folder, mode, threads=1)
 
-    def by_torch() -> list[tuple[float, np.ndarray]]:
+    def by_torch() -> list[tuple[tuple[float, float], np.ndarray]]:
         return [
             (
-                score_utterance(samples, detector),
+                (score_utterance(samples, detector), baseline.score(samples)),
                 importance_of(explainers[mode], describe(samples, detector), len(samples)),
             )
             for samples in recordings
@@ -271,8 +288,8 @@ def compare(detector: Detector, explainers: dict[Mode, Explainer], folder: Path,
     expected, torch_seconds = timed(by_torch)
     found, onnx_seconds = timed(lambda: [onnx.hear(samples) for samples in recordings])
     difference = max(
-        max(abs(score - other), float(np.abs(curve - same).max()))
-        for (score, curve), (other, same) in zip(expected, found, strict=True)
+        max(float(np.abs(np.subtract(scores, others)).max()), float(np.abs(curve - same).max()))
+        for (scores, curve), (others, same) in zip(expected, found, strict=True)
     )
     return Agreement(count, difference, torch_seconds, onnx_seconds)
 

@@ -1,4 +1,4 @@
-"""Detector and explainer as ONNX graphs, for prediction without torch: recordings are cut as they are for torch.
+"""Detector, baseline and explainer as ONNX graphs, for prediction without torch: recordings are cut as for torch.
 
 Two kinds of detectors: most take samples (`detector`); one with a frozen Whisper hears a recording once (`listen`), and
 judges slices of what it heard (`judge`).
@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from reprise.deepfake.detector.decision import Decisions
 from reprise.deepfake.detector.pieces import (
     LENGTHS,
     chunks,
@@ -23,7 +24,7 @@ from reprise.deepfake.explainer.curve import frames_in, resample_importance
 from reprise.deepfake.paths import Mode
 from reprise.onnx.session import OnnxDescription, Session, graph_path, read_description
 
-DETECTOR, LISTEN, JUDGE = "detector", "listen", "judge"
+DETECTOR, LISTEN, JUDGE, BASELINE = "detector", "listen", "judge", "baseline"
 BATCH = 16  # windows at once
 
 
@@ -34,9 +35,7 @@ class DeepfakeDescription(OnnxDescription):
     framed: bool  # whether the graphs are `listen` and `judge`
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
     published: Mode  # what prediction takes
-    threshold: float  # of decision.json
-    scale: float
-    offset: float
+    decisions: Decisions
 
 
 def explainer_graph(mode: str) -> str:
@@ -44,7 +43,7 @@ def explainer_graph(mode: str) -> str:
 
 
 class OnnxModels:
-    """Detector and one explainer.
+    """Detector, baseline and one explainer.
 
     Args:
         folder: that `reprise export` wrote.
@@ -64,9 +63,10 @@ class OnnxModels:
         self.explainer = open_graph(explainer_graph(mode or self.description.published))
         self.listener = open_graph(LISTEN) if self.description.framed else None
         self.detector = open_graph(JUDGE if self.description.framed else DETECTOR)
+        self.baseline = open_graph(BASELINE)
 
-    def hear(self, samples: np.ndarray) -> tuple[float, np.ndarray]:
-        """Score samples (N,), high for natural speech, and give the importance of their frames (F,)."""
+    def hear(self, samples: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:
+        """Score samples (N,) by detector and baseline, high for natural speech, and weigh their frames (F,)."""
         if self.listener is None:
             score = self.mean_score(chunks(samples))
             windows = self.describe(len(samples), lambda seconds: cut_windows(samples, seconds))
@@ -76,7 +76,8 @@ class OnnxModels:
             score = self.mean_score(frame_chunks(frames))
             windows = self.describe(len(samples), lambda seconds: cut_frame_windows(frames, len(samples), seconds))
         moments = self.explainer.run({"windows": windows})["importance"]
-        return score, resample_importance(moments, frames_in(len(samples)))
+        by_baseline = float(self.baseline.run({"samples": samples[None]})["scores"][0])
+        return (score, by_baseline), resample_importance(moments, frames_in(len(samples)))
 
     def mean_score(self, pieces: Sequence[np.ndarray]) -> float:
         """Minus the mean logit of pieces, each of its own length."""

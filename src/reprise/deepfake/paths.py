@@ -12,6 +12,7 @@ SCORES = DATA / "scores"
 
 MODELS = Path("models/deepfake")
 DETECTOR = MODELS / "detector.safetensors"
+BASELINE = MODELS / "baseline.safetensors"
 DECISION = MODELS / "decision.json"
 EXPLAINER = "explainer.json"  # in a folder of models: which explainer prediction takes
 

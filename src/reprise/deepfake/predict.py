@@ -6,8 +6,9 @@
     python -m reprise.deepfake.predict calls/ --to predicted --engine ray
 
 Prints one JSON line a file: score (high for natural speech), probability of a spoof (calibrated on dev, at equal
-priors), decision at dev's equal-error threshold, and the moments of highest importance. Reads models/deepfake alone (or
-`--models`); with `--onnx` a folder of `reprise export`, without torch.
+priors), decision at dev's equal-error threshold, the probabilities by the detector and by the baseline alone, and the
+moments of highest importance to the detector. Reads models/deepfake alone (or `--models`); with `--onnx` a folder of
+`reprise export`, without torch.
 
 Files of any length, rate and number of channels are taken; they are read in blocks, so that memory does not grow with
 the length. A file that cannot be judged gives a line with `path` and `error`; the others are judged, and the exit code
@@ -27,12 +28,13 @@ from reprise.bulk.options import Engine, ShardRows, To, Workers, one_source, ref
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.text import json_line
-from reprise.deepfake.paths import DECISION, DETECTOR, MODELS, Mode
+from reprise.deepfake.paths import BASELINE, DECISION, DETECTOR, MODELS, Mode
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from reprise.deepfake.detector.decision import Decision
+    from reprise.deepfake.detector.baseline import Baseline
+    from reprise.deepfake.detector.decision import Decisions
     from reprise.deepfake.detector.model import Detector
     from reprise.deepfake.explainer.model import Explainer
     from reprise.deepfake.onnx_models import OnnxModels
@@ -93,29 +95,31 @@ class Judge:
 
     Attributes:
         detector: on `device`.
+        baseline: on the CPU.
         explainer: on the CPU.
-        decision: calibration and threshold.
+        decisions: calibrations and thresholds.
         device: such as "cpu".
         take_damaged: whether what can be read of a damaged file is judged.
         time_limit: seconds to give a file.
     """
 
     detector: "Detector"
+    baseline: "Baseline"
     explainer: "Explainer"
-    decision: "Decision"
+    decisions: "Decisions"
     device: str
     take_damaged: bool = False
     time_limit: float = float("inf")
 
-    def hear(self, samples: "np.ndarray") -> "tuple[float, np.ndarray]":
-        """Score samples (N,), high for natural speech, and give the importance of their frames (F,)."""
+    def hear(self, samples: "np.ndarray") -> "tuple[tuple[float, float], np.ndarray]":
+        """Score samples (N,) by detector and baseline, high for natural speech, and weigh their frames (F,)."""
         from reprise.deepfake.detector.scoring import score_utterance
         from reprise.deepfake.detector.windows import describe
         from reprise.deepfake.explainer.model import importance_of
 
-        score = score_utterance(samples, self.detector, self.device)
+        scores = score_utterance(samples, self.detector, self.device), self.baseline.score(samples)
         windows = describe(samples, self.detector, self.device)
-        return score, importance_of(self.explainer, windows, len(samples))
+        return scores, importance_of(self.explainer, windows, len(samples))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +127,11 @@ class OnnxJudge:
     """The same as ONNX graphs; the attributes mean what they mean there."""
 
     models: "OnnxModels"
-    decision: "Decision"
+    decisions: "Decisions"
     take_damaged: bool = False
     time_limit: float = float("inf")
 
-    def hear(self, samples: "np.ndarray") -> "tuple[float, np.ndarray]":
+    def hear(self, samples: "np.ndarray") -> "tuple[tuple[float, float], np.ndarray]":
         """As `Judge.hear`."""
         return self.models.hear(samples)
 
@@ -147,12 +151,12 @@ def load_onnx_judge(
     Raises:
         InputError: there are none, or they are damaged.
     """
-    from reprise.deepfake.detector.decision import read_decision
     from reprise.deepfake.onnx_models import OnnxModels
     from reprise.onnx.session import refuse_accelerator
 
     refuse_accelerator(accelerator)
-    return OnnxJudge(OnnxModels(models, mode, threads), read_decision(models / DECISION.name), take_damaged, time_limit)
+    graphs = OnnxModels(models, mode, threads)
+    return OnnxJudge(graphs, graphs.description.decisions, take_damaged, time_limit)
 
 
 def load_judge(
@@ -166,16 +170,17 @@ def load_judge(
     import torch
 
     from reprise.core.devices import prediction_devices
-    from reprise.deepfake.detector.decision import read_decision
+    from reprise.deepfake.detector.baseline import load_baseline
+    from reprise.deepfake.detector.decision import read_decisions
     from reprise.deepfake.detector.model_file import load_detector
     from reprise.deepfake.explainer.model import load_explainer, published_mode
 
     torch.set_num_threads(1)
     device = prediction_devices(accelerator)[0]
     detector, _ = load_detector(models / DETECTOR.name, device)
-    decision = read_decision(models / DECISION.name)
+    baseline, decisions = load_baseline(models / BASELINE.name), read_decisions(models / DECISION.name)
     explainer = load_explainer(mode or published_mode(models), models)
-    return Judge(detector, explainer, decision, device, take_damaged, time_limit)
+    return Judge(detector, baseline, explainer, decisions, device, take_damaged, time_limit)
 
 
 def predict(
@@ -220,7 +225,7 @@ def judge_recording(
 
     from reprise.deepfake.data.audio import RATE, SILENCE, AudioFile
 
-    scores: list[float] = []
+    scores: list[tuple[float, float]] = []
     lengths: list[int] = []
     importance: list[np.ndarray] = []
     kept: list[np.ndarray] = []
@@ -233,8 +238,8 @@ def judge_recording(
             continue  # too short a rest to say anything by itself
         lengths.append(len(block))
         largest = max(largest, float(np.abs(block).max()))
-        score_here, curve_here = judge.hear(block)
-        scores.append(score_here)
+        scores_here, curve_here = judge.hear(block)
+        scores.append(scores_here)
         importance.append(curve_here)
         kept += [block] if keep else []
     if not judge.take_damaged:
@@ -244,7 +249,9 @@ def judge_recording(
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {LEAST_SECONDS:g} s")
     if largest < SILENCE:
         raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
-    score = float(np.average(scores, weights=lengths))
+    by_detector, by_baseline = np.average(scores, axis=0, weights=lengths)
+    decisions, verdict = judge.decisions, judge.decisions.verdict
+    score = float(decisions.scores(by_detector, by_baseline))
     curve = np.concatenate(importance)
     if not np.isfinite(score) or not np.isfinite(curve).all():
         raise InputError(f"{path}: the models give no number for it")
@@ -252,9 +259,13 @@ def judge_recording(
         "path": str(path),
         "seconds": round(seconds, 3),
         "score": round(score, 6),
-        "spoof_probability": round(float(judge.decision.spoof_probabilities(np.array(score))), 6),
-        "decision": judge.decision.label(score),
-        "threshold": round(judge.decision.threshold, 6),
+        "spoof_probability": round(float(verdict.spoof_probabilities(np.array(score))), 6),
+        "decision": verdict.label(score),
+        "threshold": round(verdict.threshold, 6),
+        "spoof_probability_by": {
+            "detector": round(float(decisions.detector.spoof_probabilities(by_detector)), 6),
+            "baseline": round(float(decisions.baseline.spoof_probabilities(by_baseline)), 6),
+        },
         "top_moments": top_moments(curve),
         **({"damage": audio.damage} if audio.damage else {}),
     }

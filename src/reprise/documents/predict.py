@@ -7,7 +7,8 @@
 Reads models/documents (or `--models`) alone; with `--onnx` a folder of `reprise export`, without torch. Each image is
 one line, in the order in which they are named; the images of a folder come by name. A line holds the class and all
 probabilities, or, for an image that cannot be used, its path and the error; the exit code is then 1. `--ask FILE` also
-writes a table of the pages that the models are least sure of, to be labelled next. With `--to` a folder of any size
+writes a table of the pages that the models are least sure of, to be labelled next. `--sheet FOLDER` also draws how many
+pages each class has, how sure the models are, and the surest and the least sure pages. With `--to` a folder of any size
 becomes parquet files (`reprise.bulk`).
 """
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_MEGAPIXELS = 200.0
 BLOCK = 256  # pages at once
+SHEET_EXAMPLES = 12  # surest, and least sure ones
 
 
 def main(
@@ -48,6 +50,9 @@ def main(
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
     ask: Annotated[Path | None, typer.Option(help="CSV file for the pages to label next: the least sure ones.")] = None,
     ask_count: Annotated[int, typer.Option(min=1, help="How many those are.")] = 30,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also draw classes, confidence and example pages there.")
+    ] = None,
     to: To = None,
     engine: Engine = None,
     workers: Workers = None,
@@ -57,8 +62,8 @@ def main(
     from tqdm import tqdm
 
     if to is not None:
-        if ask is not None:
-            raise InputError("--ask does not go with --to")
+        if ask is not None or sheet is not None:
+            raise InputError("--ask and --sheet do not go with --to")
         from reprise.bulk.run import predict_source
         from reprise.documents.bulk import BulkPages
 
@@ -66,13 +71,20 @@ def main(
         predict_source(task, one_source(path), to, engine, workers, shard_rows)
         return
     refuse_bulk_options(engine, workers, shard_rows)
+    if sheet is not None and sheet.exists() and not sheet.is_dir():
+        raise InputError(f"--sheet {sheet}: not a folder")
     images, failed, least_sure = list_images([Path(each) for each in path]), False, LeastSure(ask_count)
     ensemble = open_onnx(models, folds, accelerator) if onnx else open_torch(models, folds, accelerator)
     records = predict_by(ensemble, images, seconds)
+    predicted: list[tuple[str, str, float]] = []  # path, class and its probability
     for record in tqdm(records, total=len(images), unit="page", leave=False, disable=not sys.stderr.isatty()):
         print(json_line(record), flush=True)
         failed = failed or "error" in record
         least_sure.add(record)
+        if sheet is not None and "error" not in record:
+            predicted.append((record["path"], record["class_name"], record["probability"]))
+    if sheet is not None:
+        draw_sheet(sheet, predicted, ensemble, seconds)
     if ask is not None:
         write_text(ask, least_sure.csv_text())
     if failed:
@@ -156,6 +168,29 @@ def describe_prediction(row: "np.ndarray", ensemble: "Ensemble | OnnxEnsemble", 
         "probabilities": dict(zip(names, row.round(6).tolist(), strict=True)),
         **({"warning": "the page is of one colour all over"} if constant else {}),
     }
+
+
+def draw_sheet(
+    folder: Path, predicted: list[tuple[str, str, float]], ensemble: "Ensemble | OnnxEnsemble", seconds: float
+) -> None:
+    """Draw paths, classes and probabilities of predicted images; the few that are shown are read again."""
+    import numpy as np
+
+    from reprise.documents.data.images import cache_size, decode
+    from reprise.documents.predictions import draw_predictions
+
+    size = cache_size(ensemble.image_size)
+    paths, classes = [path for path, _, _ in predicted], [name for _, name, _ in predicted]
+
+    def picture(row: int) -> np.ndarray:
+        try:
+            with time_limit(seconds):
+                return decode(Path(paths[row]), size, MAX_MEGAPIXELS).pixels
+        except (InputError, TimeoutError):
+            return np.full((size, size, 3), 200, np.uint8)  # gone since it was predicted: a grey page
+
+    confidences = np.array([probability for _, _, probability in predicted])
+    draw_predictions(folder, paths, classes, confidences, ensemble.classes.names, picture, SHEET_EXAMPLES)
 
 
 @contextlib.contextmanager

@@ -12,13 +12,30 @@ from reprise.deepfake.detector.features import (
     Filterbank,
     cosine_transform,
     deltas,
+    deviation_over_time,
     linear_filters,
     power_spectrum,
+    quantile_over_time,
     scale_loudness,
 )
 from tests.deepfake.helpers import speech
 
 ENERGIES = torch.randn(2, 30, FILTERS, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("length", [1, 2, 30])
+def test_quantiles_are_torchs(share, length):
+    values = ENERGIES[:, :length]
+    torch.testing.assert_close(quantile_over_time(values, share), torch.quantile(values, share, dim=1))
+
+
+def test_deviations_are_torchs_and_have_a_gradient_where_nothing_varies():
+    torch.testing.assert_close(deviation_over_time(ENERGIES), ENERGIES.std(1))
+    constant = torch.ones(1, 4, 2, requires_grad=True)
+    deviation_over_time(constant).sum().backward()
+    assert constant.grad is not None
+    assert constant.grad.abs().max() == 0
 
 
 def test_power_is_scipys():

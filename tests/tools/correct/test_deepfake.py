@@ -36,6 +36,26 @@ def test_verdicts_are_lines_of_a_protocol_and_the_last_one_counts(own):
     assert (own.parent / "protocol.txt").read_text() == PROTOCOL
 
 
+def test_a_withdrawn_verdict_leaves_no_trace(own):
+    judge_recording(own, trials(own), "b", "spoof")
+    judge_recording(own, trials(own), "new call", "spoof", "train")
+    assert judge_recording(own, trials(own), "b.flac", "withdraw") == "b.flac train spoof"
+    assert (own / "verdicts.txt").read_text() == "new call.flac\ttrain\tspoof\n"
+    with pytest.raises(InputError, match="recording 'b': no answer that could be withdrawn"):
+        judge_recording(own, trials(own), "b", "withdraw")
+    assert judge_recording(own, trials(own), "new call", "withdraw") == "new call.flac\ttrain\tspoof"
+    assert not (own / "verdicts.txt").exists()
+
+
+def test_a_sample_lies_deeper_than_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/deepfake/sample/flac").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=r"`cp -r data/deepfake/sample data/deepfake/mine`, and name .*/mine/flac with"
+    ):
+        judge_recording(tmp_path / "data/deepfake/sample/flac", {}, "a", "spoof")
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

@@ -36,12 +36,38 @@ def test_an_answer_replaces_an_earlier_one_and_keeps_a_persons_own_columns(tmp_p
     assert (tmp_path / "train.csv").read_text() == TRAIN
 
 
+def test_a_withdrawn_answer_leaves_no_trace(tmp_path):
+    write_data(tmp_path)
+    path = tmp_path / "label_corrections.csv"
+    correct_label(tmp_path, "a.jpg", "change", "1")
+    correct_label(tmp_path, "b, c.jpg", "keep", "")
+    assert correct_label(tmp_path, "a.jpg", "withdraw", "") == {"keep": 1, "change": 0, "unsure": 0}
+    assert path.read_text() == 'ID,decision,target\n"b, c.jpg",keep,\n'
+    with pytest.raises(InputError, match=r"page 'a\.jpg': no answer that could be withdrawn"):
+        correct_label(tmp_path, "a.jpg", "withdraw", "")
+    correct_label(tmp_path, "b, c.jpg", "withdraw", "")
+    assert not path.exists()
+
+
+def test_rows_that_were_replaced_can_be_put_back_with_a_persons_own_columns(tmp_path):
+    write_data(tmp_path)
+    path = tmp_path / "label_corrections.csv"
+    before = 'ID,decision,target,who\n"b, c.jpg",keep,,you\na.jpg,unsure,,me\n'
+    path.write_text(before)
+    files = Files.model_validate(read_params()["documents"]["prepare"]["files"])
+    row = {"ID": "a.jpg", "decision": "change", "target": "1"}
+    removed, _ = documents.replace_rows(tmp_path, "a.jpg", [row], files, ("ID", "target"))
+    documents.replace_rows(tmp_path, "a.jpg", removed, files, ("ID", "target"))
+    assert path.read_text() == before
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
         (("z.jpg", "keep", ""), r"no training page 'z\.jpg'"),
         (("a.jpg", "drop", ""), r"the answer: decision 'drop'; expected keep, change, unsure"),
         (("a.jpg", "change", "9"), r"the answer: class '9' is not in meta\.csv, which has 0, 1"),
+        (("a.jpg", "withdraw", "1"), r"the answer: decision 'withdraw'"),
         (("a.jpg", "change", ""), r"the answer: change with target ''; expected the right class"),
     ],
 )
@@ -64,7 +90,10 @@ def test_a_generated_folder_takes_no_answers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sample = tmp_path / "data/documents/sample"
     sample.mkdir(parents=True)
-    with pytest.raises(InputError, match="a stage generates this folder"):
+    copying = (
+        "a stage generates this folder.*`cp -r data/documents/sample data/documents/mine`, and name data/documents/"
+    )
+    with pytest.raises(InputError, match=copying):
         correct_label(write_data(sample), "a.jpg", "keep", "")
     with pytest.raises(InputError, match="no such folder"):
         correct_label(tmp_path / "elsewhere", "a.jpg", "keep", "")

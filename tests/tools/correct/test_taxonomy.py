@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from reprise.core.errors import InputError
 from reprise.taxonomy.data.class_lists import read_seed_documents
 from reprise.taxonomy.data.hierarchy import read_hierarchy
-from reprise.tools.correct.taxonomy import describe_class, label_document
+from reprise.tools.correct.taxonomy import (
+    describe_class,
+    label_document,
+    main,
+    replace_words,
+    withdraw_document,
+    withdraw_sentence,
+)
 from tests.taxonomy.readers import value_or_error
 
 NAMES = ("food", "food:hot", "tea_time")
@@ -40,6 +47,45 @@ def test_a_class_has_the_last_sentence(tmp_path):
     assert read_hierarchy(tmp_path).keywords == (("bread", "cheese"), ("a stew or a soup",), ("cups of tea",))
     describe_class(tmp_path, "0", "what one eats")
     assert read_hierarchy(tmp_path).keywords[0] == ("what one eats",)
+
+
+def test_withdrawn_answers_leave_no_trace(tmp_path, capsys):
+    write_data(tmp_path)
+    label_document(tmp_path, "x", ["1"])
+    label_document(tmp_path, "z", ["1"])
+    assert withdraw_document(tmp_path, "x") == ["x\t1"]
+    assert (tmp_path / "seed_documents.txt").read_text() == "z\t1\n"
+    main("", "z", None, True, tmp_path)
+    assert not (tmp_path / "seed_documents.txt").exists()
+    with pytest.raises(InputError, match="document 'z': no answer that could be withdrawn"):
+        withdraw_document(tmp_path, "z")
+    path = tmp_path / "class_related_keywords.txt"
+    path.write_text("food:bread,cheese\nfood:hot : soup, stew\n")
+    assert withdraw_sentence(tmp_path, "1") == ["food:hot:soup, stew"]
+    assert path.read_text() == "food:bread,cheese\n"
+    assert replace_words(tmp_path, "1", ["soup, stew"]) == ("food:hot", [])
+    assert read_hierarchy(tmp_path).keywords == (("bread", "cheese"), ("soup", "stew"), ())
+    main("1", None, None, True, tmp_path)
+    with pytest.raises(InputError, match="class '1': no answer that could be withdrawn"):
+        withdraw_sentence(tmp_path, "1")
+    assert capsys.readouterr().out == "z\t1\nfood:hot:soup, stew\n"
+
+
+@pytest.mark.parametrize("options", [("", None, None), ("1", "x", None), ("1", None, "words"), ("1,2", None, None)])
+def test_a_withdrawal_is_about_one_thing(tmp_path, options):
+    classes, document, sentence = options
+    with pytest.raises(InputError, match="--withdraw goes with either --document or one class"):
+        main(classes, document, sentence, True, tmp_path)
+
+
+def test_answers_go_beside_the_data_of_the_other_layout(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "labels.txt").write_text("0\tfood\n1\ttea\n")
+    (tmp_path / "train/corpus.txt").write_text("x\tsome text\n")
+    label_document(tmp_path, "x", ["1"])
+    describe_class(tmp_path, "1", "a cup")
+    assert (tmp_path / "seed_documents.txt").read_text() == "x\t1\n"
+    assert read_hierarchy(tmp_path).keywords == ((), ("a cup",))
 
 
 @pytest.mark.parametrize(

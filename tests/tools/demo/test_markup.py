@@ -43,6 +43,7 @@ def speech_record(**changes):
         "score": 1.0,
         "threshold": 0.0,
         "spoof_probability": 0.2,
+        "spoof_probability_by": {"detector": 0.9, "baseline": 0.05},
         "decision": "bonafide",
         "damage": BAD,
         "familiarity": {"distance": 2.0, "threshold": 1.0, "unlike": True, "reasons": [BAD]},

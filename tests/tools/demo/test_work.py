@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.tools.demo.work import Job, Step, Stopped
+from reprise.tools.demo.work import Job, Step, Stopped, stop_all
 
 
 def test_a_job_gives_its_result_and_its_last_step():
@@ -86,3 +86,17 @@ def test_a_job_that_was_stopped_while_it_waited_never_begins():
     with pytest.raises(Stopped):
         waiting.result()
     assert called == []
+
+
+def test_all_jobs_end_with_the_page():
+    begun = threading.Event()
+
+    def endless(report):
+        begun.set()
+        while True:
+            report(0, 0, "on and on")
+
+    jobs = [Job(endless), Job(endless)]
+    begun.wait()
+    stop_all(30)
+    assert not any(job.running() for job in jobs)

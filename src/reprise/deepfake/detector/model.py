@@ -17,7 +17,15 @@ from torch.nn import functional as F
 
 from reprise.core.errors import InputError
 from reprise.deepfake.detector.conformer import ConformerBlock
-from reprise.deepfake.detector.features import CEPSTRA, FILTERS, Cepstra, Filterbank, scale_loudness
+from reprise.deepfake.detector.features import (
+    CEPSTRA,
+    FILTERS,
+    Cepstra,
+    Filterbank,
+    deviation_over_time,
+    quantile_over_time,
+    scale_loudness,
+)
 from reprise.deepfake.detector.whisper import LogMel, build_encoder, hidden_states, load_encoder
 from reprise.deepfake.recipe import Recipe
 
@@ -219,12 +227,12 @@ class StatisticsBranch(nn.Module):
 
     def statistics(self, energies: Tensor) -> Tensor:
         """(B, T, FILTERS) -> (B, 3 CEPSTRA + 4 FILTERS)."""
-        spread = energies.std(1)
+        spread = deviation_over_time(energies)
         centred = energies - energies.mean(1, keepdim=True)
         skew = centred.pow(3).mean(1) / spread.clamp(min=1e-3).pow(3)
-        change = energies.diff(dim=1).abs().mean(1)
-        quiet = torch.quantile(energies, QUANTILE, dim=1)
-        return torch.cat([self.cepstra(energies).std(1), spread, change, skew, quiet], 1)
+        change = (energies[:, 1:] - energies[:, :-1]).abs().mean(1)
+        quiet = quantile_over_time(energies, QUANTILE)
+        return torch.cat([deviation_over_time(self.cepstra(energies)), spread, change, skew, quiet], 1)
 
 
 class PooledStates(nn.Module):
@@ -246,7 +254,7 @@ class PooledStates(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """(B, M, width) -> (B, STATISTICS)."""
-        return self.network(torch.cat([states.mean(1), states.std(1)], 1))
+        return self.network(torch.cat([states.mean(1), deviation_over_time(states)], 1))
 
 
 class OneClassHead(nn.Module):
@@ -403,7 +411,7 @@ class Detector(nn.Module):
         for block in self.blocks:
             x = block(x)
         token, frames = x[:, 0], x[:, 1:]
-        parts = [self.dropout(torch.cat([token, frames.mean(1), frames.std(1)], 1))]
+        parts = [self.dropout(torch.cat([token, frames.mean(1), deviation_over_time(frames)], 1))]
         if self.statistics is not None:
             parts.append(self.dropout(self.statistics(energies)))
         if self.pooled is not None:

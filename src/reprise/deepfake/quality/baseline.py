@@ -1,86 +1,84 @@
-"""The floor that a detector has to beat: a support vector machine on pooled spectral statistics."""
+"""Training of the baseline: statistics of a corpus, and a support vector machine on them."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from reprise.deepfake.data.audio import RATE
+from reprise.core.seed import derive_seed
 from reprise.deepfake.data.corpus import Corpus
-from reprise.deepfake.detector.features import BINS, HIGHEST, Cepstra, linear_filters, power_spectrum, scale_loudness
+from reprise.deepfake.detector.baseline import STATISTICS, Baseline, PooledStatistics
+from reprise.deepfake.detector.copies import change_of
 from reprise.deepfake.quality.metrics import equal_error_rate
 
 PENALTIES = (3.0, 10.0, 30.0)  # of the machine's errors; chosen on dev
-QUANTILE = 0.05
-KEPT = int(HIGHEST / RATE * BINS) + 1  # bins of the spectrum that are read
-FLOOR = 1e-9  # of the power, before the logarithm: lower than the detector's, for the bins are narrower
+RESYNTHESIS_WEIGHT = 0.5  # of a re-synthesis; with 1 the known vocoders suffer: see docs/deepfake.md
 
 
 @torch.inference_mode()
-def pooled_statistics(samples: np.ndarray, filters: Tensor, cepstra: Cepstra) -> np.ndarray:
-    """Statistics over time of an utterance's (N,) cepstra, and of each bin of its spectrum: (S,).
-
-    Spread of the cepstra and their deltas; spread, mean change, skew and 5 % quantile of the logarithmic power.
-    """
-    power = power_spectrum(scale_loudness(torch.from_numpy(samples)[None]))[0]  # (T, BINS / 2 + 1)
-    energies = torch.log(power @ filters + FLOOR)
-    bins = torch.log(power[:, :KEPT] + FLOOR)
-    bins = bins - bins.mean(0)
-    spread = bins.std(0)
-    parts = [
-        cepstra((energies - energies.mean(0))[None])[0].std(0),
-        spread,
-        bins.diff(dim=0).abs().mean(0),
-        bins.pow(3).mean(0) / spread.clamp(min=1e-3).pow(3),
-        torch.quantile(bins, QUANTILE, dim=0),
-    ]
-    return torch.cat(parts).numpy()
-
-
-@dataclasses.dataclass(frozen=True)
-class Baseline:
-    """A trained machine.
-
-    Attributes:
-        pipeline: scaling and machine.
-        penalty: the chosen one.
-    """
-
-    pipeline: Pipeline
-    penalty: float
-
-    def scores(self, statistics: np.ndarray) -> np.ndarray:
-        """Scores (N,) of statistics (N, S), high for natural speech."""
-        return -self.pipeline.decision_function(statistics)
-
-    def score(self, samples: np.ndarray) -> float:
-        """Score of samples (N,)."""
-        return float(self.scores(pooled_statistics(samples, linear_filters(), Cepstra())[None])[0])
-
-
 def corpus_statistics(corpus: Corpus) -> np.ndarray:
-    """Statistics of all utterances, (N, S)."""
-    filters, cepstra = linear_filters(), Cepstra()
-    return np.stack([pooled_statistics(corpus.waveform(row), filters, cepstra) for row in range(len(corpus))])
+    """Statistics of all utterances, (N, STATISTICS)."""
+    pooled = PooledStatistics()
+    return np.stack([pooled(torch.from_numpy(corpus.waveform(row))[None])[0].numpy() for row in range(len(corpus))])
 
 
-def train_baseline(train: np.ndarray, spoof: np.ndarray, dev: np.ndarray, dev_spoof: np.ndarray) -> Baseline:
+@torch.inference_mode()
+def resynthesised_statistics(corpus: Corpus, count: int, seed: int) -> np.ndarray:
+    """Statistics (M, STATISTICS) of `count` random re-syntheses of each natural utterance."""
+    pooled, found = PooledStatistics(), []
+    for row in np.flatnonzero(~corpus.spoof).tolist():
+        for number in range(count):
+            made = change_of("resynthesis", derive_seed(seed, "resynthesis", row, number))(corpus.waveform(row))
+            found.append(pooled(torch.from_numpy(made)[None])[0].numpy())
+    return np.array(found, np.float32).reshape(-1, STATISTICS)
+
+
+def train_baseline(
+    train: np.ndarray, spoof: np.ndarray, made: np.ndarray, dev: np.ndarray, dev_spoof: np.ndarray
+) -> tuple[Baseline, float]:
     """Train a machine for each penalty, and keep the one with the best dev EER (the smallest penalty among equals).
 
     Args:
-        train: (N, S) statistics.
+        train: (N, STATISTICS).
         spoof: (N,) bool.
-        dev: (M, S).
+        made: (R, STATISTICS), of re-syntheses, further spoofs.
+        dev: (M, STATISTICS).
         dev_spoof: (M,) bool.
+
+    Returns:
+        The machine and its penalty.
     """
-    trained: list[tuple[float, Baseline]] = []
+    statistics, labels = np.concatenate([train, made]), np.concatenate([spoof, np.ones(len(made), bool)])
+    weights = np.concatenate([np.ones(len(train)), np.full(len(made), RESYNTHESIS_WEIGHT)])
+    trained: list[tuple[float, Baseline, float]] = []
     for penalty in PENALTIES:
-        machine: Any = make_pipeline(StandardScaler(), SVC(C=penalty, class_weight="balanced"))
-        baseline = Baseline(machine.fit(train, spoof), penalty)
-        trained.append((equal_error_rate(baseline.scores(dev), dev_spoof), baseline))
-    return min(trained, key=lambda pair: pair[0])[1]
+        scaler, machine = StandardScaler(), SVC(C=penalty, gamma=1 / STATISTICS, class_weight="balanced")
+        make_pipeline(scaler, machine).fit(statistics, labels, svc__sample_weight=weights)
+        baseline = as_module(scaler, machine)
+        trained.append((equal_error_rate(baseline.scores(dev), dev_spoof), baseline, penalty))
+    _, best, penalty = min(trained, key=lambda each: each[0])
+    return best, penalty
+
+
+def as_module(scaler: StandardScaler, machine: Any) -> Baseline:
+    """Put a fitted scaler and an SVC, whose positive decisions say spoof, into a module."""
+
+    def tensor(values: Any) -> Tensor:
+        return torch.from_numpy(np.asarray(values, np.float32))
+
+    baseline = Baseline(len(machine.support_vectors_))
+    baseline.load_state_dict(
+        {
+            "mean": tensor(scaler.mean_),
+            "deviation": tensor(scaler.scale_),
+            "vectors": tensor(machine.support_vectors_),
+            "weights": tensor(machine.dual_coef_[0]),
+            "gamma": tensor(machine.gamma),
+            "intercept": tensor(machine.intercept_[0]),
+        }
+    )
+    return baseline.eval()

@@ -85,14 +85,22 @@ def write_scores(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def write_items(path: Path, corpus: Corpus, scores: np.ndarray) -> None:
-    """Write utterance, speaker (what chance draws together), spoof (1 or 0) and score, high for natural speech."""
+def write_items(path: Path, corpus: Corpus, scores: np.ndarray, fused: np.ndarray) -> None:
+    """Write utterance, speaker (what chance draws together), spoof (1 or 0) and scores, high for natural speech.
+
+    Args:
+        path: a CSV file.
+        corpus: the N utterances.
+        scores: (N,), of the detector.
+        fused: (N,), of detector and baseline.
+    """
     table = pd.DataFrame(
         {
             "utterance": corpus.table["utterance"].map(for_csv),
             "speaker": pd.Series(drawn_together(corpus.table)).map(for_csv),
             "spoof": corpus.spoof.astype(int),
             "score": scores,
+            "fused": fused,
         }
     )
     write_text(path, table.to_csv(index=False, float_format="%.6f"))  # as the score files: rounding must make no ties

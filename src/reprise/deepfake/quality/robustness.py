@@ -1,6 +1,6 @@
 """Error rates of the same recordings through codecs, noise, rooms and bands, each alone and all together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from reprise.deepfake.quality.metrics import equal_error_rate
 
 CODECS = ("mu_law", "a_law", "gsm", "mp3", "vorbis", "opus")
 
-Score = Callable[[np.ndarray], float]  # samples (N,) -> score, high for natural speech
+Score = Callable[[np.ndarray], dict[str, float]]  # samples (N,) -> scores by system, high for natural speech
+Fuse = Callable[[np.ndarray, np.ndarray], np.ndarray]  # scores (N,) of detector and baseline -> (N,)
 
 
 def choose_evenly(spoof: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -29,24 +30,29 @@ def through(kind: str, samples: np.ndarray, generator: np.random.Generator) -> n
     return samples
 
 
-def robustness(
-    corpus: Corpus, rows: np.ndarray, systems: Mapping[str, Score], seed: int
-) -> dict[str, dict[str, float]]:
+def robustness(corpus: Corpus, rows: np.ndarray, score: Score, fuse: Fuse, seed: int) -> dict[str, dict[str, float]]:
     """Equal error rate of each system on rows of a corpus: by kind (`clean`, each channel, `all`) and system.
 
     Nothing where no row is asked for. Every system hears the same samples.
+
+    Args:
+        corpus: the utterances.
+        rows: those that are heard.
+        score: by `detector` and `baseline`.
+        fuse: makes the scores of `fused` of theirs.
+        seed: of the channels.
     """
     spoof = corpus.spoof[rows]
     if not len(rows):
         return {}
     report = {}
     for kind in ("clean", *CHANNELS, "all"):
-        scores: dict[str, list[float]] = {system: [] for system in systems}
+        found = []
         for row in rows.tolist():
             generator = np.random.default_rng(derive_seed(seed, "robust", kind, row))
             samples = corpus.waveform(row)
-            heard = samples if kind == "clean" else through(kind, samples, generator)
-            for system, score in systems.items():
-                scores[system].append(score(heard))
-        report[kind] = {system: equal_error_rate(np.array(values), spoof) for system, values in scores.items()}
+            found.append(score(samples if kind == "clean" else through(kind, samples, generator)))
+        scores = {system: np.array([each[system] for each in found]) for system in ("detector", "baseline")}
+        scores["fused"] = fuse(scores["detector"], scores["baseline"])
+        report[kind] = {system: equal_error_rate(values, spoof) for system, values in scores.items()}
     return report

@@ -1,16 +1,18 @@
-"""Score dev and eval by the detector and the baseline, and measure error rates.
+"""Score dev and eval by the detector, the baseline and both together, and measure error rates.
 
     python src/run.py deepfake.evaluate
 
-`robust` measures both systems on part of the eval split through each channel alone (codecs, noise, room, band, noise
-gate), and through a room, noise, a band and a codec one after the other (`all`). Reads data/deepfake/prepared and
-models/deepfake/detector.safetensors; writes metrics/deepfake/evaluation.json, items.csv (the detector's score of each
-utterance of eval), det.png, curves, score files in data/deepfake/scores, and models/deepfake/decision.json: calibration
-and threshold, both from dev.
+The baseline is trained here, on train; where the detector learned from re-syntheses of natural speech, so does it.
+`fused` is the mean of both log likelihood ratios, and `published` names the system whose verdict prediction gives
+(`deepfake.evaluate.published`). `robust` measures all of them on part of the eval split through each channel alone
+(codecs, noise, room, band, noise gate), and through a room, noise, a band and a codec one after the other (`all`).
+
+Reads data/deepfake/prepared and models/deepfake/detector.safetensors; writes metrics/deepfake/evaluation.json,
+items.csv (the scores of each utterance of eval), det.png, curves, score files in data/deepfake/scores,
+models/deepfake/baseline.safetensors, and models/deepfake/decision.json: calibrations and thresholds, all from dev.
 """
 
 import logging
-from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,12 +25,13 @@ from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
-from reprise.deepfake.detector.decision import Decision, write_decision
+from reprise.deepfake.detector.baseline import Baseline, save_baseline
+from reprise.deepfake.detector.decision import Decisions, Published, fuse, write_decisions
 from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus, score_utterance
 from reprise.deepfake.paths import METRICS, PREPARED, SCORES, TIMING
-from reprise.deepfake.quality.baseline import Baseline, corpus_statistics, train_baseline
+from reprise.deepfake.quality.baseline import corpus_statistics, resynthesised_statistics, train_baseline
 from reprise.deepfake.quality.metrics import equal_error_rate, fit_decision
 from reprise.deepfake.quality.plots import plot_det
 from reprise.deepfake.quality.report import describe_rates, measure, write_curve, write_items, write_scores
@@ -43,9 +46,11 @@ HELD_OUT = ("dev", "eval")
 class EvaluateParams(Params):
     """`deepfake.evaluate`."""
 
+    published: Published
     robust_utterances: Annotated[int, Field(ge=0)]
 
 
+Corpora = dict[str, Corpus]  # by split
 Scores = dict[str, dict[str, np.ndarray]]  # by split and system
 
 
@@ -56,67 +61,87 @@ def main() -> None:
     device = torch_devices(hardware)[0]
     with timed(TIMING / "evaluate.json") as figures:
         corpora = {split: read_corpus(PREPARED / split) for split in ("train", *HELD_OUT)}
-        detector, _ = load_detector(device=device)
+        detector, recipe = load_detector(device=device)
         scores: Scores = {
             split: {"detector": score_corpus(corpora[split], detector, device, hear_once)} for split in HELD_OUT
         }
         figures["audio_seconds"] = round(sum(float(corpora[split].samples.sum()) for split in HELD_OUT) / RATE, 1)
-        baseline = add_baseline(corpora, scores)
-        decisions = add_fusion(corpora["dev"].spoof, scores)
-        known, spoof = set(corpora["train"].table["attack"]), corpora["dev"].spoof
-        dev = {system: {"eer": equal_error_rate(scores["dev"][system], spoof)} for system in SYSTEMS}
-        found = {
-            system: measure(scores["eval"][system], corpora["eval"], decisions[system], known, seed)
-            for system in SYSTEMS
-        }
-        report: dict[str, Any] = {"dev": dev["detector"], "eval": found["detector"]}
-        report |= {system: {"dev": dev[system], "eval": found[system]} for system in SYSTEMS[1:]}
+        baseline = add_baseline(corpora, scores, recipe.resyntheses, seed)
+        decisions = add_fusion(corpora["dev"].spoof, scores, params.published)
+
+        def score(samples: np.ndarray) -> dict[str, float]:
+            return {"detector": score_utterance(samples, detector, device), "baseline": baseline.score(samples)}
+
         rows = choose_evenly(corpora["eval"].spoof, params.robust_utterances, seed)
-        report["robust"] = robustness(
-            corpora["eval"],
-            rows,
-            {"detector": partial(score_utterance, detector=detector, device=device), "baseline": baseline.score},
-            seed,
-        )
-        write_decision(decisions["detector"])
+        report = measure_systems(corpora, scores, decisions, seed)
+        report["robust"] = robustness(corpora["eval"], rows, score, decisions.fuse, seed)
+        write_decisions(decisions)
         write_json(METRICS / "evaluation.json", report)
-        write_items(METRICS / "items.csv", corpora["eval"], scores["eval"]["detector"])
-        for system in SYSTEMS:
-            for split in HELD_OUT:
-                write_scores(SCORES / f"{system}-{split}.txt", corpora[split], scores[split][system])
-            write_curve(METRICS / f"curves/{system}.csv", scores["eval"][system], corpora["eval"].spoof)
-        plot_det(METRICS / "det.png", {system: scores["eval"][system] for system in SYSTEMS}, corpora["eval"].spoof)
-    logger.info("dev: EER %.4f (baseline %.4f)", dev["detector"]["eer"], dev["baseline"]["eer"])
+        write_scores_and_curves(corpora, scores)
+    log_rates(report)
+
+
+def measure_systems(corpora: Corpora, scores: Scores, decisions: Decisions, seed: int) -> dict[str, Any]:
+    """Measure all systems: the detector's rates as `dev` and `eval`, the others' under their names, `published`."""
+    known, spoof = set(corpora["train"].table["attack"]), corpora["dev"].spoof
+    found = {
+        system: {
+            "dev": {"eer": equal_error_rate(scores["dev"][system], spoof)},
+            "eval": measure(scores["eval"][system], corpora["eval"], getattr(decisions, system), known, seed),
+        }
+        for system in SYSTEMS
+    }
+    verdict = {key: value for key, value in found[decisions.published]["eval"].items() if key != "attacks"}
+    others = {system: found[system] for system in SYSTEMS[1:]}
+    return {**found["detector"], **others, "published": {"system": decisions.published, **verdict}}
+
+
+def write_scores_and_curves(corpora: Corpora, scores: Scores) -> None:
+    """Write score files, items, curves and the DET picture."""
+    held_out = scores["eval"]
+    write_items(METRICS / "items.csv", corpora["eval"], held_out["detector"], held_out["fused"])
     for system in SYSTEMS:
-        logger.info("%s", describe_rates(system, found[system]))
-    if found["detector"]["eer"] > found["baseline"]["eer"]:
+        for split in HELD_OUT:
+            write_scores(SCORES / f"{system}-{split}.txt", corpora[split], scores[split][system])
+        write_curve(METRICS / f"curves/{system}.csv", held_out[system], corpora["eval"].spoof)
+    plot_det(METRICS / "det.png", held_out, corpora["eval"].spoof)
+
+
+def log_rates(report: dict[str, Any]) -> None:
+    """Log the rates, and warn where the baseline is better than the detector."""
+    rates = {"detector": report["eval"], **{system: report[system]["eval"] for system in SYSTEMS[1:]}}
+    logger.info("dev: EER %.4f (baseline %.4f)", report["dev"]["eer"], report["baseline"]["dev"]["eer"])
+    for system, each in rates.items():
+        logger.info("%s", describe_rates(system, each))
+    if rates["detector"]["eer"] > rates["baseline"]["eer"]:
         logger.warning("the baseline is better than the detector")
     if "all" in report["robust"]:
-        logger.info("eval through all channels: EER %.4f (baseline %.4f)", *report["robust"]["all"].values())
+        through_all = report["robust"]["all"].values()
+        logger.info("eval through all channels: EER %.4f (baseline %.4f, fused %.4f)", *through_all)
 
 
-def add_baseline(corpora: dict[str, Corpus], scores: Scores) -> Baseline:
-    """Train the baseline on train, choose its penalty on dev, and add its scores."""
+def add_baseline(corpora: Corpora, scores: Scores, resyntheses: int, seed: int) -> Baseline:
+    """Train the baseline on train, choose its penalty on dev, save it, and add its scores."""
     statistics = {split: corpus_statistics(corpus) for split, corpus in corpora.items()}
-    baseline = train_baseline(statistics["train"], corpora["train"].spoof, statistics["dev"], corpora["dev"].spoof)
+    made = resynthesised_statistics(corpora["train"], resyntheses, derive_seed(seed, "baseline"))
+    train, dev = (corpora[split].spoof for split in ("train", "dev"))
+    baseline, penalty = train_baseline(statistics["train"], train, made, statistics["dev"], dev)
+    save_baseline(baseline, penalty, resyntheses)
     for split in HELD_OUT:
         scores[split]["baseline"] = baseline.scores(statistics[split])
     return baseline
 
 
-def add_fusion(spoof: np.ndarray, scores: Scores) -> dict[str, Decision]:
+def add_fusion(spoof: np.ndarray, scores: Scores, published: Published) -> Decisions:
     """Calibrate each system on dev, and add the mean of their log likelihood ratios, itself calibrated.
 
     Args:
         spoof: (N,) bool, of dev.
         scores: gains the system `fused`.
-
-    Returns:
-        Calibration and threshold by system.
+        published: whose verdict prediction gives.
     """
-    decisions = {system: fit_decision(scores["dev"][system], spoof) for system in SYSTEMS[:2]}
+    detector, baseline = (fit_decision(scores["dev"][system], spoof) for system in SYSTEMS[:2])
     for split in HELD_OUT:
-        ratios = [decisions[system].log_likelihood_ratios(scores[split][system]) for system in SYSTEMS[:2]]
-        scores[split]["fused"] = np.mean(ratios, axis=0)
-    decisions["fused"] = fit_decision(scores["dev"]["fused"], spoof)
-    return decisions
+        scores[split]["fused"] = fuse(detector, scores[split]["detector"], baseline, scores[split]["baseline"])
+    fused = fit_decision(scores["dev"]["fused"], spoof)
+    return Decisions(published=published, detector=detector, baseline=baseline, fused=fused)

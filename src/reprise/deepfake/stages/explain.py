@@ -28,7 +28,7 @@ from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.data.windows import Windows, read_windows
-from reprise.deepfake.detector.decision import read_decision
+from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.explainer.model import load_explainer, publish_explainer
 from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS, Mode, explainer_path
@@ -55,7 +55,7 @@ def main() -> None:
     device = torch_devices(hardware)[0]
     with timed(TIMING / "explain.json"):
         detector, _ = load_detector(device=device)
-        decision = read_decision()
+        decision = read_decisions().detector
         methods = make_methods({mode: load_explainer(mode) for mode in modes}, detector, device, seed)
         corpus, partial = read_corpus(PREPARED / "eval"), read_corpus(PARTIAL)
         windows, partial_windows = read_windows(WINDOWS / "eval"), read_windows(WINDOWS / "partial")

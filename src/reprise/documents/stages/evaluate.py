@@ -16,19 +16,19 @@ from pydantic import Field
 from sklearn.metrics import confusion_matrix
 
 from reprise.core.devices import torch_devices
-from reprise.core.figures import label
+from reprise.core.figures import plot_confusion, plot_contact_sheet
 from reprise.core.files import read_npy, read_parquet, write_json, write_text
 from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
-from reprise.core.text import for_csv
+from reprise.core.text import for_csv, for_terminal
 from reprise.documents.data.corrections import FILE, read_corrections, settled_pages
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
 from reprise.documents.network.out_of_fold import read_out_of_fold
 from reprise.documents.paths import IMAGES, METRICS, MODELS, PAGES, PREPARED, TIMING
 from reprise.documents.quality.held_out import score_test_pages
-from reprise.documents.quality.plots import plot_confusion, plot_contact_sheet, plot_corruptions
+from reprise.documents.quality.plots import plot_corruptions
 from reprise.documents.quality.robustness import measure_robustness, predict_damaged
 from reprise.documents.quality.scores import list_items, scores, scores_by_fold
 from reprise.documents.quality.suspects import list_suspects
@@ -91,7 +91,7 @@ def main() -> None:
 def write_confusion(predicted: np.ndarray, targets: np.ndarray, classes: Classes) -> None:
     """Write the out-of-fold confusion matrix as a picture, and as pairs for `dvc plots`."""
     matrix = confusion_matrix(targets, predicted, labels=range(len(classes)))
-    plot_confusion(METRICS / "confusion.png", matrix, classes.names)
+    plot_confusion(METRICS / "confusion.png", matrix, classes.names, "Classes, out of fold", "pages")
     pairs = pd.DataFrame({"actual": targets, "predicted": predicted}).map(classes.names.__getitem__)
     write_text(METRICS / "confusion.csv", pairs.to_csv(index=False))
 
@@ -99,11 +99,12 @@ def write_confusion(predicted: np.ndarray, targets: np.ndarray, classes: Classes
 def show_suspects(suspects: pd.DataFrame, pages: np.ndarray) -> None:
     """Draw the pages (n, S, S, 3) of the first n suspects on a contact sheet."""
     captions = [
-        f"{label(row.file)}\nlabel: {label(row.label)}\nmodel: {label(row.predicted)} {row.probability:.2f}"
+        f"{for_terminal(row.file)}\nlabel: {for_terminal(row.label)}\n"
+        f"model: {row.probability:.2f} {for_terminal(row.predicted)}"
         for row in suspects.head(len(pages)).itertuples()
     ]
     title = f"{len(pages)} of {len(suspects)} labels that the models contradict"
-    plot_contact_sheet(METRICS / "suspects.png", pages, captions, title)
+    plot_contact_sheet(METRICS / "suspects.png", [(title, pages, captions)], "The models contradict no label.")
 
 
 def log_evaluation(evaluation: dict[str, Any], suspects: int) -> None:

@@ -5,7 +5,8 @@
 Averages the folds' logits view by view, divides them by the temperature, and weighs each view's probabilities by how
 likely it is the upright one. Reads models/documents and data/documents/prepared_test; writes
 metrics/documents/submission.csv, with the order and the columns of sample_submission.csv, and probabilities.csv with
-every class. `python -m reprise.documents.predict` takes any images.
+every class; and pictures of both: predictions.png and predicted_pages.png. `python -m reprise.documents.predict` takes
+any images.
 """
 
 import logging
@@ -21,6 +22,7 @@ from reprise.core.stage import timed
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
 from reprise.documents.paths import IMAGES, METRICS, MODELS, PAGES, PREPARED_TEST, TIMING
+from reprise.documents.predictions import draw_predictions
 
 logger = logging.getLogger("reprise")
 
@@ -40,6 +42,9 @@ def main() -> None:
         submission, every = to_tables(table["id"].tolist(), probabilities, ensemble.classes, columns)
         write_text(METRICS / "submission.csv", submission.to_csv(index=False))
         write_text(METRICS / "probabilities.csv", every.to_csv(index=False, float_format="%.6f"))
+        names = ensemble.classes.names
+        likeliest = [names[place] for place in probabilities.argmax(1)]
+        draw_predictions(METRICS, table["id"].tolist(), likeliest, probabilities.max(1), names, pages.__getitem__)
         figures["pages"] = len(pages)
     logger.info("%d test pages predicted by %d folds", len(pages), len(ensemble.folds))
 

@@ -1,4 +1,6 @@
-"""Tables beside an evaluation: example documents, classes one by one, and confusions of top-level classes."""
+"""Tables beside an evaluation: example documents, classes one by one, and confusions of classes."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from reprise.taxonomy.quality.metrics import class_counts, example_f1_scores
 
 EXAMPLES = 40
 SHOWN_CHARACTERS = 160
+NO_LEAF = "(no leaf)"
 
 
 def example_table(
@@ -88,6 +91,27 @@ def confusion_table(sets: np.ndarray, truth: csr_array | None, hierarchy: Hierar
     return pd.DataFrame(
         {"actual": names[actual[single].argmax(axis=1)], "predicted": names[predicted[single].argmax(axis=1)]}
     )
+
+
+def leaf_confusion_table(sets: np.ndarray, truth: csr_array | None, hierarchy: Hierarchy) -> pd.DataFrame:
+    """Tabulate the leaf classes, actual and predicted, of all documents; one may fill several rows.
+
+    A leaf that is true and predicted is a pair with itself. A true leaf that was missed is paired with each leaf that
+    was predicted in error, or with NO_LEAF where there is none; a leaf predicted in error where none was missed is
+    paired with NO_LEAF. This is the multi-label confusion matrix of Heydarian, Doyle and Samavi (IEEE Access 2022),
+    but for such an extra leaf, which they count against the leaves that were found.
+    """
+    rows: list[tuple[str, str]] = []
+    if truth is not None:
+        leaves = hierarchy.leaves
+        names = [hierarchy.labels[leaf] for leaf in leaves]
+        for true, predicted in zip(truth[:, leaves].toarray() > 0, sets[:, leaves], strict=True):
+            rows += [(names[leaf], names[leaf]) for leaf in np.flatnonzero(true & predicted)]
+            missed = [names[leaf] for leaf in np.flatnonzero(true & ~predicted)]
+            extra = [names[leaf] for leaf in np.flatnonzero(predicted & ~true)]
+            if missed or extra:
+                rows += itertools.product(missed or [NO_LEAF], extra or [NO_LEAF])
+    return pd.DataFrame(rows, columns=["actual", "predicted"])
 
 
 def csv_text(table: pd.DataFrame) -> str:

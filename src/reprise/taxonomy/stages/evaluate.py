@@ -5,8 +5,8 @@
 The one stage that reads labels: test_doc2labels.txt in `taxonomy.data`, and train_doc2labels.txt to say how good the
 silver labels were (test/doc2labels.txt and train/doc2labels.txt in TELEClass's layout). Writes
 metrics/taxonomy/evaluation.json, and beside it the tables examples.csv, items.csv (each document's example-F1),
-per_class.csv and confusion.csv and pictures. One rule (classifier/decision.py) turns the scores of every classifier
-into sets.
+per_class.csv, confusion.csv (top-level classes) and leaf_confusion.csv, and pictures. One rule (classifier/decision.py)
+turns the scores of every classifier into sets.
 """
 
 import logging
@@ -29,7 +29,14 @@ from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.quality import plots
 from reprise.taxonomy.quality.labels import LabelRule, labels_path, read_truth
 from reprise.taxonomy.quality.metrics import classification_metrics, silver_metrics
-from reprise.taxonomy.quality.tables import class_table, confusion_table, csv_text, example_table, item_table
+from reprise.taxonomy.quality.tables import (
+    class_table,
+    confusion_table,
+    csv_text,
+    example_table,
+    item_table,
+    leaf_confusion_table,
+)
 from reprise.taxonomy.zero_shot.core_classes import Sharpness, zero_shot_scores
 
 logger = logging.getLogger("reprise")
@@ -109,7 +116,7 @@ def write_tables(
     core: np.ndarray,
     hierarchy: Hierarchy,
 ) -> None:
-    """Write examples.csv, items.csv, per_class.csv and confusion.csv, and the pictures of the last two."""
+    """Write examples.csv, items.csv, per_class.csv, confusion.csv and leaf_confusion.csv, and pictures of two."""
     write_text(paths.METRICS / "examples.csv", csv_text(example_table(test, sets, truth, hierarchy)))
     compared = {name: sets[name] for name in ("zero_shot", "self_trained")}
     write_text(paths.METRICS / "items.csv", csv_text(item_table(test, compared, truth)))
@@ -119,6 +126,8 @@ def write_tables(
     confusion = confusion_table(sets["self_trained"], truth, hierarchy)
     write_text(paths.METRICS / "confusion.csv", csv_text(confusion))
     plots.confusion_matrix(confusion, paths.METRICS / "confusion.png")
+    leaves = leaf_confusion_table(sets["self_trained"], truth, hierarchy)
+    write_text(paths.METRICS / "leaf_confusion.csv", csv_text(leaves))
 
 
 def report(evaluation: dict[str, Any]) -> None:

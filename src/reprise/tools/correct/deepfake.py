@@ -2,6 +2,7 @@
 
     reprise correct deepfake call17.flac spoof
     reprise correct deepfake new-call.wav bonafide --split train
+    reprise correct deepfake call17.flac withdraw
 
 Writes verdicts.txt in the folder `deepfake.data`, in the layout of a merged protocol; an answer replaces an earlier one
 about the same recording. A recording of a protocol stays in its split; a new one needs `--split`.
@@ -15,30 +16,40 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
-from reprise.core.files import write_text
 from reprise.core.params import load_path, load_seed, load_value
 from reprise.deepfake.paths import SAMPLE
-from reprise.tools.correct.files import change_answers
+from reprise.tools.correct.files import WITHDRAW, change_answers, refuse_nothing, write_answers
 
 if TYPE_CHECKING:
+    from reprise.deepfake.data.audio import AudioFolder
     from reprise.deepfake.data.protocols import Trial
+
+NEXT = "dvc repro deepfake-evaluate"
 
 
 def main(
     recording: Annotated[str, typer.Argument(help="Its name, with or without extension.")],
-    key: Annotated[str, typer.Argument(help="bonafide or spoof.")],
+    key: Annotated[str, typer.Argument(help="bonafide or spoof; withdraw: take the earlier answer back.")],
     split: Annotated[str | None, typer.Option(help="Of a recording in no protocol: train, dev or eval.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of recordings; deepfake.data by default.")] = None,
 ) -> None:
     """Say what a recording is: natural or synthesised."""
+    line = judge_recording(data or load_path("deepfake.data"), load_trials(), recording, key, split)
+    print(line)
+
+
+def load_trials() -> "dict[str, list[Trial]]":
+    """Read the trials of each split, as the protocols that params.yaml names have them.
+
+    Raises:
+        InputError: as `read_trials`.
+    """
     from reprise.deepfake.data.protocols import SPLITS
     from reprise.deepfake.data.sources import read_trials
 
     sources = {name: load_path(f"deepfake.protocols.{name}") for name in SPLITS}
     shares = dict(zip(SPLITS, load_value("deepfake.prepare.shares"), strict=True))
-    trials = read_trials(sources, shares, load_seed())
-    line = judge_recording(data or load_path("deepfake.data"), trials, recording, key, split)
-    print(line)
+    return read_trials(sources, shares, load_seed())
 
 
 def judge_recording(
@@ -50,14 +61,40 @@ def judge_recording(
         folder: of recordings.
         trials: of each split, as the protocols have them.
         recording: name, with or without extension.
-        key: `bonafide` or `spoof`.
+        key: `bonafide` or `spoof`; `withdraw`: what was heard in it before is taken back.
         split: of a recording that no protocol has; None: the protocol's.
 
     Returns:
-        The line that was written.
+        The line that was written, or taken back.
 
     Raises:
-        InputError: no such recording, key or split; another split than the protocol's; or files that cannot be used.
+        InputError: no such recording, key or split; another split than the protocol's; nothing to take back; or files
+            that cannot be used.
+    """
+    if key == WITHDRAW:
+        removed, _ = replace_verdict(folder, trials, recording, None, split)
+        refuse_nothing(removed, f"recording {recording!r}")
+        return "\n".join(removed)
+    return replace_verdict(folder, trials, recording, key, split)[1][0]
+
+
+def replace_verdict(
+    folder: Path, trials: "Mapping[str, Sequence[Trial]]", recording: str, key: str | None, split: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Put a verdict in the place of that about a recording; the protocols stay as they are.
+
+    Args:
+        folder: of recordings.
+        trials: of each split, as the protocols have them.
+        recording: name, with or without extension.
+        key: `bonafide` or `spoof`; None: what was heard before is taken back.
+        split: of a recording that no protocol has; None: the protocol's.
+
+    Returns:
+        The line that was there, and that which is there now; each is empty where there is none.
+
+    Raises:
+        InputError: as `judge_recording`.
     """
     from reprise.deepfake.data.audio import AudioFolder
     from reprise.deepfake.data.protocols import KEYS, join_columns, normalise, parse_line
@@ -67,24 +104,37 @@ def judge_recording(
     with change_answers(folder, SAMPLE):
         files = AudioFolder(folder)
         file = files.find(normalise(recording), "the answer")
-        homes = {
-            found: home
-            for home, part in trials.items()
-            for trial in part
-            for found in files.paths.get(trial.utterance, [])
-        }
-        split = split or homes.get(file)
-        if split is None:
-            raise InputError(f"{recording!r} is in no protocol; expected --split train, dev or eval")
-        line = join_columns([file.name, split, key])
-        earlier = read_verdicts(path)
-        kept = [verdict for verdict in earlier if files.find(verdict.trial.utterance, verdict.trial.where) != file]
-        trial = parse_line("the answer", line, split)
-        assert trial is not None, "the answer's own split was asked for"
-        apply_verdicts(trials, [*kept, Verdict(split, trial)], files)
-        lines = [join_columns([each.trial.utterance, each.split, KEYS[each.trial.spoof]]) for each in kept]
-        write_text(path, "".join(f"{each}\n" for each in [*lines, line]))
-    return line
+        kept: list[Verdict] = []
+        removed: list[Verdict] = []
+        for verdict in read_verdicts(path):
+            own = files.find(verdict.trial.utterance, verdict.trial.where) == file
+            (removed if own else kept).append(verdict)
+        now, lines = list(kept), []
+        if key is not None:
+            split = split or home_of(file, files, trials)
+            if split is None:
+                raise InputError(f"{recording!r} is in no protocol; expected --split train, dev or eval")
+            lines = [join_columns([file.name, split, key])]
+            trial = parse_line("the answer", lines[0], split)
+            assert trial is not None, "the answer's own split was asked for"
+            now.append(Verdict(split, trial))
+        if removed or lines:
+            apply_verdicts(trials, now, files)
+            gone, left = (
+                [join_columns([each.trial.utterance, each.split, KEYS[each.trial.spoof]]) for each in verdicts]
+                for verdicts in (removed, kept)
+            )
+            write_answers(path, "".join(f"{each}\n" for each in [*left, *lines]))
+            return gone, lines
+    return [], []
+
+
+def home_of(file: Path, files: "AudioFolder", trials: "Mapping[str, Sequence[Trial]]") -> str | None:
+    """The split whose protocol has a recording; None where no protocol has it."""
+    homes = {
+        found: home for home, part in trials.items() for trial in part for found in files.paths.get(trial.utterance, [])
+    }
+    return homes.get(file)
 
 
 if __name__ == "__main__":

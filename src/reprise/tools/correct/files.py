@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.files import write_text
+
+WITHDRAW = "withdraw"  # in place of an answer: the earlier one goes
 
 
 @contextlib.contextmanager
@@ -20,10 +23,7 @@ def change_answers(folder: Path, generated: Path) -> Iterator[None]:
     Raises:
         InputError: no such folder, or it lies in the generated one.
     """
-    if folder.resolve().is_relative_to(generated.resolve()):
-        raise InputError(
-            f"{folder}: a stage generates this folder, and would delete your answer; answer in a copy of {generated}"
-        )
+    refuse_generated(folder, generated)
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
@@ -33,3 +33,40 @@ def change_answers(folder: Path, generated: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def refuse_generated(folder: Path, generated: Path) -> None:
+    """Refuse to put answers where a stage would delete them.
+
+    Raises:
+        InputError: the folder lies in the generated one; the line has the command that copies it.
+    """
+    if folder.resolve().is_relative_to(generated.resolve()):
+        copy = generated.with_name("mine")
+        answers = copy / folder.resolve().relative_to(generated.resolve())
+        raise InputError(
+            f"{folder}: a stage generates this folder, and would delete your answer; `cp -r {generated} {copy}`, "
+            f"and name {answers} with --data, or as {generated.parent.name}.data in params.yaml"
+        )
+
+
+def write_answers(path: Path, text: str) -> None:
+    """Write a file of answers whole; without an answer there is no file."""
+    if text:
+        write_text(path, text)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def refuse_nothing(removed: object, about: str) -> None:
+    """Refuse to withdraw what nobody said.
+
+    Args:
+        removed: the answers that were found.
+        about: what they are about, to start the line.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not removed:
+        raise InputError(f"{about}: no answer that could be withdrawn")

@@ -1,12 +1,12 @@
-"""Open the demo: one page of this machine on which texts, pages and recordings are classified, and explained.
+"""Open the demo: one page of this machine on which texts, pages and recordings are classified, explained and corrected.
 
     reprise demo
     reprise demo --port 8000
     make demo
 
 The page listens on 127.0.0.1 alone, and asks no other host for anything; what is dropped on it is deleted when it
-ends. It uses the models under models/, and reads them anew when they change. It needs the optional packages that
-`make demo` installs.
+ends. It uses the models under models/, and reads them anew when they change. Corrections go into the folders of data
+that params.yaml names, as `reprise correct` writes them. It needs the optional packages that `make demo` installs.
 """
 
 from pathlib import Path

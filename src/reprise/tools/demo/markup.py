@@ -145,7 +145,7 @@ def speech_html(record: dict[str, Any]) -> str:
     """A recording's verdict, and a warning where it is unlike what the detector learnt from."""
     spoof = record["decision"] == "spoof"
     verdict = "Synthesised" if spoof else "Natural speech"
-    known = record["familiarity"]
+    known, by = record["familiarity"], record["spoof_probability_by"]
     if known is None:
         warning = '<p class="note">Whether it is like the training recordings is not known: they are not here.</p>'
     elif known["unlike"]:
@@ -167,6 +167,8 @@ def speech_html(record: dict[str, Any]) -> str:
         f'<p class="verdict">{verdict}</p>',
         f"<p>Calibrated probability of a synthesis, at equal priors: {percent(record['spoof_probability'])}. "
         f"Score {record['score']:.2f}, decided at {record['threshold']:.2f} (higher is more natural).</p>",
+        f'<p class="note">The network alone says {percent(by["detector"])}, the spectral statistics alone '
+        f"{percent(by['baseline'])}.</p>",
         damage,
         warning,
     )
@@ -180,15 +182,15 @@ def moments_html(moments: Sequence[Mapping[str, float]], urls: Sequence[str]) ->
         urls: of the sound around each moment.
     """
     items = "".join(
-        f"<li>at {moment['seconds']:.2f} s, importance {moment['importance']:.2f}"
-        f'<audio controls loop preload="auto" src="{for_html(url)}" '
+        f"<li>{number}: at {moment['seconds']:.2f} s, importance {moment['importance']:.2f}"
+        f'<audio controls loop preload="auto" src="{for_html(url)}" class="key-{number}" '
         f'aria-label="the sound around {moment["seconds"]:.2f} s"></audio></li>'
-        for moment, url in zip(moments, urls, strict=True)
+        for number, (moment, url) in enumerate(zip(moments, urls, strict=True), 1)
     )
     return block(
         "<h3>Moments of highest importance</h3>",
         f'<ul class="moments">{items}</ul>',
-        '<p class="note">Up to a second around each, repeated until paused.</p>',
+        '<p class="note">Up to a second around each, repeated until paused; their numbers are keys.</p>',
     )
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import gradio as gr
 
+from reprise.tools.demo.corrections.tab import corrections_tab
 from reprise.tools.demo.tab_pages import pages_tab
 from reprise.tools.demo.tab_runs import runs_tab
 from reprise.tools.demo.tab_speech import speech_tab
 from reprise.tools.demo.tab_texts import texts_tab
 
-STYLE = Path(__file__).with_name("style.css")
+STYLE, KEYS = Path(__file__).with_name("style.css"), Path(__file__).with_name("keys.js")
 TITLE = "Reprise"
 KEEP_SECONDS = 24 * 3600  # an upload; the folder goes when the page ends
 
@@ -41,6 +42,8 @@ def build_page(uploads: Path) -> gr.Blocks:
                 pages_tab(lambda files: copies(files, uploads / "examples"))
             with gr.Tab("Speech", id="speech"):
                 speech_tab(lambda files: copies(files, uploads / "examples"))
+            with gr.Tab("Correct", id="correct") as correct:
+                corrections_tab(correct, lambda files, folder: copies(files, uploads / folder))
             with gr.Tab("Runs", id="runs"):
                 runs_tab()
     return page

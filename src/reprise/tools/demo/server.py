@@ -1,4 +1,4 @@
-"""The web server of the demo: gradio's page at the root, the report beside it, on 127.0.0.1."""
+"""The web server of the demo: gradio's page at the root, the report beside it, on 127.0.0.1 alone."""
 
 import errno
 import socket
@@ -10,11 +10,14 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from reprise.core.errors import InputError
-from reprise.tools.demo.page import STYLE, build_page, make_theme
+from reprise.tools.demo.page import KEYS, STYLE, build_page, make_theme
 from reprise.tools.demo.runs import REPORT
+from reprise.tools.demo.same_origin import SameOrigin
+from reprise.tools.demo.work import stop_all
 
 HOST = "127.0.0.1"
 LARGEST_UPLOAD = "1gb"
+LAST_STEP = 10.0  # seconds for work to end when the page does
 
 
 class Announcing(uvicorn.Server):
@@ -38,7 +41,10 @@ def serve(port: int, uploads: Path) -> None:
     """
     with bind(port) as listening:
         app = make_app(listening.getsockname()[1], uploads)
-        Announcing(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)).run(sockets=[listening])
+        try:
+            Announcing(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)).run(sockets=[listening])
+        finally:
+            stop_all(LAST_STEP)
 
 
 def bind(port: int) -> socket.socket:
@@ -61,6 +67,7 @@ def bind(port: int) -> socket.socket:
 def make_app(port: int, uploads: Path) -> FastAPI:
     """The page and the report as one application."""
     app = FastAPI(openapi_url=None)
+    app.add_middleware(SameOrigin)
 
     @app.get("/report")
     def report() -> Response:
@@ -84,4 +91,5 @@ def make_app(port: int, uploads: Path) -> FastAPI:
         mcp_server=False,
         theme=make_theme(),
         css=STYLE.read_text(encoding="utf-8"),
+        head=f"<script>{KEYS.read_text(encoding='utf-8')}</script>",
     )

@@ -34,7 +34,7 @@ class WatchedJudge(Judge):
     report: Report | None = None
     heard: list[int] = dataclasses.field(default_factory=list)
 
-    def hear(self, samples: np.ndarray) -> tuple[float, np.ndarray]:
+    def hear(self, samples: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:
         """As `Judge.hear`."""
         assert self.report is not None
         self.report(0, 0, f"listening, after {sum(self.heard) / RATE:.0f} s of the recording")
@@ -47,7 +47,7 @@ class Speech:
     """The models, and what training recordings are like once they have been listened to.
 
     Attributes:
-        judge: detector, explainer and decision.
+        judge: detector, baseline, explainer and decisions.
         channel_copies: of the detector's recipe.
         seed: of its copies.
     """

@@ -1,5 +1,7 @@
 """The tab of pages."""
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 from reprise.core.errors import InputError
 from reprise.documents.data.images import EXTENSIONS
 from reprise.documents.paths import MODELS
+from reprise.tools.demo.corrections.pages import label_next
 from reprise.tools.demo.events import example_set, stop_button, stops, told, watch
 from reprise.tools.demo.examples import page_examples
 from reprise.tools.demo.kept import Kept
@@ -94,6 +97,21 @@ def show_table(files: list[str], records: list[dict[str, Any]]) -> tuple[gr.Data
     return table, next(iter(good or files), None)
 
 
+def pages_to_label(records: list[dict[str, Any]]) -> str:
+    """The pages to label next: those with the least margin between the two likeliest classes.
+
+    Args:
+        records: of /pages_of_files.
+
+    Returns:
+        A CSV file, as `reprise predict documents --ask` writes it.
+    """
+    text = told(lambda: label_next(records))
+    table = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"])) / "next.csv"
+    table.write_text(text, encoding="utf-8")
+    return str(table)
+
+
 def choose(files: list[str], chosen: gr.SelectData) -> str:
     """The file of the row that was clicked."""
     place = chosen.index[0] if isinstance(chosen.index, (list, tuple)) else chosen.index
@@ -123,6 +141,7 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
                 wrap=True,
                 max_height=320,
             )
+            least_sure = gr.File(label="The least sure, to label next", interactive=False, visible="hidden")
             verdict = gr.HTML()
         with gr.Column(scale=7, min_width=320):
             with gr.Row():
@@ -156,6 +175,10 @@ def pages_tab(copies: Callable[[Sequence[Path]], list[str]]) -> None:
     events = [uploaded, *explain(uploaded.success(show_table, [files, records], [table, one], **private))]
     dropped = folder.upload(take_folder, folder, files, **private).success(**many, **private)
     events += [dropped, *explain(dropped.success(show_table, [files, records], [table, one], **private))]
+    gr.on([], pages_to_label, records, least_sure, api_name="pages_to_label")
+    for classified in (uploaded, dropped):
+        listed = classified.success(lambda found: gr.File(visible=len(found) > 1), records, least_sure, **private)
+        listed.success(pages_to_label, records, least_sure, **private)
     events += explain(table.select(choose, files, one, **private))
     if dataset is not None:
         events += explain(dataset.click(lambda sample: sample[0], dataset, one, **private))

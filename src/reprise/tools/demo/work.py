@@ -5,8 +5,10 @@ own; once it is stopped, the next report raises `Stopped` in there.
 """
 
 import threading
+import time
+import weakref
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Result = TypeVar("Result")
 
@@ -49,6 +51,7 @@ class Job(Generic[Result]):
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        _jobs.add(self)
 
     def running(self) -> bool:
         return self._thread.is_alive()
@@ -56,6 +59,10 @@ class Job(Generic[Result]):
     def stop(self) -> None:
         """Have the work end at its next report; returns at once."""
         self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the work has ended, so long at most."""
+        self._thread.join(seconds)
 
     def result(self) -> Result:
         """Wait for the result.
@@ -80,3 +87,15 @@ class Job(Generic[Result]):
                 self._outcome.append(self._work(self._report))
         except BaseException as error:  # raised again by `result`, in the thread that asks
             self._failure = error
+
+
+_jobs: "weakref.WeakSet[Job[Any]]" = weakref.WeakSet()
+
+
+def stop_all(seconds: float) -> None:
+    """Stop all jobs, and wait until they have ended, so long at most: a thread in torch aborts a Python that ends."""
+    running, until = list(_jobs), time.monotonic() + seconds
+    for job in running:
+        job.stop()
+    for job in running:
+        job.wait(max(0.0, until - time.monotonic()))

@@ -20,16 +20,21 @@ from reprise.core.command import run_command
 from reprise.core.files import write_text
 from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, apart, compare, distances, write_interval
-from reprise.tools.report.charts import declared_plots, draw, seconds_by_stage
+from reprise.tools.report.charts import confused_table, declared_plots, draw, least_width, seconds_by_stage
 from reprise.tools.repository import WORKSPACE, Snapshot, base_of, git, stale_stages
 
 METRICS = Path("metrics")
 TEMPLATES = Path(__file__).parent
-DRAWN = ("confusion.csv", "confusion.png", "det.png")  # as charts
+DRAWN = ("confusion.csv", "confusion.png", "det.png", "leaf_confusion.csv")  # as charts
 ONE_ROW_A_PAGE = ("probabilities.csv", "submission.csv")
-WIDE = 1100  # pixels from which on a picture takes the whole width
+PANEL = 500  # pixels that a chart has in a column of the page
+WIDE = 900  # pixels from which on a picture takes the whole width
 ROWS_SHOWN = 40  # of a table
+CONFUSED, CONFUSED_SHOWN = "most confused", 20  # pairs
 CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+
+
+Table = tuple[str, list[str], list[list[str]], int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +58,16 @@ class Section:
 
     Attributes:
         name: of the task.
-        charts: HTML of the curves and matrices.
+        charts: HTML of the curves and matrices, and the pixels that each needs.
         pictures: of the stages.
-        tables: caption, header, rows shown and number of all rows of each CSV.
+        tables: caption, header, rows shown and number of all rows of each CSV, and of the most confused classes.
         seconds: HTML of the chart of the stages' seconds.
     """
 
     name: str
-    charts: list[str]
+    charts: list[tuple[str, int]]
     pictures: list[Picture]
-    tables: list[tuple[str, list[str], list[list[str]], int]]
+    tables: list[Table]
     seconds: str
 
 
@@ -96,6 +101,8 @@ def write_page(base: str) -> str:
         cards=[card(change) for change in judged],
         elsewhere=[card(change) for change in elsewhere],
         sections=[make_section(task) for task in tasks],
+        opened=("suspects", CONFUSED),
+        panel=PANEL,
     )
 
 
@@ -121,16 +128,18 @@ def card(change: Change) -> dict[str, Any]:
 
 def make_section(task: str) -> Section:
     """Draw a task's metrics, and read its pictures and tables."""
-    figures = [draw(title, entry) for title, entry in declared_plots(task)]
+    declared = declared_plots(task)
+    figures = [draw(title, entry) for title, entry in declared]
+    confused = [confused_rows(title, entry) for title, entry in declared]
     folder = METRICS / task
     pictures = [read_picture(path) for path in sorted(folder.glob("*.png")) if path.name not in DRAWN]
     tables = [read_table(path) for path in sorted(folder.glob("*.csv")) if path.name not in DRAWN + ONE_ROW_A_PAGE]
     timings = {path.stem.replace("_", "-"): read_seconds(path) for path in sorted(folder.glob("timing/*.json"))}
     return Section(
         task,
-        [to_html(figure) for figure in figures if figure is not None],
+        [(to_html(figure), least_width(figure)) for figure in figures if figure is not None],
         pictures,
-        tables,
+        [table for table in confused if table is not None] + tables,
         to_html(seconds_by_stage(timings)) if timings else "",
     )
 
@@ -158,6 +167,15 @@ def read_table(path: Path) -> tuple[str, list[str], list[list[str]], int]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     return caption(path), rows[0] if rows else [], rows[1 : ROWS_SHOWN + 1], max(0, len(rows) - 1)
+
+
+def confused_rows(title: str, declaration: dict[str, Any]) -> Table | None:
+    """The most confused pairs of a declared confusion matrix; None of other charts."""
+    table = confused_table(declaration)
+    if table is None:
+        return None
+    rows = [[str(cell) for cell in row] for row in table.head(CONFUSED_SHOWN).itertuples(index=False)]
+    return f"{CONFUSED} {title[:1].lower()}{title[1:]}", list(table.columns), rows, len(table)
 
 
 def read_seconds(path: Path) -> float:
