@@ -54,8 +54,11 @@ def read_full(task: str, name: str, **changes: Any) -> TrainParams:
     return parse_params(params["train"] | params["recipes"][name] | changes, recipe_class(task), name)
 
 
-def measure(task: str, recipe: TrainParams, results: Any) -> None:
-    """Two steps with batches of one and of two examples; results: parameters that learn, then seconds and peak GiB."""
+def measure(task: str, recipe: TrainParams, batch_size: int, results: Any) -> None:
+    """Two steps; results: parameters that learn, seconds and peak GiB of the process, which has to be a new one.
+
+    A second training in a process would find the first one's optimiser still in memory.
+    """
     import logging
 
     import torch
@@ -68,24 +71,36 @@ def measure(task: str, recipe: TrainParams, results: Any) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
     trial = make_trial(task, recipe)
-    results.put(count_parameters(trial.module)["trainable_parameters"])
-    for batch_size in (1, 2):
-        trainer = Trainer(
-            accelerator="cpu",
-            precision=recipe.precision,
-            max_steps=2,
-            limit_val_batches=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        started = time.perf_counter()
-        trainer.fit(trial.module, epoch_loader(trial.dataset, batch_size, 0))
-        assert trainer.global_step == 2
-        assert all(bool(parameter.isfinite().all()) for parameter in trial.module.parameters())
-        results.put((time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+    learned = count_parameters(trial.module)["trainable_parameters"]
+    trainer = Trainer(
+        accelerator="cpu",
+        precision=recipe.precision,
+        max_steps=2,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    started = time.perf_counter()
+    trainer.fit(trial.module, epoch_loader(trial.dataset, batch_size, 0))
+    seconds = time.perf_counter() - started
+    assert trainer.global_step == 2
+    assert all(bool(parameter.isfinite().all()) for parameter in trial.module.parameters())
+    results.put((learned, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+
+
+def measure_apart(task: str, recipe: TrainParams, batch_size: int) -> tuple[int, float, float]:
+    """What `measure` gives, of a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    results: Any = context.Queue()
+    process = context.Process(target=measure, args=(task, recipe, batch_size, results))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    measured: tuple[int, float, float] = results.get()
+    return measured
 
 
 @pytest.mark.parametrize(("task", "name", "parameters"), RECIPES, ids=[name for _, name, _ in RECIPES])
@@ -97,13 +112,7 @@ def test_two_steps_at_full_size(task: str, name: str, parameters: int, tmp_path:
         make_encoder(tmp_path, BERT_LARGE)
         changes = {"encoder": str(tmp_path)}
     recipe = read_full(task, name, **changes)
-    context = multiprocessing.get_context("spawn")
-    results: Any = context.Queue()
-    process = context.Process(target=measure, args=(task, recipe, results))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    learned, (seconds, one), (_, two) = results.get(), results.get(), results.get()
+    (learned, seconds, one), (_, _, two) = (measure_apart(task, recipe, size) for size in (1, 2))
     whole = one + (recipe.batch_size - 1) * (two - one)
     print(
         f"\n{name}: {learned / 1e6:.0f} million parameters learn; two steps of one example: {seconds:.1f} s, "
