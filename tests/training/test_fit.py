@@ -185,19 +185,6 @@ def test_the_mean_of_the_best_epochs_is_the_mean_of_their_weights(tmp_path):
     assert torch.equal(mean["net.1.num_batches_tracked"], single["net.1.num_batches_tracked"])
 
 
-@pytest.mark.parametrize("better", ["best", "mean"])
-def test_the_mean_of_the_best_epochs_is_published_only_where_it_is_no_worse(tmp_path, better):
-    scores = iter([1.0, 2.0] if better == "best" else [2.0, 2.0])  # of the best epoch, and of the mean
-    weights = {}
-    for name, count in (("best", 1), ("mean", 2), ("judged", 2)):
-        (tmp_path / name).mkdir()
-        judge = (lambda module: next(scores)) if name == "judged" else None
-        train_toy(tmp_path / name, settings(epochs=2, average_best=count), judge_average=judge)
-        weights[name] = load_model(tmp_path / name / "toy.safetensors")[0]["net.0.weight"]
-    assert torch.equal(weights["judged"], weights[better])
-    assert not torch.equal(weights["best"], weights["mean"])
-
-
 def test_a_loss_that_is_no_number_stops_with_the_step(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda a, b: (a - b).sum() * math.nan)
     with pytest.raises(TrainingDivergedError, match=r"the loss is nan at step 0, in epoch 1"):

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,6 @@ def train_toy(
     kill_at: int | None = None,
     workers: int = 0,
     interval: str = "step",
-    judge_average: Callable[[LightningModule], float] | None = None,
     log: LogParams = LOG,
     handed_over_in_evaluation_mode: bool = False,
 ) -> FitResult:
@@ -130,7 +128,6 @@ def train_toy(
             inputs=["toy data"],
             live_folder=Path("live"),
             callbacks=() if kill_at is None else (KillAt(kill_at),),
-            judge_average=judge_average,
             labels={"low": 20, "high": 24},
             configuration="tiny",
         ),

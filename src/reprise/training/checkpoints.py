@@ -5,7 +5,6 @@ import json
 import logging
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +104,14 @@ class EpochStartCheckpoint(Checkpoint):
             trainer.save_checkpoint(self.path)
 
 
-def load_published(
-    module: LightningModule, best: ModelCheckpoint, judge_average: Callable[[LightningModule], float] | None
-) -> bool:
+def load_published(module: LightningModule, best: ModelCheckpoint) -> bool:
     """Give the module the weights to publish: the mean of the k best epochs' (k = 1: the best epoch's).
+
+    The mean is taken even where its metric is worse than the best epoch's: the best of many noisy figures flatters.
 
     Args:
         module: takes the weights.
         best: holds the k best checkpoints.
-        judge_average: gives the monitored metric of a module's weights. The mean is then published only where it is no
-            worse than the best epoch's.
 
     Returns:
         Whether it is a mean.
@@ -126,7 +123,6 @@ def load_published(
     module.load_state_dict(states[0])
     if len(states) == 1:
         return False
-    score = None if judge_average is None else sign * judge_average(module)
     mean = {
         key: torch.stack([state[key] for state in states]).mean(0)
         if states[0][key].is_floating_point()
@@ -134,8 +130,4 @@ def load_published(
         for key in states[0]
     }
     module.load_state_dict(mean)
-    if judge_average is not None and score is not None and sign * judge_average(module) > score:
-        logger.info("the mean of the %d best epochs is worse than the best of them, which is published", len(states))
-        module.load_state_dict(states[0])
-        return False
     return True

@@ -12,7 +12,7 @@
 import dataclasses
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,8 +54,6 @@ class Run:
         mode: which way `monitor` is better.
         summary: further figures for DVCLive's metrics.json.
         callbacks: a task's own; their `state_dict` is part of exact resume.
-        judge_average: gives `monitor` of a module's weights. The mean of the best epochs' weights is then published
-            only where it is no worse than the best epoch's.
         model: the part of the module that is published, which `log.keep_checkpoints` saves; None: the module.
         labels: training examples by class.
         configuration: tells the training apart from others of its recipe, such as `swin_base-384`; writers show it.
@@ -72,7 +70,6 @@ class Run:
     mode: Literal["min", "max"] = "min"
     summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     callbacks: Sequence[Callback] = ()
-    judge_average: Callable[[LightningModule], float] | None = None
     model: nn.Module | None = None
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
     configuration: str = ""
@@ -158,7 +155,7 @@ def fit(
     rows = epoch_log.history
     best_epoch = min(range(len(rows)), key=lambda epoch: sign * rows[epoch][run.monitor])
     published: Mapping[str, float] = rows[best_epoch]
-    if load_published(module, best, run.judge_average):
+    if load_published(module, best):
         # A plain Trainer: one that keeps a moving average would validate that instead of these weights.
         plain = run.params.model_copy(update={"ema_decay": 0.0, "patience": 0})
         validator = make_trainer(plain, run.hardware, [], run.monitor, run.mode)

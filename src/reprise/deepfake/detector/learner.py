@@ -113,10 +113,6 @@ class Learner(LightningModule):
         loss, rate = float(losses.mean()), equal_error_rate(-values, spoof)
         return {"valid_loss": loss, "dev_eer": rate, "dev_error": rate + TIE * min(loss, LARGEST_LOSS)}
 
-    def dev_error(self) -> float:
-        """The dev error of the weights as they are: the EER, and the loss where the EER is equal."""
-        return self.judge({row: self.dev_logit(row) for row in range(len(self.dev))})["dev_error"]
-
     def configure_optimizers(self) -> Any:
         """AdamW without decay of biases, norms and gains."""
         learned = [parameter for parameter in self.detector.parameters() if parameter.requires_grad]

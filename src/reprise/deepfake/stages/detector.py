@@ -61,7 +61,6 @@ def main() -> None:
             model=learner.detector,
             labels={"natural": int((~train.spoof).sum()), "spoof": int(train.spoof.sum())},
             configuration=f"{recipe.front_end}-{recipe.embedding}",
-            judge_average=lambda module: module.cpu().eval().dev_error(),  # type: ignore[operator]
         )
         rows: Any = learner.crops.rows()  # a tensor, which serves as a data set
         dev_rows: Any = torch.arange(len(dev))
