@@ -26,6 +26,7 @@ from reprise.deepfake.onnx_models import BASELINE as BASELINE_GRAPH
 from reprise.deepfake.onnx_models import DETECTOR as DETECTOR_GRAPH
 from reprise.deepfake.onnx_models import JUDGE, LISTEN, OnnxModels, explainer_graph
 from reprise.deepfake.paths import BASELINE, DECISION, DETECTOR, EXPLAINER, MODES, Mode, explainer_path
+from reprise.deepfake.predict import hear_precisely
 from reprise.deepfake.recipe import Recipe
 from reprise.onnx.graphs import Agreement, Contents, Graph, Pretrained, timed
 
@@ -190,7 +191,7 @@ class Samples(nn.Module):
 
 
 class Listen(nn.Module):
-    """Samples (1, N) -> frames (1, M, C) of `condense`; half precision between, as in `frames.hear`."""
+    """Samples (1, N) -> frames (1, M, C) of `condense`."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -198,7 +199,7 @@ class Listen(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Hear a chunk."""
-        return self.detector.condense(self.detector.listen(samples).half().float())
+        return self.detector.condense(self.detector.listen(samples))
 
 
 class Judge(nn.Module):
@@ -279,8 +280,8 @@ def compare(
     def by_torch() -> list[tuple[tuple[float, float], np.ndarray]]:
         return [
             (
-                (score_utterance(samples, detector), baseline.score(samples)),
-                importance_of(explainers[mode], describe(samples, detector), len(samples)),
+                (score_utterance(samples, detector, listen=hear_precisely), baseline.score(samples)),
+                importance_of(explainers[mode], describe(samples, detector, listen=hear_precisely), len(samples)),
             )
             for samples in recordings
         ]
