@@ -54,7 +54,7 @@ def test_the_records_are_those_of_the_plain_command(in_finished, scans, tmp_path
     [
         (["own/test", "own/train", "--to", "out"], "--to takes one folder to predict, not 2"),
         (["own/test/page0.png", "--to", "out"], "page0.png: no such folder; expected one with .jpg, .jpeg"),
-        (["own/test", "--to", "out", "--ask", "a.csv"], "--ask does not go with --to"),
+        (["own/test", "--to", "out", "--ask", "a.csv"], "--ask and --sheet do not go with --to"),
         (["own/test", "--engine", "ray"], "--engine goes with --to, which names the folder of the results"),
         (["own/test", "--to", "out", "--folds", "7"], "no fold '7'; the models have 0, 1"),
     ],

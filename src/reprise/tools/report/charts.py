@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.core.confusion import confused_pairs, count_pairs, most_confused
 from reprise.core.errors import InputError
 from reprise.core.params import read_yaml
 from reprise.core.text import for_html
 from reprise.taxonomy.data.lines import shorten
-from reprise.taxonomy.quality.tables import NO_LEAF
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +79,9 @@ def confused_table(declaration: dict[str, Any]) -> "pd.DataFrame | None":
     ((path, predicted),) = y_columns(declaration)[:1]
     if not is_confusion(declaration) or not path.is_file():
         return None
+    from reprise.core.confusion import confused_pairs
+    from reprise.taxonomy.quality.tables import NO_LEAF
+
     table = confused_pairs(*read_pairs(declaration, path, predicted))
     return table[(table[["label", "predicted"]] != NO_LEAF).all(axis=1)]
 
@@ -92,6 +93,8 @@ def read_pairs(declaration: dict[str, Any], path: Path, predicted: str) -> tuple
         InputError: the file lacks a column.
     """
     table = read_columns(path)
+    from reprise.core.confusion import count_pairs
+
     return count_pairs(column_of(table, path, declaration["x"]), column_of(table, path, predicted))
 
 
@@ -162,6 +165,8 @@ def confusion(title: str, declaration: dict[str, Any], names: Sequence[str], cou
     """Shares of each label's examples by predicted class; of many classes those that are confused most."""
     import numpy as np
     from plotly.graph_objects import Figure, Heatmap
+
+    from reprise.core.confusion import most_confused
 
     kept = most_confused(counts, MOST_CLASSES)
     if len(kept) < len(names):
