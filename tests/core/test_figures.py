@@ -10,22 +10,14 @@ from PIL import Image
 
 from reprise.core import figures
 from reprise.core.figures import LONGEST_LABEL, label, plot_confusion, plot_contact_sheet, set_title
+from tests.drawn import keep_figures
 
 ODD = ("$a$ and $b$", "<b>bold</b> & <i>", "n" * 60, "x\x1b[31m")
 
 
 @pytest.fixture
 def kept(monkeypatch):
-    """The figures that would be written, drawn and open."""
-    found = []
-
-    def keep(figure, path):
-        figure.canvas.draw()
-        found.append(figure)
-
-    monkeypatch.setattr(figures, "save_figure", keep)
-    yield found
-    plt.close("all")
+    yield from keep_figures(monkeypatch, figures)
 
 
 def boxes(figure, axes):

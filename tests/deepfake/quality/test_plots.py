@@ -2,29 +2,20 @@
 
 import itertools
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from reprise.deepfake.quality import plots
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.deepfake.quality.plots import SHOWN, plot_det, plot_explanations, plot_localisation
+from tests.drawn import keep_figures
 
 ODD = "$a$ <b> " + "n" * 60
 
 
 @pytest.fixture
 def kept(monkeypatch):
-    """The figures that would be written, drawn and open."""
-    found = []
-
-    def keep(figure, path):
-        figure.canvas.draw()
-        found.append(figure)
-
-    monkeypatch.setattr(plots, "save_figure", keep)
-    yield found
-    plt.close("all")
+    yield from keep_figures(monkeypatch, plots)
 
 
 def texts_of(figure):

@@ -2,7 +2,6 @@
 
 import itertools
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,23 +11,14 @@ from reprise.documents import class_distribution
 from reprise.documents.class_distribution import plot_class_distribution
 from reprise.documents.quality import plots
 from reprise.documents.quality.plots import plot_corruptions, plot_reliability
+from tests.drawn import keep_figures
 
 ODD = ["$a$", "<b>", "n" * 60]
 
 
 @pytest.fixture
 def kept(monkeypatch):
-    """The figures that would be written, drawn and open."""
-    found = []
-
-    def keep(figure, path):
-        figure.canvas.draw()
-        found.append(figure)
-
-    for module in (plots, class_distribution):
-        monkeypatch.setattr(module, "save_figure", keep)
-    yield found
-    plt.close("all")
+    yield from keep_figures(monkeypatch, plots, class_distribution)
 
 
 def test_reliability_of_no_page_is_a_sentence(kept, tmp_path):

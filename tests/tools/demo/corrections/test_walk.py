@@ -2,7 +2,7 @@
 
 import pytest
 
-from reprise.tools.demo.corrections.walk import first_open, neighbour, why_closed
+from reprise.tools.demo.corrections.walk import neighbour, question_at, why_closed
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,13 @@ def test_the_neighbour_lies_within_the_list(current, by, expected):
 
 
 def test_the_first_open_question_is_the_first_without_an_answer():
-    assert first_open([True, False, True, False]) == 1
-    assert first_open([True, True]) == 0
+    assert question_at("abcd", [True, False, True, False], None, 0) == (1, False)
+    assert question_at("ab", [True, True], None, 0) == (0, False)
+
+
+def test_with_a_current_question_the_answers_do_not_matter():
+    assert question_at("abc", [True, True, False], "a", 1) == (1, False)
+    assert question_at("abc", [True, True, False], "c", 1) == neighbour("abc", "c", 1) == (2, True)
 
 
 def test_a_generated_folder_is_closed(tmp_path):

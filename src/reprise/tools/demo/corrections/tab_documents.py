@@ -8,7 +8,7 @@ import gradio as gr
 from reprise.taxonomy.paths import SAMPLE
 from reprise.tools.demo.corrections.markup import note_html, place_html, question_html, said_html
 from reprise.tools.demo.corrections.texts import answer_document, list_questions, undo_document
-from reprise.tools.demo.corrections.walk import first_open, neighbour, why_closed
+from reprise.tools.demo.corrections.walk import question_at, why_closed
 from reprise.tools.demo.events import Opening, act_of, key_button, told
 from reprise.tools.demo.markup import block, hint_html
 
@@ -52,11 +52,7 @@ def show(current: str | None, by: int, words: str, record: dict[str, Any] | None
         text = block("<p>Nothing is asked: ask.csv is empty.</p>", said_html(words, record))
         return [text, *(gr.Button(visible=False) for _ in LIKELY), gr.Dropdown(choices=[]), None, note]
     answered = [bool(each["classes"]) for each in found]
-    place, ended = (
-        (first_open(answered), False)
-        if current is None
-        else neighbour([each["document"] for each in found], current, by)
-    )
+    place, ended = question_at([each["document"] for each in found], answered, current, by)
     question = found[place]
     if ended:
         words = f"{words} That was the {'last' if by > 0 else 'first'} one."

@@ -12,7 +12,7 @@ from reprise.documents.paths import SAMPLE
 from reprise.tools.correct.documents import Row
 from reprise.tools.demo.corrections.markup import note_html, place_html, said_html, suspect_html
 from reprise.tools.demo.corrections.pages import answer_page, list_suspects, suspect_image, undo_page
-from reprise.tools.demo.corrections.walk import first_open, neighbour, why_closed
+from reprise.tools.demo.corrections.walk import question_at, why_closed
 from reprise.tools.demo.events import Opening, act_of, key_button, told
 from reprise.tools.demo.markup import block, hint_html
 from reprise.tools.demo.pages import read_for_people
@@ -69,9 +69,7 @@ def show(current: str | None, by: int, words: str, record: dict[str, Any] | None
         text = block("<p>No label looks wrong: suspects.csv is empty.</p>", said_html(words, record))
         return [text, None, None, None, note]
     answered = [bool(each["decision"]) for each in found]
-    place, ended = (
-        (first_open(answered), False) if current is None else neighbour([each["page"] for each in found], current, by)
-    )
+    place, ended = question_at([each["page"] for each in found], answered, current, by)
     suspect = found[place]
     if ended:
         words = f"{words} That was the {'last' if by > 0 else 'first'} one."

@@ -22,9 +22,11 @@ def neighbour(names: Sequence[str], current: str | None, by: int) -> tuple[int, 
     return min(max(place, 0), len(names) - 1), not 0 <= place < len(names)
 
 
-def first_open(answered: Sequence[bool]) -> int:
-    """The first question that has no answer; where all have one, the first."""
-    return list(answered).index(False) if False in answered else 0
+def question_at(names: Sequence[str], answered: Sequence[bool], current: str | None, by: int) -> tuple[int, bool]:
+    """As `neighbour`; where there is no current question, the first without an answer, or the first of all."""
+    if current is not None:
+        return neighbour(names, current, by)
+    return (list(answered).index(False) if False in answered else 0), False
 
 
 def why_closed(folder: Path, generated: Path) -> str:
