@@ -119,7 +119,7 @@ def plot_explanations(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """
     columns = max(1, min(3, len(rows)))
     lines = max(1, -(-len(rows) // columns))
-    figure = plt.figure(figsize=(4.8 * columns, side(3.6 * lines + 0.6)), layout="constrained")
+    figure = plt.figure(figsize=(4.0 * columns, side(3.0 * lines + 0.6)), layout="constrained")
     set_title(figure, "Waveform, spectrogram, and importance of each moment for the verdict")
     if not rows:
         say(figure.subplots(), "No utterances.")
