@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.mlab import specgram
 from matplotlib.patches import Patch
 from scipy.stats import norm
@@ -138,7 +139,17 @@ def plot_explanations(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             names["known to be spoofed"] = Patch(color=RED, alpha=0.25)
     if len(names) > 1:
         figure.legend(names.values(), names, fontsize=8, loc="outside lower center", ncols=4, frameon=False)
+    settle_layout(figure)
     save_figure(figure, path)
+
+
+def settle_layout(figure: Figure) -> None:
+    """Round where the axes lie: the layout varies in the last places from run to run, and so would the picture."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = np.round(axes.get_position().bounds, 6).tolist()
+        axes.set_position((left, bottom, width, height))
 
 
 def plot_localisation(path: Path, report: Mapping[str, Mapping[str, float | None]]) -> None:
