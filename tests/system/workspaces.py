@@ -72,6 +72,14 @@ def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages
         stages: as in STAGES.
     """
     folder.mkdir(exist_ok=True)
+    write_params(folder, changed_params(encoder, changes))
+    names = STAGES[task] if stages is None else stages
+    run(["tests.system.in_one_process", *(f"{task}.{name}" for name in names)], folder)
+    return folder
+
+
+def changed_params(encoder: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """Tiny parameters with which all stages run; `changes`: dotted keys and their values."""
     params = tiny_params(encoder)
     params["documents"]["prepare"]["folds"] = 2  # few pages a class
     for key, value in changes.items():
@@ -80,10 +88,7 @@ def make(folder: Path, encoder: Path, task: str, changes: dict[str, Any], stages
         for section in sections:
             place = place[section]
         place[leaf] = value
-    write_params(folder, params)
-    names = STAGES[task] if stages is None else stages
-    run(["tests.system.in_one_process", *(f"{task}.{name}" for name in names)], folder)
-    return folder
+    return params
 
 
 def clone_with_results(target: Path) -> None:
