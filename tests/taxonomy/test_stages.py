@@ -390,7 +390,8 @@ def test_four_million_paths_go_through_every_stage(workspace, change_params):
     started = time.process_time()
     run(ALL[1:])
     assert time.process_time() - started < 60
-    records = list(predict.predict([predict.Document("0", "cheese pizza")], paths.SELF_TRAINED, 2, "cpu"))
+    classifier = predict.open_torch(paths.MODELS, None, "cpu")
+    records = list(predict.predict_by(classifier, [predict.Document("0", "cheese pizza")], 2))
     assert len(records[0]["top"]) == 2
     assert all(len(found["ids"]) <= 23 for found in records[0]["classes"])
 

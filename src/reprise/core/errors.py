@@ -2,7 +2,7 @@
 
 import re
 
-LOWER = "lower batch_size and raise accumulate as much, or try precision bf16-mixed"
+LESS_MEMORY = "lower batch_size and raise accumulate as much, or try precision bf16-mixed"
 
 
 class InputError(Exception):
@@ -13,7 +13,7 @@ class InputError(Exception):
     """
 
 
-def out_of_memory(error: BaseException, advice: str = LOWER) -> str | None:
+def out_of_memory(error: BaseException, advice: str = LESS_MEMORY) -> str | None:
     """Say what to do where memory ran out, on a device or on the CPU; None for any other error."""
     text = str(error)
     refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)

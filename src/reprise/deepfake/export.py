@@ -13,6 +13,7 @@ from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.baseline import Baseline, PooledStatistics, load_baseline
 from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.features import BINS, FLOOR, HOP, WINDOW, Filterbank
+from reprise.deepfake.detector.frames import hear_precisely
 from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, LENGTHS
@@ -26,7 +27,6 @@ from reprise.deepfake.onnx_models import BASELINE as BASELINE_GRAPH
 from reprise.deepfake.onnx_models import DETECTOR as DETECTOR_GRAPH
 from reprise.deepfake.onnx_models import JUDGE, LISTEN, OnnxModels, explainer_graph
 from reprise.deepfake.paths import BASELINE, DECISION, DETECTOR, EXPLAINER, MODES, Mode, explainer_path
-from reprise.deepfake.predict import hear_precisely
 from reprise.deepfake.recipe import Recipe
 from reprise.onnx.graphs import Agreement, Contents, Graph, Pretrained, timed
 

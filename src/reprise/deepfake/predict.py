@@ -113,6 +113,7 @@ class Judge:
 
     def hear(self, samples: "np.ndarray") -> "tuple[tuple[float, float], np.ndarray]":
         """Score samples (N,) by detector and baseline, high for natural speech, and weigh their frames (F,)."""
+        from reprise.deepfake.detector.frames import hear_precisely
         from reprise.deepfake.detector.scoring import score_utterance
         from reprise.deepfake.detector.windows import describe
         from reprise.deepfake.explainer.model import importance_of
@@ -121,21 +122,6 @@ class Judge:
         windows = describe(samples, self.detector, self.device, hear_precisely)
         scores = score, self.baseline.score(samples)
         return scores, importance_of(self.explainer, windows, len(samples))
-
-
-def hear_precisely(samples: "np.ndarray", detector: "Detector", device: str = "cpu") -> "np.ndarray":
-    """Frames (M, C) float32 of samples (N,): those of `frames.hear`, which rounds them to halves to be stored.
-
-    Rounding would make much of a difference in the last place, such as lies between torch and onnxruntime.
-    """
-    import torch
-
-    from reprise.deepfake.detector.pieces import chunks
-
-    with torch.inference_mode():
-        return torch.cat(
-            [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].cpu() for chunk in chunks(samples)]
-        ).numpy()
 
 
 @dataclasses.dataclass(frozen=True)

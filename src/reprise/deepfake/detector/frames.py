@@ -22,10 +22,19 @@ VERSION = "1"  # of what `listen` computes
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-@torch.inference_mode()
 def hear(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np.ndarray:
-    """Frames (M, C) float16 of samples (N,), heard in chunks; what `Detector.listen` gives."""
-    heard = [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].half().cpu() for chunk in chunks(samples)]
+    """Frames (M, C) float16 of samples (N,): those of `hear_precisely`, rounded to be stored."""
+    return torch.from_numpy(hear_precisely(samples, detector, device)).half().numpy()
+
+
+@torch.inference_mode()
+def hear_precisely(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np.ndarray:
+    """Frames (M, C) float32 of samples (N,), heard in chunks: what `Detector.listen` gives.
+
+    Prediction takes these: rounding to float16 would magnify differences in the last place, such as those between
+    torch and onnxruntime.
+    """
+    heard = [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].cpu() for chunk in chunks(samples)]
     return torch.cat(heard).numpy()
 
 
