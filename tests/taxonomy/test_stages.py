@@ -18,7 +18,7 @@ from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.taxonomy import paths, predict
 from reprise.taxonomy.classifier.learner import split_documents
-from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params

@@ -14,7 +14,8 @@ from reprise.deepfake.detector.baseline import Baseline, PooledStatistics, load_
 from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.features import BINS, FLOOR, HOP, WINDOW, Filterbank
 from reprise.deepfake.detector.frames import hear_precisely
-from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
+from reprise.deepfake.detector.front_ends import WhisperFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, LENGTHS
 from reprise.deepfake.detector.scoring import score_utterance
@@ -22,7 +23,8 @@ from reprise.deepfake.detector.whisper import BINS as WHISPER_BINS
 from reprise.deepfake.detector.whisper import HOP as WHISPER_HOP
 from reprise.deepfake.detector.whisper import LogMel
 from reprise.deepfake.detector.windows import describe, joined
-from reprise.deepfake.explainer.model import Explainer, importance_of, load_explainer, published_mode
+from reprise.deepfake.explainer.model import Explainer, importance_of
+from reprise.deepfake.explainer.model_file import load_explainer, published_mode
 from reprise.deepfake.onnx_models import BASELINE as BASELINE_GRAPH
 from reprise.deepfake.onnx_models import DETECTOR as DETECTOR_GRAPH
 from reprise.deepfake.onnx_models import JUDGE, LISTEN, OnnxModels, explainer_graph

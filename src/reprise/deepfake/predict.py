@@ -175,7 +175,7 @@ def load_judge(
     from reprise.deepfake.detector.baseline import load_baseline
     from reprise.deepfake.detector.decision import read_decisions
     from reprise.deepfake.detector.model_file import load_detector
-    from reprise.deepfake.explainer.model import load_explainer, published_mode
+    from reprise.deepfake.explainer.model_file import load_explainer, published_mode
 
     torch.set_num_threads(1)
     device = prediction_devices(accelerator)[0]

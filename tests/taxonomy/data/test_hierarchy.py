@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
-from reprise.taxonomy.data.hierarchy import Hierarchy, as_words, read_hierarchy
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.data.hierarchy_files import as_words, read_hierarchy
 from tests.taxonomy.hierarchies import naive_ancestors, naive_paths, random_hierarchy
 from tests.taxonomy.readers import value_or_error
 

@@ -13,7 +13,8 @@ import torch
 
 from reprise.core.files import hash_bytes, read_npy, write_npy
 from reprise.core.models import hash_tensors
-from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
+from reprise.deepfake.detector.front_ends import WhisperFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import chunks
 
 CACHE = Path(".cache/deepfake-frames")

@@ -9,7 +9,8 @@ from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.core.params import Params, parse_params
 from reprise.core.weights import rebuild
-from reprise.deepfake.detector.model import CepstralFrontEnd, Detector
+from reprise.deepfake.detector.front_ends import CepstralFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 
