@@ -5,8 +5,8 @@ takes other paths on AMD than on Intel. Each way of adding up numbers rounds dif
 other weights. What all x86-64 processors since Intel's Haswell (2013) and AMD's Zen (2017) share is AVX2 with FMA:
 with these variables in the environment each library uses that, on every one of them. Child processes inherit them.
 
-The stage runner pins before it imports a stage, where `hardware.same_bytes` in params.yaml says so. GPUs have kernels
-of their own and are not concerned. Operation by operation this is compared under emulation (`python -m
+The stage runner pins before it imports a stage, where `hardware.same_bytes` in params.yaml says so. GPU kernels
+are not affected. Operation by operation this is compared under emulation (`python -m
 tests.emulation.compare`); of a whole training it is not proven yet, which is why it is off by default.
 """
 

@@ -1,4 +1,4 @@
-"""What of the deepfake task travels: detector, baseline, decisions and explainers, and all of them as ONNX graphs."""
+"""The deepfake task's export: detector, baseline, decisions and explainers, and all of them as ONNX graphs."""
 
 import copy
 from pathlib import Path
@@ -164,7 +164,7 @@ class ExportablePooledStatistics(PooledStatistics):
 
 
 def exportable(detector: Detector) -> Detector:
-    """Copy a detector, with those of its parts replaced that have no form in ONNX."""
+    """Copy a detector with its Fourier transforms, which ONNX cannot express, as convolutions."""
     detector = copy.deepcopy(detector)
     detector.filterbank = ExportableFilterbank(detector.filterbank)  # type: ignore[assignment]
     if isinstance(detector.front_end, WhisperFrontEnd):

@@ -91,7 +91,7 @@ def main(
 
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """The models, at hand.
+    """The loaded models, and how files are read.
 
     Attributes:
         detector: on `device`.
@@ -126,7 +126,7 @@ class Judge:
 
 @dataclasses.dataclass(frozen=True)
 class OnnxJudge:
-    """The same as ONNX graphs; the attributes mean what they mean there."""
+    """`Judge` with ONNX graphs in place of torch modules; the other attributes are its own."""
 
     models: "OnnxModels"
     decisions: "Decisions"

@@ -1,4 +1,4 @@
-"""What of the taxonomy task travels: the self-trained classifier, its encoder, and both as one ONNX graph."""
+"""The taxonomy task's export: the self-trained classifier, its encoder, and both as one ONNX graph."""
 
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,10 @@ def pretrained_of(predictor: Predictor, encoder_files: tuple[str, ...], trained:
 
 
 def describe(predictor: Predictor, tokenizer: Path) -> dict[str, Any]:
-    """onnx/prediction.json.
+    """The content of onnx/prediction.json.
 
     Raises:
-        InputError: the encoder puts a prompt before texts, which this path does not.
+        InputError: the encoder puts a prompt before texts, which prediction with ONNX does not.
     """
     encoder = predictor.encoder
     if encoder.default_prompt_name is not None:

@@ -1,6 +1,6 @@
 """A recipe's training at its full size on random inputs: without data, and with random weights.
 
-What it takes of memory and time is what the recipe takes: `reprise batch-size` and the tests ask for that.
+It needs the memory and the time of the recipe itself, which `reprise batch-size` and a benchmark measure.
 """
 
 import dataclasses

@@ -40,7 +40,7 @@ LABELS_SHOWN = 12
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a training is, beside the module and its batches.
+    """Everything that decides a training, but the module and its batches.
 
     Attributes:
         name: names the checkpoints and the log lines.
@@ -77,7 +77,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """What a training came to.
+    """The result of a training.
 
     Attributes:
         best_epoch: the epoch, counted from 1, whose weights are published, alone or as the best of those averaged; 0

@@ -1,4 +1,4 @@
-"""What a frozen encoder hears of recordings: frames of 40 ms, kept on disk by content, so that none is heard twice.
+"""A frozen encoder's frames of recordings, 40 ms each, cached on disk by content so that none is encoded twice.
 
 The cache holds one file a recording, keyed by its samples, by what is done to them before they are heard, and by the
 encoder. Prediction keeps nothing.

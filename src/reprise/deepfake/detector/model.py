@@ -118,7 +118,7 @@ class Detector(nn.Module):
         return torch.cat([energies.unflatten(1, (-1, JOINED)).flatten(2), states.flatten(2)], 2)
 
     def condense(self, frames: Tensor) -> Tensor:
-        """Frames of `listen` -> (B, M, JOINED FILTERS + D), each for itself."""
+        """Frames of `listen` -> (B, M, JOINED FILTERS + D), frame by frame."""
         assert isinstance(self.front_end, WhisperFrontEnd)
         energies, states = frames[..., : JOINED * FILTERS], frames[..., JOINED * FILTERS :]
         condensed = self.front_end.condense(states.unflatten(2, (self.front_end.layers, -1)))

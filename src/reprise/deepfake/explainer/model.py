@@ -3,8 +3,7 @@
 Each moment's description h is mapped to q; its evidence is how much nearer q is to the prototype of spoofs than to that
 of natural speech, averaged over its neighbours: what is spoofed is a stretch, and single windows err. The utterance's
 logit is the evidence of its moments, weighed by the softmax of the evidence itself: there is no weight beside the
-evidence that could go to zero everywhere, which is how the published sum over moments of weight times prototype loss is
-minimised.
+evidence. (The published loss, a sum over moments of weight times prototype loss, is least where all weights are zero.)
 """
 
 import dataclasses

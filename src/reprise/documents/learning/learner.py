@@ -65,7 +65,7 @@ class Learner(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Fold what does not learn, now that it is on its device; what learns stays shared with the classifier."""
+        """Fold frozen layers, now that they are on their device; trained layers stay shared with the classifier."""
         if self.recipe.frozen_blocks:
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)

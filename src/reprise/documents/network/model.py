@@ -124,7 +124,7 @@ def in_timms_names(state: dict[str, Tensor], model: str) -> dict[str, Tensor]:
 
 
 def create(recipe: Recipe, outputs: int, pooling: str, from_hub: bool = False) -> nn.Module:
-    """Ask timm for a network; it raises as each of its models sees fit.
+    """Build a network with timm, whose models raise errors of many kinds.
 
     Raises:
         InputError: timm has no such model (some names would have it load from a hub) or no such weights of it, or an

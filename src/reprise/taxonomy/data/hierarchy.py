@@ -88,7 +88,7 @@ class Hierarchy:
 
     @cached_property
     def leaves(self) -> np.ndarray:
-        """(L,) indices of the classes without a child, ascending."""
+        """(E,) indices of the classes without a child, ascending."""
         return np.array([index for index, own in enumerate(self.children) if not own], dtype=np.int64)
 
     @cached_property

@@ -1,7 +1,7 @@
-"""Classes whose name needs a word from a person, found without a label.
+"""Classes whose names are unclear, so that a person should describe them; found without a label.
 
-`doubt` is the share of a class's documents that the refined posterior expects in other classes. docs/taxonomy.md says how
-well it finds the classes that the method gets wrong.
+`doubt` is the share of a class's documents that the refined posterior expects in other classes. docs/taxonomy.md says
+how well it finds the classes that the method gets wrong.
 """
 
 from collections.abc import Sequence

@@ -254,7 +254,7 @@ def balancing_bias(likelihoods: np.ndarray, bias: np.ndarray, steps: int = 3) ->
 
 
 def robust_lower_bound(values: np.ndarray, deviations: float) -> float:
-    """So many standard deviations, estimated from the median absolute one, below the median; 0: no bound."""
+    """Median less `deviations` standard deviations, estimated from the median absolute deviation; 0: no bound."""
     if deviations == 0:
         return -np.inf
     median = float(np.median(values))
