@@ -210,6 +210,25 @@ def predict(
     yield from map(record_of, range(len(paths)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What the models heard in a recording, block by block.
+
+    Attributes:
+        scores: by detector and by baseline, of each block.
+        samples: of each block.
+        curve: importance by frame (F,).
+        kept: the samples of the recording, where they are to be kept, else none.
+        damage: what is wrong with the file; empty where nothing is.
+    """
+
+    scores: list[tuple[float, float]]
+    samples: list[int]
+    curve: "np.ndarray"
+    kept: "np.ndarray"
+    damage: str
+
+
 def judge_recording(
     path: Path, judge: Judge | OnnxJudge, keep: bool
 ) -> "tuple[dict[str, Any], np.ndarray, np.ndarray]":
@@ -220,6 +239,39 @@ def judge_recording(
 
     Raises:
         InputError: a file that cannot be read, is damaged, silent or next to empty, or takes too long.
+    """
+    import numpy as np
+
+    from reprise.deepfake.data.audio import RATE
+
+    heard = hear_recording(path, judge, keep)
+    by_detector, by_baseline = np.average(heard.scores, axis=0, weights=heard.samples)
+    decisions, verdict = judge.decisions, judge.decisions.verdict
+    score = float(decisions.scores(by_detector, by_baseline))
+    if not np.isfinite(score) or not np.isfinite(heard.curve).all():
+        raise InputError(f"{path}: the models give no number for it")
+    record = {
+        "path": str(path),
+        "seconds": round(sum(heard.samples) / RATE, 3),
+        "score": round(score, 6),
+        "spoof_probability": round(float(verdict.spoof_probabilities(np.array(score))), 6),
+        "decision": verdict.label(score),
+        "threshold": round(verdict.threshold, 6),
+        "spoof_probability_by": {
+            "detector": round(float(decisions.detector.spoof_probabilities(by_detector)), 6),
+            "baseline": round(float(decisions.baseline.spoof_probabilities(by_baseline)), 6),
+        },
+        "top_moments": top_moments(heard.curve),
+        **({"damage": heard.damage} if heard.damage else {}),
+    }
+    return record, heard.curve, heard.kept
+
+
+def hear_recording(path: Path, judge: Judge | OnnxJudge, keep: bool) -> Heard:
+    """Have the models hear one recording, and refuse what cannot be judged.
+
+    Raises:
+        InputError: as `judge_recording`.
     """
     import time
 
@@ -251,27 +303,8 @@ def judge_recording(
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {LEAST_SECONDS:g} s")
     if largest < SILENCE:
         raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
-    by_detector, by_baseline = np.average(scores, axis=0, weights=lengths)
-    decisions, verdict = judge.decisions, judge.decisions.verdict
-    score = float(decisions.scores(by_detector, by_baseline))
-    curve = np.concatenate(importance)
-    if not np.isfinite(score) or not np.isfinite(curve).all():
-        raise InputError(f"{path}: the models give no number for it")
-    record = {
-        "path": str(path),
-        "seconds": round(seconds, 3),
-        "score": round(score, 6),
-        "spoof_probability": round(float(verdict.spoof_probabilities(np.array(score))), 6),
-        "decision": verdict.label(score),
-        "threshold": round(verdict.threshold, 6),
-        "spoof_probability_by": {
-            "detector": round(float(decisions.detector.spoof_probabilities(by_detector)), 6),
-            "baseline": round(float(decisions.baseline.spoof_probabilities(by_baseline)), 6),
-        },
-        "top_moments": top_moments(curve),
-        **({"damage": audio.damage} if audio.damage else {}),
-    }
-    return record, curve, np.concatenate(kept) if kept else np.zeros(0, np.float32)
+    samples = np.concatenate(kept) if kept else np.zeros(0, np.float32)
+    return Heard(scores, lengths, np.concatenate(importance), samples, audio.damage)
 
 
 def top_moments(curve: "np.ndarray") -> list[dict[str, float]]:

@@ -73,7 +73,7 @@ def pretrained_of(recipe: Recipe) -> list[Pretrained]:
 class ExportableEnsemble(nn.Module):
     """`Ensemble.probabilities` as one module, in single precision.
 
-    The resizing is a product with the matrix that interpolates one axis, since ONNX's own rounds coordinates differently.
+    Resizing is a product with a matrix that interpolates one axis, since ONNX's own rounds coordinates differently.
 
     Args:
         ensemble: stays as it is.
