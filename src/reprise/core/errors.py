@@ -8,7 +8,8 @@ LESS_MEMORY = "lower batch_size and raise accumulate as much, or try precision b
 class InputError(Exception):
     """Bad data or a bad parameter: one line that names the file, the place in it and what was expected.
 
-    The stage runner prints the line and ends with exit code 1. Any other exception is a bug and keeps its traceback.
+    The stage runner prints the line and ends with exit code 1. Any other exception is a bug, and keeps its
+    traceback.
     """
 
 

@@ -219,14 +219,14 @@ class Heard:
         samples: of each block.
         curve: importance by frame (F,).
         kept: the samples of the recording, where they are to be kept, else none.
-        damage: what is wrong with the file; empty where nothing is.
+        damage: what is wrong with the file; None: nothing.
     """
 
     scores: list[tuple[float, float]]
     samples: list[int]
     curve: "np.ndarray"
     kept: "np.ndarray"
-    damage: str
+    damage: str | None
 
 
 def judge_recording(

@@ -118,10 +118,8 @@ def fit(
     folder = checkpoint_folder(run.name, fingerprint(*run.inputs), run.params, run.seed)
     facts = describe(module, train_loader, valid_loader, run)
     meter = EpochMeter(examples_of_epoch(train_loader))
-    epoch_log = EpochLog(
-        *(run.live_folder, run.log, run.params.gradient_clip, meter, run.monitor, run.mode, facts),
-        start_writers(run, facts),
-    )
+    clip, writers = run.params.gradient_clip, start_writers(run, facts)
+    epoch_log = EpochLog(run.live_folder, run.log, clip, meter, run.monitor, run.mode, facts, writers)
     best = ModelCheckpoint(
         folder,
         "best-{epoch}",
