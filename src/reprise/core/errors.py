@@ -14,7 +14,7 @@ class InputError(Exception):
 
 
 def out_of_memory(error: BaseException, advice: str = LESS_MEMORY) -> str | None:
-    """Advice in one line where an error says that memory ran out, on a device or on the CPU; None for any other error."""
+    """One line of advice where an error says that memory ran out, on a device or the CPU; None for other errors."""
     text = str(error)
     refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
