@@ -69,8 +69,8 @@ def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:
     """
     path = explainer_path(mode, models)
     tensors, metadata = load_model(path)
-    told = parse_params(metadata, ExplainerDescription, str(path))
-    if told.detector != hash_file(models / DETECTOR.name):
+    described = parse_params(metadata, ExplainerDescription, str(path))
+    if described.detector != hash_file(models / DETECTOR.name):
         raise InputError(f"{path}: made for another detector; run `dvc repro deepfake-explainer@{mode}`")
-    explainer = rebuild(lambda: Explainer(told.inputs, told.params, told.mode), tensors, path)
+    explainer = rebuild(lambda: Explainer(described.inputs, described.params, described.mode), tensors, path)
     return explainer.eval().requires_grad_(False)

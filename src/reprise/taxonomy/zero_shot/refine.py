@@ -67,8 +67,8 @@ class RefineParams(Params):
         Raises:
             ValueError: a lower end is not below its upper end.
         """
-        for name in ("trust", "loss"):
-            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+        ramps = {"trust": (self.trust_low, self.trust_high), "loss": (self.loss_low, self.loss_high)}
+        for name, (low, high) in ramps.items():
             if low >= high:
                 raise ValueError(f"{name}_low is {low} and {name}_high {high}; expected the first below the second")
         return self
