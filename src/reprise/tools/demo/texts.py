@@ -234,7 +234,7 @@ def word_effects(
         target: the class.
         probability: of the class, for the whole text.
         predictor: gives the probability without a word.
-        report: is told of each batch.
+        report: called after each batch.
 
     Returns:
         `text` and `effect` of each piece, in order; a piece is a word, or several of a long text.
