@@ -240,12 +240,14 @@ def judge_recording(
     import numpy as np
 
     from reprise.deepfake.data.audio import RATE, SILENCE, AudioFile
+    from reprise.deepfake.explainer.curve import frames_in
 
     scores: list[tuple[float, float]] = []
     lengths: list[int] = []
+    heard: list[int] = []  # lengths without silence, which says nothing of how speech was made
     importance: list[np.ndarray] = []
     kept: list[np.ndarray] = []
-    largest, started = 0.0, time.monotonic()
+    started = time.monotonic()
     audio = AudioFile(path)
     for block in audio.blocks():
         if time.monotonic() - started > judge.time_limit:
@@ -253,19 +255,23 @@ def judge_recording(
         if not len(block) or (lengths and len(block) < LEAST_SECONDS * RATE):
             continue  # too short a rest to say anything by itself
         lengths.append(len(block))
-        largest = max(largest, float(np.abs(block).max()))
+        kept += [block] if keep else []
+        if float(np.ptp(block)) < 2 * SILENCE:
+            importance.append(np.zeros(frames_in(len(block)), np.float32))
+            continue
+        heard.append(len(block))
         scores_here, curve_here = judge.hear(block)
         scores.append(scores_here)
         importance.append(curve_here)
-        kept += [block] if keep else []
     if not judge.take_damaged:
         audio.refuse_damage()
     seconds = sum(lengths) / RATE
     if seconds < LEAST_SECONDS:
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {LEAST_SECONDS:g} s")
-    if largest < SILENCE:
-        raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
-    by_detector, by_baseline = np.average(scores, axis=0, weights=lengths)
+    audio.refuse_silence()
+    if not heard:
+        raise InputError(f"{path}: silent: its samples stay within {SILENCE:g} of one level")
+    by_detector, by_baseline = np.average(scores, axis=0, weights=heard)
     decisions, verdict = judge.decisions, judge.decisions.verdict
     score = float(decisions.scores(by_detector, by_baseline))
     curve = np.concatenate(importance)
