@@ -188,7 +188,7 @@ def test_a_turned_training_page_finds_itself(models, ensemble, beside, monkeypat
     """The features are those of the page in the view in which it was found to stand upright."""
     stored = write_prepared_pages()
     monkeypatch.setattr(own, "view_weights", lambda *_: np.eye(8)[1])
-    lying = own.Page("lying.png", turned(stored[5], 3), turned(stored[5], 3), False)
+    lying = own.Page("lying.png", turned(stored[5], 3), turned(stored[5], 3), ())
     answer = explain_page(lying, Pages(ensemble, models), unwatched)
     assert answer.record["nearest_pages"][0]["file"] == "dots5.png"
     assert answer.record["nearest_pages"][0]["similarity"] > 0.999
