@@ -353,14 +353,18 @@ class AudioFolder:
             for name in (path.name, path.stem):
                 self.paths.setdefault(normalise(name), []).append(path)
 
+    def matches(self, utterance: str) -> list[Path]:
+        """All recordings that an utterance may mean: one where it is clear."""
+        *folders, name = utterance.split("/")
+        return [path for path in self.paths.get(name, []) if not folders or self._lies_in(path, folders)]
+
     def find(self, utterance: str, where: str) -> Path:
         """Find an utterance, whose name is composed (`normalise`) and may have folders before it.
 
         Raises:
             InputError: none, or several; the line starts with `where`.
         """
-        *folders, name = utterance.split("/")
-        found = [path for path in self.paths.get(name, []) if not folders or self._lies_in(path, folders)]
+        found = self.matches(utterance)
         if not found:
             raise InputError(f"{where}: utterance {utterance!r} has no recording under {self.folder}")
         if len(found) > 1:
