@@ -62,7 +62,7 @@ TINY_WHISPER = {
 def tiny_params(encoder: Path) -> dict[str, Any]:
     """The true configuration, with a tiny encoder, few texts and few small pages."""
     params = copy.deepcopy(read_params())
-    params["hardware"] |= {"accelerator": "cpu", "threads": 1}
+    params["hardware"] |= {"accelerator": "cpu", "threads": 1, "same_bytes": False}
     params["log"]["every_n_steps"] = 2
     taxonomy = params["taxonomy"]
     taxonomy["sample"] |= {"train_documents": 80, "test_documents": 30}

@@ -78,7 +78,7 @@ def hash_task(task: str, encoder: Path, folder: Path, processor: str | None) -> 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_params(folder, changed_params(encoder, CHANGES.get(task, {})))
-    run_python(["tests.system.in_one_process", *(f"{task}.{stage}" for stage in STAGES[task])], processor, folder)
+    run_python(["tests.emulation.stages", *(f"{task}.{stage}" for stage in STAGES[task])], processor, folder)
     files = sorted(path for name in OUTPUTS for path in (folder / name).rglob("*") if path.is_file())
     names = [path.relative_to(folder) for path in files]
     return {

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,11 +13,13 @@ from typer.testing import CliRunner
 
 from reprise.core.command import typer_app
 from reprise.core.errors import InputError
+from reprise.core.params import Hardware, load_params
 from reprise.tools import compare as compare_command
 from reprise.tools import current, pull_request, verify
 from reprise.tools.headlines import HEADLINES, compare, interval_of_change, read_headlines
 from reprise.tools.lock import caused_here, writer_of
 from reprise.tools.repository import WORKSPACE, Snapshot, base_of, commit_of, file_at, look_up
+from tests.conftest import ROOT
 
 HEADLINE = "{task: toy, title: F1, short: F1, file: metrics/toy.json, key: test.f1, better: %s, tolerance: 0.05}"
 PIPELINE = """
@@ -127,15 +130,43 @@ def test_the_base_is_where_the_branches_part(two_commits):
 
 def test_verification_allows_what_is_tolerated(two_commits, capsys):
     figures = Path("metrics/toy.json")
-    assert verify.report(Path())
+    assert verify.report(Path(), exact=False)
     assert "score                           1 of 1" in capsys.readouterr().out
     figures.write_text(json.dumps({"test": {"f1": 0.64}}))
-    assert verify.report(Path())
+    assert verify.report(Path(), exact=False)
     figures.write_text(json.dumps({"test": {"f1": 0.66}}))
-    assert not verify.report(Path())
+    assert not verify.report(Path(), exact=False)
     assert "DIFFERS" in capsys.readouterr().out
     figures.unlink()
-    assert not verify.report(Path()), "a figure that is gone does not agree"
+    assert not verify.report(Path(), exact=False), "a figure that is gone does not agree"
+
+
+def test_verification_expects_the_same_bytes_where_kernels_are_pinned(two_commits, capsys):
+    assert verify.report(Path(), exact=True)
+    lock = Path("dvc.lock")
+    lock.write_text(re.sub("md5: [0-9a-f]{32}", f"md5: {'0' * 32}", lock.read_text()))
+    assert verify.report(Path(), exact=False), "the figure agrees"
+    assert not verify.report(Path(), exact=True)
+    printed = capsys.readouterr().out
+    assert "score                           0 of 1  DIFFERS" in printed
+    assert "1 outputs have other bytes" in printed
+
+
+@pytest.mark.parametrize(
+    ("same_bytes", "able", "devices", "expected"),
+    [
+        (True, True, ["cpu"], True),
+        (False, True, ["cpu"], False),
+        (True, False, ["cpu"], False),
+        (True, True, ["cuda:0"], False),
+    ],
+)
+def test_which_machines_compute_the_same_bytes(monkeypatch, same_bytes, able, devices, expected):
+    hardware = load_params("hardware", Hardware, ROOT / "params.yaml")
+    monkeypatch.setattr(verify, "load_params", lambda *_: hardware.model_copy(update={"same_bytes": same_bytes}))
+    monkeypatch.setattr(verify.kernels, "can_pin", lambda: able)
+    monkeypatch.setattr(verify, "torch_devices", lambda _: devices)
+    assert verify.computes_the_same_bytes() == expected
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ other weights. What all x86-64 processors since Intel's Haswell (2013) and AMD's
 with these variables in the environment each library uses that, on every one of them. Child processes inherit them.
 
 The stage runner pins before it imports a stage, where `hardware.same_bytes` in params.yaml says so. GPUs have kernels
-of their own and are not concerned. Operation by operation this is compared under emulation (`python -m
-tests.emulation.compare`); of a whole training it is not proven yet, which is why it is off by default.
+of their own and are not concerned. `python -m tests.emulation.compare` compares single operations, and tiny pipelines
+of the tasks, under emulation: docs/developing.md.
 """
 
 import os
@@ -34,7 +34,7 @@ def pin() -> None:
     """
     if os.uname().machine != "x86_64" or pinned():
         return
-    if not _has_avx2():
+    if not can_pin():
         _warn("this processor lacks AVX2: results differ in the last bits from those of others")
         return
     if loaded := [name for name in LIBRARIES if name in sys.modules]:
@@ -45,6 +45,16 @@ def pin() -> None:
 def pinned() -> bool:
     """Whether the pins are in the environment."""
     return PINS.items() <= os.environ.items()
+
+
+def can_pin() -> bool:
+    """Whether this processor has the kernels that are pinned."""
+    return os.uname().machine == "x86_64" and _has_avx2()
+
+
+def chosen() -> str:
+    """Which kernels compute here: part of the key of whatever is kept to be used again."""
+    return "pinned" if pinned() else "fastest"
 
 
 def _has_avx2() -> bool:

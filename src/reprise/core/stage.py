@@ -78,11 +78,14 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
 
 
 def choose_kernels() -> None:
-    """Pin the CPU kernels where params.yaml says so, before a library that chooses them is imported.
+    """Pin the CPU kernels where params.yaml says so, and let waiting threads sleep, before libraries are imported.
+
+    By default OpenMP's threads spin while they wait, which takes the cores from the stages beside this one.
 
     Raises:
         InputError: a wrong key or value under `hardware`.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if load_params("hardware", Hardware).same_bytes:
         kernels.pin()
 

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from reprise.core import kernels
 from reprise.core.code import code_fingerprint
 from reprise.core.files import atomic_path, hash_bytes
 from reprise.core.processes import rank
@@ -35,7 +36,8 @@ def checkpoint_folder(name: str, inputs: str, params: TrainParams, seed: int) ->
         seed: of the training.
     """
     recipe = json.dumps(params.model_dump(mode="json"), sort_keys=True)
-    key = hash_bytes(inputs.encode(), recipe.encode(), str(seed).encode(), code_fingerprint().encode())[:16]
+    decisive = (inputs, recipe, str(seed), code_fingerprint(), kernels.chosen())
+    key = hash_bytes(*(part.encode() for part in decisive))[:16]
     folder = CHECKPOINT_FOLDER / name / key
     if rank() == 0:
         for other in folder.parent.glob("*"):

@@ -13,6 +13,7 @@ from reprise.documents.network.model import (
     Classifier,
     GeM,
     build_network,
+    channel_statistics,
     in_timms_names,
     pixel_statistics,
     recalibrate_batch_norm,
@@ -133,6 +134,17 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
         assert norm.running_var is not None
         assert torch.allclose(norm.running_mean, seen[norm].mean((0, 2, 3)), atol=1e-4)
         assert torch.allclose(norm.running_var, seen[norm].var((0, 2, 3), correction=0), rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 7, 3), (1, 4, 1, 1), (2, 3, 1, 1)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_channel_statistics_are_those_of_float64(shape, memory_format):
+    features = (torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 3 + 20).to(memory_format=memory_format)
+    number, mean, variance = channel_statistics(features)
+    assert number == shape[0] * shape[2] * shape[3]
+    expected, expected_mean = torch.var_mean(features.double(), (0, 2, 3), correction=0)
+    assert torch.allclose(mean, expected_mean, rtol=1e-5)
+    assert torch.allclose(variance, expected, rtol=1e-4, atol=1e-8)
 
 
 def test_the_true_recipes_are_all_readable():

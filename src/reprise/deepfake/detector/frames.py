@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from reprise.core import kernels
 from reprise.core.files import hash_bytes, read_npy, write_npy
 from reprise.core.models import hash_tensors
 from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
@@ -55,4 +56,4 @@ def hear_once(
 def encoder_key(detector: Detector) -> str:
     assert isinstance(detector.front_end, WhisperFrontEnd)
     state = {name: tensor.cpu() for name, tensor in detector.front_end.encoder.state_dict().items()}
-    return hash_bytes(hash_tensors(state).encode(), VERSION.encode())[:16]
+    return hash_bytes(hash_tensors(state).encode(), VERSION.encode(), kernels.chosen().encode())[:16]

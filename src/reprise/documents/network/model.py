@@ -10,6 +10,7 @@ from timm.data import resolve_model_data_config
 from timm.layers import SelectAdaptivePool2d
 from timm.models import group_parameters
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from reprise.core.errors import InputError
@@ -286,9 +287,9 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
     moments = {module: (torch.zeros(()),) * 3 for module in norms}  # count, sum, sum of squares
 
     def measure(module: BatchNorm, inputs: tuple[Tensor, ...]) -> None:
-        values = inputs[0].transpose(0, 1).flatten(1).double()  # (C, B H W)
+        number, mean, variance = channel_statistics(inputs[0])
         count, total, squares = moments[module]
-        moments[module] = (count + values.shape[1], total + values.sum(1), squares + values.square().sum(1))
+        moments[module] = (count + number, total + number * mean, squares + number * (variance + mean.square()))
 
     handles = [module.register_forward_pre_hook(measure) for module in norms]
     for images in batches:
@@ -298,6 +299,19 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
     for module, (count, total, squares) in moments.items():
         mean = total / count
         set_statistics(module, mean, (squares / count - mean.square()).clamp(min=0))
+
+
+def channel_statistics(features: Tensor) -> tuple[int, Tensor, Tensor]:
+    """Values a channel of features (B, C, H, W), their mean (C,) and variance (C,), in float64.
+
+    A batch norm's own kernel computes them, many times as fast as `torch.var_mean` where channels lie last in memory.
+    """
+    number = features.numel() // features.shape[1]
+    mean, variance = torch.zeros(2, features.shape[1], device=features.device).unbind()
+    if number == 1:  # which the kernel refuses
+        return number, features.flatten().double(), variance.double()
+    functional.batch_norm(features, mean, variance, training=True, momentum=1)
+    return number, mean.double(), variance.double() * (number - 1) / number  # the kernel's is the unbiased one
 
 
 def set_statistics(norm: BatchNorm, mean: Tensor, variance: Tensor) -> None:

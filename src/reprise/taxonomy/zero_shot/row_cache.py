@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reprise.core import kernels
 from reprise.core.errors import InputError
 from reprise.core.files import atomic_path, hash_bytes
 from reprise.core.processes import rank, wait_for_all, world_size
@@ -48,7 +49,7 @@ def cached_rows(
     """
     from tqdm import tqdm
 
-    folder = CACHE_FOLDER / kind / hash_bytes(settings.encode())[:16]
+    folder = CACHE_FOLDER / kind / hash_bytes(settings.encode(), kernels.chosen().encode())[:16]
     rows, from_cache = np.empty((len(texts), width), dtype=np.float32), 0
     starts = range(0, len(texts), chunk)
     parts = [list(texts[start : start + chunk]) for start in starts]
