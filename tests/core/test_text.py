@@ -94,6 +94,10 @@ def test_no_cell_is_a_formula(name):
     assert cell.removeprefix("'") == for_terminal(name)
 
 
+def test_no_cell_is_a_formula_of_wide_signs():
+    assert [for_csv(sign + "1+1") for sign in "\uff1d\uff0b\uff0d\uff20"] == ["'\uff1d1+1", "'\uff0b1+1", "'\uff0d1+1", "'\uff201+1"]
+
+
 def test_numbers_of_a_csv_stay():
     assert [for_csv(value) for value in (-1.5, "-2e-3", "+4", 7)] == ["-1.5", "-2e-3", "+4", "7"]
 
