@@ -47,7 +47,7 @@ class Kinds(Params):
     batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     span: tuple[Annotated[float, Field(gt=0)], float] = (1, 2)
     flag: bool = False
-    anything: dict[str, Any] = {}
+    anything: dict[str, Any] = Field(default_factory=dict)
     either: int | bool = 0
 
 

@@ -95,7 +95,8 @@ def test_no_cell_is_a_formula(name):
 
 
 def test_no_cell_is_a_formula_of_wide_signs():
-    assert [for_csv(sign + "1+1") for sign in "\uff1d\uff0b\uff0d\uff20"] == ["'\uff1d1+1", "'\uff0b1+1", "'\uff0d1+1", "'\uff201+1"]
+    for sign in "\uff1d\uff0b\uff0d\uff20":
+        assert for_csv(f"{sign}1+1") == f"'{sign}1+1"
 
 
 def test_numbers_of_a_csv_stay():
