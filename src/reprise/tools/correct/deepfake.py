@@ -132,9 +132,7 @@ def replace_verdict(
 
 def home_of(file: Path, files: "AudioFolder", trials: "Mapping[str, Sequence[Trial]]") -> str | None:
     """The split whose protocol has a recording; None where no protocol has it."""
-    homes = {
-        found: home for home, part in trials.items() for trial in part for found in files.matches(trial.utterance)
-    }
+    homes = {found: home for home, part in trials.items() for trial in part for found in files.matches(trial.utterance)}
     return homes.get(file)
 
 
