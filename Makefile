@@ -76,8 +76,8 @@ documents: documents-folds  ## run the documents task alone
 deepfake: env  ## run the deepfake task alone
 	$(REPRO) deepfake-explain
 
-# The names of the outdated stages of a matrix. One of them is one thread's work: two fill two cores, where two threads
-# on one gain a fifth. Inside `make repro` they share its places with the other tasks.
+# The names of the outdated stages of a matrix. Each is a training with one thread: two side by side use two cores fully,
+# while a second thread would make one faster by a fifth. Inside `make repro` they share its jobs with the other tasks.
 outdated = $$($(BIN)/dvc --wait-for-lock status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
 side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 

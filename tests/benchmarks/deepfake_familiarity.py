@@ -9,7 +9,7 @@ from reprise.deepfake.data.corpus import read_corpus
 from reprise.deepfake.detector.channel import CHANNELS
 from reprise.deepfake.paths import PREPARED
 from reprise.tools.demo.familiarity import compare_sound, open_familiarity
-from reprise.tools.demo.work import unwatched
+from tests.tools.demo.reports import unwatched
 
 COPIES = 40  # recordings that go through each channel
 

@@ -62,9 +62,8 @@ def measure(task: str, recipe: TrainParams, batch_size: int, results: Any) -> No
     import logging
 
     import torch
-    from lightning.pytorch import Trainer
 
-    from reprise.tools.trial import make_trial
+    from reprise.tools.trial import make_trial, trial_trainer
     from reprise.training.measure import count_parameters
     from reprise.training.sampler import epoch_loader
 
@@ -72,17 +71,7 @@ def measure(task: str, recipe: TrainParams, batch_size: int, results: Any) -> No
     torch.manual_seed(0)
     trial = make_trial(task, recipe)
     learned = count_parameters(trial.module)["trainable_parameters"]
-    trainer = Trainer(
-        accelerator="cpu",
-        precision=recipe.precision,
-        max_steps=2,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    trainer = trial_trainer(recipe, "cpu", max_steps=2)
     started = time.perf_counter()
     trainer.fit(trial.module, epoch_loader(trial.dataset, batch_size, 0))
     seconds = time.perf_counter() - started

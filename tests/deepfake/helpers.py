@@ -17,7 +17,8 @@ from reprise.deepfake.detector.decision import Decision, Decisions, Published, w
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import save_detector
 from reprise.deepfake.detector.windows import describe
-from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, publish_explainer, save_explainer
+from reprise.deepfake.explainer.model import ExplainerParams, make_explainer
+from reprise.deepfake.explainer.model_file import publish_explainer, save_explainer
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 from tests.conftest import TINY_WHISPER, WAV2VEC2_TINY, read_params

@@ -22,7 +22,7 @@ from reprise.deepfake.detector.learner import Learner as DetectorLearner
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
-from reprise.deepfake.explainer.model import published_mode
+from reprise.deepfake.explainer.model_file import published_mode
 from reprise.deepfake.paths import MODES, PREPARED
 from reprise.deepfake.predict import judge_recording, load_judge
 from reprise.deepfake.quality.metrics import equal_error_rate

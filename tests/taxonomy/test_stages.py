@@ -18,7 +18,7 @@ from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.taxonomy import paths, predict
 from reprise.taxonomy.classifier.learner import split_documents
-from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
@@ -390,7 +390,8 @@ def test_four_million_paths_go_through_every_stage(workspace, change_params):
     started = time.process_time()
     run(ALL[1:])
     assert time.process_time() - started < 60
-    records = list(predict.predict([predict.Document("0", "cheese pizza")], paths.SELF_TRAINED, 2, "cpu"))
+    classifier = predict.open_torch(paths.MODELS, None, "cpu")
+    records = list(predict.predict_by(classifier, [predict.Document("0", "cheese pizza")], 2))
     assert len(records[0]["top"]) == 2
     assert all(len(found["ids"]) <= 23 for found in records[0]["classes"])
 

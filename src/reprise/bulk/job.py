@@ -28,7 +28,7 @@ Predict = Callable[[Shard, bytes], list[dict[str, Any]]]
 
 
 class BulkTask(Protocol):
-    """What a task says of itself; it can be pickled.
+    """How a task predicts in bulk; instances can be pickled.
 
     Attributes:
         name: of the task.
@@ -69,7 +69,7 @@ class BulkTask(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """What became of a shard: how many rows, and how many of them are errors."""
+    """A shard that is done: how many rows it has, and how many of them are errors."""
 
     rows: int
     errors: int

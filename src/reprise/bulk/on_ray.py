@@ -129,7 +129,7 @@ def read_block(job: Job, shard: Shard) -> Any:
 
 
 class Predictor:
-    """Has a model of its own, which it loads at its first shard, so that what is wrong with it is told as a failure.
+    """Loads its own model at its first shard, so that an error in the model is recorded as that shard's failure.
 
     Args:
         job: knows the model, and where results go.

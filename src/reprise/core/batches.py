@@ -1,11 +1,11 @@
-"""How many items are computed at once where nothing is learned: apart from the batch size of a training."""
+"""Batch sizes of evaluation and prediction, which do not depend on that of a training."""
 
 import logging
 import sys
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
-from reprise.core.stage import out_of_memory
+from reprise.core.errors import out_of_memory
 
 logger = logging.getLogger("reprise")
 
@@ -14,12 +14,12 @@ EvalBatchSize = int | Literal["auto"]  # `hardware.eval_batch_size`
 
 
 def eval_batch_size(setting: EvalBatchSize, preferred: int) -> int:
-    """The batch size to begin with: the setting, or what is preferred where it is auto."""
+    """The batch size to begin with: the setting, or `preferred` where that is auto."""
     return preferred if setting == "auto" else setting
 
 
 class BatchSize:
-    """A batch size that is found: halved where memory runs out, and remembered.
+    """A batch size that is halved whenever memory runs out, and stays so.
 
     Args:
         setting: a number is kept as it is; auto starts at `preferred` and may be halved.
@@ -31,7 +31,7 @@ class BatchSize:
         self.size = eval_batch_size(setting, preferred)
 
     def run(self, compute: Callable[[int], Result]) -> Result:
-        """Compute something with batches of this size; where memory runs out, start over with half of it.
+        """Call `compute` with this batch size; where memory runs out, start over with half of it.
 
         Args:
             compute: takes the batch size.

@@ -1,4 +1,4 @@
-"""How far chance may move a figure: bootstrap draws of whole groups (Efron and Tibshirani, 1993, chapter 13)."""
+"""Bootstrap draws of whole groups, for intervals of a figure (Efron and Tibshirani, 1993, chapter 13)."""
 
 import warnings
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def bootstrap_draws(statistics: Callable[[np.ndarray], np.ndarray], groups: np.n
     """
     names, own = np.unique(groups, return_inverse=True)
     count = len(names)
-    if count == 1:  # of which SciPy draws nothing
+    if count == 1:  # SciPy refuses a single observation
         return statistics(np.ones((1, len(own))))
 
     def of_draws(drawn: np.ndarray, axis: int) -> np.ndarray:

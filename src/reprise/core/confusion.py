@@ -1,4 +1,4 @@
-"""What is taken for what: counts of labels and predictions, and which classes are confused most."""
+"""Confusion matrices: counts of labels and predictions, and the classes that are confused most."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def most_confused(matrix: np.ndarray, most: int) -> np.ndarray:
-    """Places of the classes to show of a confusion matrix (C, C): all, or the `most` with most errors, in order."""
+    """Indices of the classes of a confusion matrix (C, C) to show: all, or the `most` with most errors, ascending."""
     if len(matrix) <= most:
         return np.arange(len(matrix))
     errors = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)

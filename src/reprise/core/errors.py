@@ -1,20 +1,20 @@
-"""What the person who runs a stage or a command can put right: bad input, and memory that ran out."""
+"""Errors that the user can fix: bad input, and memory that ran out."""
 
 import re
 
-LOWER = "lower batch_size and raise accumulate as much, or try precision bf16-mixed"
+LESS_MEMORY = "lower batch_size and raise accumulate as much, or try precision bf16-mixed"
 
 
 class InputError(Exception):
     """Bad data or a bad parameter: one line that names the file, the place in it and what was expected.
 
-    The stage runner prints the line and ends with exit code 1; every other exception is our own mistake and
-    keeps its traceback.
+    The stage runner prints the line and ends with exit code 1. Any other exception is a bug, and keeps its
+    traceback.
     """
 
 
-def out_of_memory(error: BaseException, advice: str = LOWER) -> str | None:
-    """Say what to do where memory ran out, on a device or on the CPU; None for any other error."""
+def out_of_memory(error: BaseException, advice: str = LESS_MEMORY) -> str | None:
+    """One line of advice where an error says that memory ran out, on a device or the CPU; None for other errors."""
     text = str(error)
     refused = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w*)|Unable to allocate ([\d.,]+ ?\w+)", text)
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":

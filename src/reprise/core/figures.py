@@ -1,4 +1,4 @@
-"""Pictures as files: drawn without a screen, whole or absent, equal where what they show is equal."""
+"""Figures as PNG files: drawn without a screen, written atomically, byte-equal for equal content."""
 
 import textwrap
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def side(inches: float) -> float:
-    """A figure's side, within what can be drawn."""
+    """A figure's side in inches, at most LONGEST_SIDE."""
     return min(inches, LONGEST_SIDE)
 
 
 def label(name: object, longest: int = LONGEST_LABEL) -> str:
-    """A name as a label: one line, not longer than a picture has room for."""
+    """A name as a label: one line of at most `longest` characters."""
     text = for_terminal(name)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

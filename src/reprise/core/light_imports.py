@@ -46,6 +46,6 @@ class _LightTorchmetrics(importlib.abc.MetaPathFinder):
 
 
 def import_torchmetrics_light() -> None:
-    """Make the next import of torchmetrics, by whomever, the light one."""
+    """Make the next import of torchmetrics, wherever it happens, the light one."""
     if "torchmetrics" not in sys.modules:
         sys.meta_path.insert(0, _LightTorchmetrics())

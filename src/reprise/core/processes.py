@@ -24,7 +24,7 @@ TORCHRUN_VARIABLES = ("TORCHELASTIC_RUN_ID", "RANK", "LOCAL_RANK", "WORLD_SIZE",
 
 
 def rank() -> int:
-    """The process's number; 0 writes. Lightning's own launcher tells no RANK, but a LOCAL_RANK."""
+    """The process's number; process 0 writes. Lightning's own launcher sets LOCAL_RANK, but not RANK."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0)))
 
 
@@ -88,7 +88,7 @@ def sum_over_processes(tensor: "Tensor") -> "Tensor":
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here."""
+    """Block until every process has called this."""
     if _in_group():
         import torch.distributed as dist
 
@@ -96,7 +96,7 @@ def wait_for_all() -> None:
 
 
 def _in_group() -> bool:
-    """Whether other processes are there to talk to; joins them the first time, where torchrun started this one."""
+    """Whether this process is one of a group; joins it at the first call, where torchrun started the process."""
     if world_size() == 1 and "torch" not in sys.modules:
         return False
     import torch

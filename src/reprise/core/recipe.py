@@ -41,7 +41,7 @@ AnyRecipe = TypeVar("AnyRecipe", bound="TrainParams")
 
 
 class TrainParams(Params):
-    """What every training takes; a task's recipe adds its model to it."""
+    """The keys of every training; a task's recipe adds those of its model."""
 
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=1)]

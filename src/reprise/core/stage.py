@@ -116,7 +116,7 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
 
 
 def refuse_changed_code() -> None:
-    """Refuse to end well where the code on the disk is no longer the code that ran: DVC records what lies there now.
+    """Fail where the code on disk is no longer the code that ran: DVC would record what lies there now.
 
     Raises:
         InputError: a loaded module's file was changed while the stage ran.

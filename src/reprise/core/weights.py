@@ -21,6 +21,8 @@ AnyModule = TypeVar("AnyModule", bound=torch.nn.Module)
 
 WRAPPINGS = ("model_state_dict", "state_dict", "model")
 NAMES_SHOWN = 8
+# What models of timm, transformers and our own raise for a description that they cannot be built from.
+BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 NUMPY_SCALAR = type(np.float64(0)).__reduce__(np.float64(0))[0]  # makes a scalar when one is unpickled
 
 
@@ -88,8 +90,8 @@ def rebuild(make: Callable[[], AnyModule], state: Mapping[str, torch.Tensor], pa
         module.load_state_dict(state)
     except InputError as error:
         raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except BUILD_ERRORS as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: its description makes no model: {reason}") from None
     return module
 

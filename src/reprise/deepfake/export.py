@@ -1,4 +1,4 @@
-"""What of the deepfake task travels: detector, baseline, decisions and explainers, and all of them as ONNX graphs."""
+"""The deepfake task's export: detector, baseline, decisions and explainers, and all of them as ONNX graphs."""
 
 import copy
 from pathlib import Path
@@ -13,7 +13,9 @@ from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.baseline import Baseline, PooledStatistics, load_baseline
 from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.features import BINS, FLOOR, HOP, WINDOW, Filterbank
-from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
+from reprise.deepfake.detector.frames import hear_precisely
+from reprise.deepfake.detector.front_ends import WhisperFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, LENGTHS
 from reprise.deepfake.detector.scoring import score_utterance
@@ -21,12 +23,12 @@ from reprise.deepfake.detector.whisper import BINS as WHISPER_BINS
 from reprise.deepfake.detector.whisper import HOP as WHISPER_HOP
 from reprise.deepfake.detector.whisper import LogMel
 from reprise.deepfake.detector.windows import describe, joined
-from reprise.deepfake.explainer.model import Explainer, importance_of, load_explainer, published_mode
+from reprise.deepfake.explainer.model import Explainer, importance_of
+from reprise.deepfake.explainer.model_file import load_explainer, published_mode
 from reprise.deepfake.onnx_models import BASELINE as BASELINE_GRAPH
 from reprise.deepfake.onnx_models import DETECTOR as DETECTOR_GRAPH
 from reprise.deepfake.onnx_models import JUDGE, LISTEN, OnnxModels, explainer_graph
 from reprise.deepfake.paths import BASELINE, DECISION, DETECTOR, EXPLAINER, MODES, Mode, explainer_path
-from reprise.deepfake.predict import hear_precisely
 from reprise.deepfake.recipe import Recipe
 from reprise.onnx.graphs import Agreement, Contents, Graph, Pretrained, timed
 
@@ -162,7 +164,7 @@ class ExportablePooledStatistics(PooledStatistics):
 
 
 def exportable(detector: Detector) -> Detector:
-    """Copy a detector, with those of its parts replaced that have no form in ONNX."""
+    """Copy a detector with its Fourier transforms, which ONNX cannot express, as convolutions."""
     detector = copy.deepcopy(detector)
     detector.filterbank = ExportableFilterbank(detector.filterbank)  # type: ignore[assignment]
     if isinstance(detector.front_end, WhisperFrontEnd):

@@ -91,7 +91,7 @@ def main(
 
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """The models, at hand.
+    """The loaded models, and how files are read.
 
     Attributes:
         detector: on `device`.
@@ -113,6 +113,7 @@ class Judge:
 
     def hear(self, samples: "np.ndarray") -> "tuple[tuple[float, float], np.ndarray]":
         """Score samples (N,) by detector and baseline, high for natural speech, and weigh their frames (F,)."""
+        from reprise.deepfake.detector.frames import hear_precisely
         from reprise.deepfake.detector.scoring import score_utterance
         from reprise.deepfake.detector.windows import describe
         from reprise.deepfake.explainer.model import importance_of
@@ -123,24 +124,9 @@ class Judge:
         return scores, importance_of(self.explainer, windows, len(samples))
 
 
-def hear_precisely(samples: "np.ndarray", detector: "Detector", device: str = "cpu") -> "np.ndarray":
-    """Frames (M, C) float32 of samples (N,): those of `frames.hear`, which rounds them to halves to be stored.
-
-    Rounding would make much of a difference in the last place, such as lies between torch and onnxruntime.
-    """
-    import torch
-
-    from reprise.deepfake.detector.pieces import chunks
-
-    with torch.inference_mode():
-        return torch.cat(
-            [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].cpu() for chunk in chunks(samples)]
-        ).numpy()
-
-
 @dataclasses.dataclass(frozen=True)
 class OnnxJudge:
-    """The same as ONNX graphs; the attributes mean what they mean there."""
+    """`Judge` with ONNX graphs in place of torch modules; the other attributes are its own."""
 
     models: "OnnxModels"
     decisions: "Decisions"
@@ -189,7 +175,7 @@ def load_judge(
     from reprise.deepfake.detector.baseline import load_baseline
     from reprise.deepfake.detector.decision import read_decisions
     from reprise.deepfake.detector.model_file import load_detector
-    from reprise.deepfake.explainer.model import load_explainer, published_mode
+    from reprise.deepfake.explainer.model_file import load_explainer, published_mode
 
     torch.set_num_threads(1)
     device = prediction_devices(accelerator)[0]
@@ -224,6 +210,28 @@ def predict(
     yield from map(record_of, range(len(paths)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What the models heard in a recording, block by block.
+
+    Attributes:
+        scores: by detector and by baseline, of each block that is not silent: silence says nothing of how speech was
+            made.
+        lengths: of these blocks, in samples.
+        seconds: of the whole recording.
+        curve: importance by frame (F,).
+        kept: the samples of the recording, where they are to be kept, else none.
+        damage: what is wrong with the file; None: nothing.
+    """
+
+    scores: list[tuple[float, float]]
+    lengths: list[int]
+    seconds: float
+    curve: "np.ndarray"
+    kept: "np.ndarray"
+    damage: str | None
+
+
 def judge_recording(
     path: Path, judge: Judge | OnnxJudge, keep: bool
 ) -> "tuple[dict[str, Any], np.ndarray, np.ndarray]":
@@ -235,6 +243,37 @@ def judge_recording(
     Raises:
         InputError: a file that cannot be read, is damaged, silent or next to empty, or takes too long.
     """
+    import numpy as np
+
+    heard = hear_recording(path, judge, keep)
+    by_detector, by_baseline = np.average(heard.scores, axis=0, weights=heard.lengths)
+    decisions, verdict = judge.decisions, judge.decisions.verdict
+    score = float(decisions.scores(by_detector, by_baseline))
+    if not np.isfinite(score) or not np.isfinite(heard.curve).all():
+        raise InputError(f"{path}: the models give no number for it")
+    record = {
+        "path": str(path),
+        "seconds": round(heard.seconds, 3),
+        "score": round(score, 6),
+        "spoof_probability": round(float(verdict.spoof_probabilities(np.array(score))), 6),
+        "decision": verdict.label(score),
+        "threshold": round(verdict.threshold, 6),
+        "spoof_probability_by": {
+            "detector": round(float(decisions.detector.spoof_probabilities(by_detector)), 6),
+            "baseline": round(float(decisions.baseline.spoof_probabilities(by_baseline)), 6),
+        },
+        "top_moments": top_moments(heard.curve),
+        **({"damage": heard.damage} if heard.damage else {}),
+    }
+    return record, heard.curve, heard.kept
+
+
+def hear_recording(path: Path, judge: Judge | OnnxJudge, keep: bool) -> Heard:
+    """Have the models hear one recording, and refuse what cannot be judged.
+
+    Raises:
+        InputError: as `judge_recording`.
+    """
     import time
 
     import numpy as np
@@ -244,7 +283,7 @@ def judge_recording(
 
     scores: list[tuple[float, float]] = []
     lengths: list[int] = []
-    heard: list[int] = []  # lengths without silence, which says nothing of how speech was made
+    heard: list[int] = []  # lengths without silence
     importance: list[np.ndarray] = []
     kept: list[np.ndarray] = []
     started = time.monotonic()
@@ -271,27 +310,8 @@ def judge_recording(
     audio.refuse_silence()
     if not heard:
         raise InputError(f"{path}: silent: its samples stay within {SILENCE:g} of one level")
-    by_detector, by_baseline = np.average(scores, axis=0, weights=heard)
-    decisions, verdict = judge.decisions, judge.decisions.verdict
-    score = float(decisions.scores(by_detector, by_baseline))
-    curve = np.concatenate(importance)
-    if not np.isfinite(score) or not np.isfinite(curve).all():
-        raise InputError(f"{path}: the models give no number for it")
-    record = {
-        "path": str(path),
-        "seconds": round(seconds, 3),
-        "score": round(score, 6),
-        "spoof_probability": round(float(verdict.spoof_probabilities(np.array(score))), 6),
-        "decision": verdict.label(score),
-        "threshold": round(verdict.threshold, 6),
-        "spoof_probability_by": {
-            "detector": round(float(decisions.detector.spoof_probabilities(by_detector)), 6),
-            "baseline": round(float(decisions.baseline.spoof_probabilities(by_baseline)), 6),
-        },
-        "top_moments": top_moments(curve),
-        **({"damage": audio.damage} if audio.damage else {}),
-    }
-    return record, curve, np.concatenate(kept) if kept else np.zeros(0, np.float32)
+    samples = np.concatenate(kept) if kept else np.zeros(0, np.float32)
+    return Heard(scores, heard, seconds, np.concatenate(importance), samples, audio.damage)
 
 
 def top_moments(curve: "np.ndarray") -> list[dict[str, float]]:

@@ -68,8 +68,8 @@ class Recipe(TrainParams):
             raise ValueError(
                 "rawboost, band_limit, noise and gain change samples, and a frozen Whisper hears each once"
             )
-        for name in ("crop_seconds", "partial_seconds"):
-            shortest, longest = getattr(self, name)
+        ranges = {"crop_seconds": self.crop_seconds, "partial_seconds": self.partial_seconds}
+        for name, (shortest, longest) in ranges.items():
             if shortest > longest:
                 raise ValueError(f"{name}: {shortest} ... {longest}; expected the shortest first")
         return self

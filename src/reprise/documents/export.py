@@ -1,4 +1,4 @@
-"""What of the documents task travels: the folds, the ensemble's values, and all of it as one ONNX graph."""
+"""The documents task's export: the folds, the ensemble's values, and all of it as one ONNX graph."""
 
 import copy
 from pathlib import Path
@@ -73,7 +73,7 @@ def pretrained_of(recipe: Recipe) -> list[Pretrained]:
 class ExportableEnsemble(nn.Module):
     """`Ensemble.probabilities` as one module, in single precision.
 
-    The resizing is a product with the matrix that interpolates one axis: ONNX's own resizing rounds places differently.
+    Resizing is a product with a matrix that interpolates one axis, since ONNX's own rounds coordinates differently.
 
     Args:
         ensemble: stays as it is.

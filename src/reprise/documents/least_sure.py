@@ -1,4 +1,4 @@
-"""The predicted pages whose label would say most: those with the least margin between the two likeliest classes.
+"""The predicted pages whose labels would help most: those with the least margin between the two likeliest classes.
 
 Margin sampling (Scheffer, Decomain and Wrobel, IDA 2001).
 """
@@ -15,7 +15,7 @@ COLUMNS = ("ID", "target", "path", "class_name", "probability", "runner_up", "ru
 
 
 class LeastSure:
-    """Keeps the records of predictions with the least margins, however many go by.
+    """Keeps the records with the least margins, of any number of predictions.
 
     Args:
         count: of records that are kept.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,9 +13,6 @@ from reprise.onnx.session import OnnxDescription, Session, graph_path, read_desc
 
 GRAPH = "documents"
 BATCH = 8  # pages: with eight views of each, what the processor's cache holds
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class DocumentsDescription(OnnxDescription):
@@ -49,7 +46,7 @@ class OnnxEnsemble:
         self.image_size = description.image_size
         self.session = Session(graph_path(folder, GRAPH), threads)
 
-    def probabilities(self, pages: "NDArray[np.uint8]") -> np.ndarray:
+    def probabilities(self, pages: np.ndarray) -> np.ndarray:
         """Class probabilities (N, C) of stored pages (N, S', S', 3) uint8.
 
         Raises:

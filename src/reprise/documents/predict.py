@@ -95,17 +95,6 @@ def main(
         raise typer.Exit(1)
 
 
-def predict_images(
-    images: list[Path], models: Path, folds: str | None, seconds: float, accelerator: str
-) -> Iterator[dict[str, Any]]:
-    """Predict images with the models of a folder, in their order.
-
-    Raises:
-        InputError: no usable model, or an accelerator that this machine lacks.
-    """
-    yield from predict_by(open_torch(models, folds, accelerator), images, seconds)
-
-
 def open_torch(models: Path, folds: str | None, accelerator: str) -> "Ensemble":
     """Read the folds of a folder.
 
@@ -184,7 +173,7 @@ def draw_sheet(
     import numpy as np
 
     from reprise.documents.data.images import cache_size, decode
-    from reprise.documents.predictions import draw_predictions
+    from reprise.documents.prediction_plots import draw_predictions
 
     size = cache_size(ensemble.image_size)
     paths, classes = [path for path, _, _ in predicted], [name for _, name, _ in predicted]

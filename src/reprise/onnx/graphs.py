@@ -45,7 +45,7 @@ class Graph:
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """How the ONNX files compare with torch, from the same raw inputs to the same answers, on one CPU thread each.
+    """How the ONNX files compare with torch, from raw inputs to answers, on one CPU thread each.
 
     Attributes:
         inputs: how many were compared.
@@ -79,14 +79,14 @@ class Pretrained:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What of a task goes into an exported folder.
+    """What an exported folder holds of a task.
 
     Attributes:
         files: place in the folder -> file here; all that `predict --models` reads.
         recipe: how the models were trained.
         pretrained: what they were built on.
         graphs: makes the graphs, which takes seconds.
-        description: of the task's prediction.json, but the checksums of the graphs.
+        description: the task's prediction.json, without the checksums of the graphs.
         agreement: compares an exported folder with torch: folder, number of inputs, seed.
         onnx_input: what the ONNX files start from, in words.
         onnx_example: a Python program that uses them, and no line of this project.

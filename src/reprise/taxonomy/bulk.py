@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from reprise.bulk.job import Predict
 from reprise.bulk.shards import LONGEST_ROW, PARQUET, Shard, lines_of, table_of
 from reprise.bulk.storage import Place
-from reprise.taxonomy.predict import BLOCK, Classifier, Document, fetch_referenced, open_onnx, open_torch, read_document
+from reprise.taxonomy.predict import (
+    BLOCK,
+    Classifier,
+    Document,
+    fetch_referenced,
+    has_surrogates,
+    open_onnx,
+    open_torch,
+    read_document,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,9 +132,7 @@ class BulkTexts:
         name = str(number if identifier is None else identifier)
         if not isinstance(text, str):
             return Document(name, "", f"{where}: {self.text_column!r} is {type(text).__name__}; expected a text")
-        if any(
-            "\ud800" <= character <= "\udfff" for character in text + name
-        ):  # halves of a pair, which JSON can spell
+        if has_surrogates(text + name):  # JSON can spell them
             return Document(str(number), "", f"{where}: not Unicode text")
         return Document(name, text, None if text.strip() else f"{where}: no text")
 

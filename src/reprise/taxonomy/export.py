@@ -1,8 +1,7 @@
-"""What of the taxonomy task travels: the self-trained classifier, its encoder, and both as one ONNX graph."""
+"""The taxonomy task's export: the self-trained classifier, its encoder, and both as one ONNX graph."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +16,6 @@ from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.onnx_predictor import GRAPH, TOKENIZER, OnnxPredictor
 from reprise.taxonomy.paths import ENCODER, SELF_TRAINED
 from reprise.taxonomy.zero_shot.encoder import CHARACTERS_PER_TOKEN
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 EXAMPLE = """import json
 
@@ -42,6 +38,7 @@ if evidence[0] < about["evidence_threshold"]:
 for index in np.argsort(-probabilities[0])[:5]:
     print(names[index], probabilities[0, index])
 """
+COMMON_WORDS = "the a it is was good bad broke after two weeks and I would not buy again".split()  # noqa: SIM905
 
 
 def contents(models: Path) -> Contents:
@@ -82,10 +79,10 @@ def pretrained_of(predictor: Predictor, encoder_files: tuple[str, ...], trained:
 
 
 def describe(predictor: Predictor, tokenizer: Path) -> dict[str, Any]:
-    """onnx/prediction.json.
+    """The content of onnx/prediction.json.
 
     Raises:
-        InputError: the encoder puts a prompt before texts, which this path does not.
+        InputError: the encoder puts a prompt before texts, which prediction with ONNX does not.
     """
     encoder = predictor.encoder
     if encoder.default_prompt_name is not None:
@@ -158,7 +155,7 @@ def graph_of(predictor: Predictor) -> Graph:
     """
     if not (predictor.encoder_folder / TOKENIZER).is_file():
         raise InputError(f"{predictor.encoder_folder}: no {TOKENIZER}, which prediction without torch needs")
-    features = tokenise(predictor.encoder)(["a text", "another text, and a longer one"])
+    features = predictor.encoder.preprocess(["a text", "another text, and a longer one"])
     known = ("input_ids", "attention_mask", "token_type_ids")
     inputs = {name: features[name] for name in known if isinstance(features.get(name), Tensor)}
     most = predictor.recipe.max_tokens
@@ -169,11 +166,6 @@ def graph_of(predictor: Predictor) -> Graph:
         dynamic={name: {0: ("batch", 1, None), 1: ("tokens", 1, most)} for name in inputs},
         outputs=["text_embeddings", "logits", "probabilities", "evidence"],  # `embedding` is a name inside the graph
     )
-
-
-def tokenise(encoder: "SentenceTransformer") -> Callable[[list[str]], dict[str, Any]]:
-    """An encoder's own way from texts to tensors, whose name changed with version 5.5 of sentence-transformers."""
-    return getattr(encoder, "preprocess", None) or encoder.tokenize
 
 
 def compare(predictor: Predictor, folder: Path, count: int, seed: int) -> Agreement:
@@ -201,24 +193,6 @@ def random_texts(hierarchy: Hierarchy, count: int, seed: int) -> list[str]:
     """Texts of 1 to 400 words out of the classes' names and a few others."""
     generator = np.random.default_rng(seed)
     words = sorted({word for name in hierarchy.names for word in name.split()})
-    words += [
-        "the",
-        "a",
-        "it",
-        "is",
-        "was",
-        "good",
-        "bad",
-        "broke",
-        "after",
-        "two",
-        "weeks",
-        "and",
-        "I",
-        "would",
-        "not",
-        "buy",
-        "again",
-    ]
+    words += COMMON_WORDS
     lengths = np.exp(generator.uniform(0, np.log(400), count)).astype(int)
     return [" ".join(generator.choice(words, length)) for length in lengths]

@@ -29,6 +29,7 @@ from reprise.taxonomy import paths
 if TYPE_CHECKING:
     import numpy as np
 
+    from reprise.taxonomy.classifier.predictor import Predictor
     from reprise.taxonomy.data.hierarchy import Hierarchy
 
 BLOCK = 1024  # texts at once
@@ -103,11 +104,16 @@ def argument(text: str) -> Document:
     Raises:
         InputError: no text, or not UTF-8.
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):  # Python's stand-ins for bytes that are not UTF-8
+    if has_surrogates(text):  # Python's stand-ins for bytes that are not UTF-8
         raise InputError("--text is not UTF-8")
     if not text.strip():
         raise InputError("--text is empty; expected a text")
     return Document("0", text)
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether a text holds halves of surrogate pairs, which no encoding of Unicode can write."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +140,11 @@ def open_torch(models: Path, model: Path | None, accelerator: str) -> Classifier
 
     path = model or models / paths.SELF_TRAINED.name
     fetch_referenced(path.parent)
-    predictor = Predictor(path, prediction_devices(accelerator))
+    return classifier_of(Predictor(path, prediction_devices(accelerator)))
+
+
+def classifier_of(predictor: "Predictor") -> Classifier:
+    """A predictor as the commands use it; no embedding is read from the cache or written to it."""
 
     def classify(texts: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":
         embeddings = predictor.embed(texts, "text", cache=False)
@@ -177,15 +187,6 @@ def fetch_referenced(models: Path) -> None:
     path = models / paths.SELF_TRAINED.name
     recipe = describe_model(path, load_model(path)[1]).recipe
     save_encoder(open_encoder(recipe.encoder, recipe.max_tokens), folder)
-
-
-def predict(documents: Sequence[Document], model: Path, top_k: int, accelerator: str) -> Iterator[dict[str, Any]]:
-    """Predict for documents with the weights in a file, in their order; one with an error gives the error.
-
-    Raises:
-        InputError: no usable model, or an accelerator that this machine lacks.
-    """
-    yield from predict_by(open_torch(model.parent, model, accelerator), documents, top_k)
 
 
 def predict_by(classifier: Classifier, documents: Sequence[Document], top_k: int) -> Iterator[dict[str, Any]]:

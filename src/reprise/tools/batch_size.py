@@ -69,11 +69,11 @@ def find_batch_size(task: str, recipe: "TrainParams", hardware: "Hardware") -> i
     Raises:
         InputError: not even one example fits.
     """
-    from lightning.pytorch import LightningDataModule, Trainer
+    from lightning.pytorch import LightningDataModule
     from lightning.pytorch.tuner import Tuner
     from torch.utils.data import DataLoader
 
-    from reprise.tools.trial import make_trial
+    from reprise.tools.trial import make_trial, trial_trainer
     from reprise.training.sampler import epoch_loader
 
     trial = make_trial(task, recipe)
@@ -90,20 +90,9 @@ def find_batch_size(task: str, recipe: "TrainParams", hardware: "Hardware") -> i
             return []
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = Trainer(
-        accelerator=hardware.accelerator,
-        devices=1,
-        precision=recipe.precision,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    # Of a batch that is all of the data Lightning's finder says that it fits, though memory ran out: none is tried.
+    # Lightning's finder says of a batch as large as the data set that it fits, though memory ran out: stay below.
     trials = int(math.log2(len(trial.dataset) / LEAST))  # type: ignore[arg-type]  # torch's Dataset declares no length
-    largest = Tuner(trainer).scale_batch_size(
+    largest = Tuner(trial_trainer(recipe, hardware.accelerator)).scale_batch_size(
         trial.module,
         datamodule=Batches(),
         mode="power",

@@ -14,7 +14,7 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.text import for_terminal
-from reprise.tools.headlines import Change, apart, compare, write_interval
+from reprise.tools.headlines import Change, compare, split_elsewhere, write_interval
 from reprise.tools.repository import WORKSPACE, Snapshot, commit_of
 
 COLOURS = {"better": typer.colors.GREEN, "worse": typer.colors.RED, "within noise": typer.colors.BRIGHT_BLACK}
@@ -26,7 +26,7 @@ def main(
 ) -> None:
     """Compare the headline figures of two commits or experiments, and tell changes from noise."""
     other = WORKSPACE if here is None else Snapshot(here, commit_of(here))
-    judged, elsewhere = apart(compare(Snapshot(base, commit_of(base)), other))
+    judged, elsewhere = split_elsewhere(compare(Snapshot(base, commit_of(base)), other))
     typer.echo(f"{'task':<10} {'figure':<30} {'before':>8} {'now':>8} {'change':>8}  95 % interval of it")
     for change in judged:
         typer.echo(write_line(change))

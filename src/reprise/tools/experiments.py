@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from reprise.core.command import run_command
+from reprise.core.params import PARAMS_FILE
 from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, compare
 from reprise.tools.repository import Snapshot, dvc
@@ -22,7 +23,6 @@ from reprise.tools.repository import Snapshot, dvc
 WIDTH = 120
 MARKS = {"better": "+", "worse": "-", "within noise": "~", "computed elsewhere": "!", "changed": "*", "new": "*"}
 COLOURS = {"better": typer.colors.GREEN, "worse": typer.colors.RED, "within noise": typer.colors.BRIGHT_BLACK}
-PARAMS_FILE = "params.yaml"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def list_experiments(shown: list[dict[str, Any]]) -> list[Experiment]:
 def flat_params(record: dict[str, Any]) -> dict[str, Any]:
     """The values of params.yaml in a record, by dotted key."""
     data = (record.get("data") or {}).get("params") or {}
-    return flatten((data.get(PARAMS_FILE) or {}).get("data") or {})
+    return flatten((data.get(str(PARAMS_FILE)) or {}).get("data") or {})
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -204,7 +204,7 @@ def write_interval(interval: Interval | None) -> str:
     return "" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"
 
 
-def apart(changes: list[Change]) -> tuple[list[Change], list[Change]]:
-    """Part the figures that were computed elsewhere from the others, which come first."""
-    elsewhere: list[Any] = [change for change in changes if change.verdict == "computed elsewhere"]
-    return [change for change in changes if change not in elsewhere], elsewhere
+def split_elsewhere(changes: list[Change]) -> tuple[list[Change], list[Change]]:
+    """Split off the figures that were computed elsewhere: the others, then these."""
+    elsewhere = [change for change in changes if change.verdict == "computed elsewhere"]
+    return [change for change in changes if change.verdict != "computed elsewhere"], elsewhere

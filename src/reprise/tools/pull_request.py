@@ -13,7 +13,7 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.text import for_markdown
-from reprise.tools.headlines import Change, apart, compare, table_rows
+from reprise.tools.headlines import Change, compare, split_elsewhere, table_rows
 from reprise.tools.lock import LOCK, changed_paths, stages_of, what_changed
 from reprise.tools.repository import WORKSPACE, Snapshot, base_of, dvc, git, stale_stages
 
@@ -38,7 +38,7 @@ def write_report(name: str, base: str, stale: list[str]) -> str:
             f"> [!CAUTION]\n> `dvc.lock` is behind the code: {listed} would run. The figures below are of other code. "
             "Run `make repro` and commit what it changes."
         )
-    judged, elsewhere = apart(compare(Snapshot(name, base), WORKSPACE))
+    judged, elsewhere = split_elsewhere(compare(Snapshot(name, base), WORKSPACE))
     parts += ["### Headlines", headline_table(judged)]
     if elsewhere:
         why = "No parameter, code or data of these figures changed: another processor, or other versions of packages."

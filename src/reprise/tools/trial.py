@@ -1,6 +1,6 @@
 """A recipe's training at its full size on random inputs: without data, and with random weights.
 
-What it takes of memory and time is what the recipe takes: `reprise batch-size` and the tests ask for that.
+It needs the memory and the time of the recipe itself, which `reprise batch-size` and a benchmark measure.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reprise.core.recipe import TrainParams
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule
+    from lightning.pytorch import LightningModule, Trainer
     from torch.utils.data import Dataset
 
 EXAMPLES = 512  # twice the largest batch that is tried
@@ -116,6 +116,30 @@ TRIALS: dict[str, Callable[[Any], Trial]] = {
     "documents": documents_trial,
     "deepfake": deepfake_trial,
 }
+
+
+def trial_trainer(recipe: TrainParams, accelerator: str, max_steps: int = -1) -> "Trainer":
+    """Build a Trainer that trains on one device and writes nothing.
+
+    Args:
+        recipe: its precision counts.
+        accelerator: Lightning's name.
+        max_steps: of the optimiser; -1: no limit.
+    """
+    from lightning.pytorch import Trainer
+
+    return Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision=recipe.precision,
+        max_steps=max_steps,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def make_trial(task: str, recipe: TrainParams) -> Trial:

@@ -81,10 +81,8 @@ def report(root: Path, exact: bool) -> bool:
         figures = "".join(
             f"{'-' if value is None else format(value, '.4f'):>10}" for value in (change.base, change.here)
         )
-        name, verdict = (
-            f"{for_terminal(head.task):<12}{for_terminal(head.title):<34}",
-            "ok" if agrees(change) else "DIFFERS",
-        )
+        name = f"{for_terminal(head.task):<12}{for_terminal(head.title):<34}"
+        verdict = "ok" if agrees(change) else "DIFFERS"
         typer.echo(f"{name}{figures}{head.tolerance:>9g}  {verdict}")
     agreeing = sum(agrees(change) for change in changes)
     typer.echo(f"\n{agreeing} of {len(changes)} figures agree within their tolerances")

@@ -109,7 +109,7 @@ class EpochStartCheckpoint(Checkpoint):
 def load_published(module: LightningModule, best: ModelCheckpoint) -> bool:
     """Give the module the weights to publish: the mean of the k best epochs' (k = 1: the best epoch's).
 
-    The mean is taken even where its metric is worse than the best epoch's: the best of many noisy figures flatters.
+    The mean is taken even where its metric is worse than the best epoch's: the best of many noisy figures is too good.
 
     Args:
         module: takes the weights.

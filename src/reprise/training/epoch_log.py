@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from reprise.core.errors import InputError
 from reprise.core.params import LogParams
 from reprise.core.processes import sum_over_processes
-from reprise.training.measure import SHARES, EpochMeter, quantiles
+from reprise.training.measure import EpochMeter, quantiles
 from reprise.training.writers import BY_STEP, Writer, finish, flatten, metrics_path, write_line
 
 logger = logging.getLogger("reprise")
@@ -31,7 +31,7 @@ class EpochLog(Callback):
     """Writes every epoch's metrics, clips gradients, and refuses what is not a finite number.
 
     Clipping is done here, since torch's function for it measures the norm that is logged; Lightning's drops it.
-    DVCLive gets what repeats exactly; metrics.jsonl and the writers also get what the epoch cost, and the facts.
+    DVCLive gets the figures that repeat exactly; metrics.jsonl and the writers also get seconds, rate and memory.
 
     Args:
         folder: DVCLive's folder; `plots/steps/` in it holds the loss every n steps.
@@ -118,7 +118,7 @@ class EpochLog(Callback):
             if self.gradient_norm:
                 self._norms.append(norm)
         if self.quantiles and trainer.is_last_batch:  # Lightning frees the gradients before the epoch ends
-            self._gradients = spread(gradients)
+            self._gradients = quantiles(gradients)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write one row.
@@ -138,7 +138,7 @@ class EpochLog(Callback):
         record: dict[str, Any] = {"epoch": trainer.current_epoch + 1, **row, **cost, "best": best, **self.facts}
         if self.quantiles:
             learned = [parameter for parameter in pl_module.parameters() if parameter.requires_grad]
-            record["quantiles"] = {"parameters": spread(learned), "gradients": self._gradients}
+            record["quantiles"] = {"parameters": quantiles(learned), "gradients": self._gradients}
         self.history.append(row)
         self.records.append(record)
         self._write(trainer.current_epoch, row, record)
@@ -190,11 +190,6 @@ class EpochLog(Callback):
         self._live_steps.log_metric("lr", rate)
         for writer in self.writers:
             writer.log_metrics({f"{BY_STEP}train_loss": loss, f"{BY_STEP}lr": rate}, step)
-
-
-def spread(tensors: Sequence[Tensor]) -> dict[str, float]:
-    """Quantiles of all values of some tensors, by their shares."""
-    return {f"{share:g}": value for share, value in zip(SHARES, quantiles(tensors), strict=False)}
 
 
 def open_live(folder: Path) -> Live:

@@ -40,7 +40,7 @@ LABELS_SHOWN = 12
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a training is, beside the module and its batches.
+    """Everything that decides a training, but the module and its batches.
 
     Attributes:
         name: names the checkpoints and the log lines.
@@ -77,7 +77,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """What a training came to.
+    """The result of a training.
 
     Attributes:
         best_epoch: the epoch, counted from 1, whose weights are published, alone or as the best of those averaged; 0
@@ -118,13 +118,8 @@ def fit(
     folder = checkpoint_folder(run.name, fingerprint(*run.inputs), run.params, run.seed)
     facts = describe(module, train_loader, valid_loader, run)
     meter = EpochMeter(examples_of_epoch(train_loader))
-    writers: list[Writer] = []
-    if run.log.writers and rank() == 0:
-        name = configuration_name(run.name, run.configuration)
-        writers = open_writers(run.log, name, {**run.params.model_dump(mode="json"), "seed": run.seed, **facts})
-    epoch_log = EpochLog(
-        run.live_folder, run.log, run.params.gradient_clip, meter, run.monitor, run.mode, facts, writers
-    )
+    clip, writers = run.params.gradient_clip, start_writers(run, facts)
+    epoch_log = EpochLog(run.live_folder, run.log, clip, meter, run.monitor, run.mode, facts, writers)
     best = ModelCheckpoint(
         folder,
         "best-{epoch}",
@@ -163,6 +158,14 @@ def fit(
         published = {**published, **{key: float(value) for key, value in validated[0].items()}}
     epoch_log.close({**summarise(best_epoch + 1, published), **run.summary})
     return FitResult(best_epoch + 1, published, rows, folder)
+
+
+def start_writers(run: Run, facts: Mapping[str, Any]) -> list[Writer]:
+    """Open the writers that `log.writers` names, in the first process alone."""
+    if not run.log.writers or rank() > 0:
+        return []
+    name = configuration_name(run.name, run.configuration)
+    return open_writers(run.log, name, {**run.params.model_dump(mode="json"), "seed": run.seed, **facts})
 
 
 def describe(

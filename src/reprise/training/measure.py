@@ -1,4 +1,4 @@
-"""What an epoch cost, and how weights and gradients are spread."""
+"""Seconds and memory of an epoch, numbers of parameters, and quantiles of weights and gradients."""
 
 import resource
 import time
@@ -78,12 +78,13 @@ def count_parameters(module: nn.Module) -> dict[str, int]:
     }
 
 
-def quantiles(tensors: Iterable[Tensor]) -> list[float]:
-    """Quantiles of all values of some tensors, at SHARES; none where there are no values."""
+def quantiles(tensors: Iterable[Tensor]) -> dict[str, float]:
+    """Quantiles of all values of some tensors: share, such as "0.25" -> value; empty where there are no values."""
     parts = [tensor.detach().flatten() for tensor in tensors]
     total = sum(map(len, parts))
     if not total:
-        return []
+        return {}
     step = -(-total // MOST_VALUES)
     values = torch.cat([part[::step].float().cpu() for part in parts])
-    return [float(value) for value in values.quantile(torch.tensor(SHARES))]
+    found = values.quantile(torch.tensor(SHARES)).tolist()
+    return {f"{share:g}": value for share, value in zip(SHARES, found, strict=True)}

@@ -60,9 +60,12 @@ class EpochBatchSampler(Sampler[list[int]]):
             yield share.tolist()
 
     def share_weight(self, batch: int) -> float:
-        """What this process's mean of an epoch's batch weighs, where the mean over the processes is taken.
+        """Weight of this process's mean over its share of a batch, in the mean over processes.
 
-        1 where all have as many examples; else more or less, so that every example counts the same.
+        1 where all shares are of one size; else such that every example counts the same.
+
+        Args:
+            batch: its number in the epoch.
         """
         rank, world = rank_and_world()
         place = (self.epoch * self.batches + batch) % self.batches_in_pass

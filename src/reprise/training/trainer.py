@@ -1,4 +1,4 @@
-"""The one place that builds a Lightning Trainer."""
+"""The Lightning Trainer of a recipe, and callbacks that every training has."""
 
 import sys
 from typing import Any

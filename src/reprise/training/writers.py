@@ -42,7 +42,7 @@ class TensorBoard(TensorBoardLogger):
     """TensorBoard's event file."""
 
     def summarise(self, figures: Mapping[str, float]) -> None:
-        """Write what a training came to beside its parameters: only together does the page HPARAMS show either."""
+        """Write a training's result beside its parameters: the page HPARAMS shows them only together."""
         self.log_hyperparams(self.hparams, dict(figures))
 
 
@@ -62,7 +62,7 @@ class WeightsAndBiases(WandbLogger):
         self.experiment.log({**metrics, axis: step})
 
     def summarise(self, figures: Mapping[str, float]) -> None:
-        """Add what a training came to, which the table of runs shows."""
+        """Add a training's result, which the table of runs shows."""
         self.experiment.summary.update(dict(figures))
 
     def finalize(self, status: str) -> None:

@@ -3,63 +3,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from reprise.core.errors import InputError
 from reprise.core.params import parse_params
-from reprise.deepfake.detector.features import (
-    FILTERS,
-)
-from reprise.deepfake.detector.model import (
-    CepstralFrontEnd,
-    Detector,
-    OneClassHead,
-    PooledStates,
-    SelfSupervisedFrontEnd,
-    SeparateHead,
-    weigh,
-)
+from reprise.deepfake.detector.features import FILTERS
+from reprise.deepfake.detector.front_ends import CepstralFrontEnd, SelfSupervisedFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.recipe import Recipe
 from tests.conftest import WAV2VEC2_TINY, read_params
 from tests.deepfake.helpers import speech, tiny_recipe
 
 ENERGIES = torch.randn(2, 30, FILTERS, generator=torch.Generator().manual_seed(0))
-
-
-def test_the_one_class_logit_grows_with_the_distance_from_the_centre():
-    head = OneClassHead(6, 4)
-    readout = torch.randn(5, 6)
-    logits, z = head(readout)
-    expected = F.softplus(head.gain) * (z**2).sum(-1) - head.bias
-    assert torch.allclose(logits, expected)
-    with torch.no_grad():
-        head.projection.bias.zero_()
-    assert (head(2 * readout)[0] > head(readout)[0]).all()
-
-
-def test_what_is_spoof_to_any_view_is_spoof():
-    """Odds of the views add up; summed evidence is that of the views without their biases, less one bias."""
-    readouts = [torch.randn(5, 6), torch.randn(5, 3)]
-    head = SeparateHead([6, 3], 4, "any")
-    logits, vectors, each = head(readouts)
-    assert vectors.shape == (5, 8)
-    assert torch.allclose(logits.exp(), each.exp().sum(1))
-    head = SeparateHead([6, 3], 4, "summed")
-    logits, _, each = head(readouts)
-    evidence = [view.bias + logit for view, logit in zip(head.views, each.unbind(1), strict=True)]
-    assert torch.allclose(logits, sum(evidence) - head.bias)
-
-
-def test_pooled_states_are_those_of_the_weighted_layers():
-    states = torch.randn(2, 7, 3, 5)
-    weights = torch.tensor([0.0, 2.0, -1.0])
-    shares = np.exp(weights.numpy()) / np.exp(weights.numpy()).sum()
-    expected = sum(share * states[:, :, layer] for layer, share in enumerate(shares.tolist()))
-    assert torch.allclose(weigh(states, weights), expected, atol=1e-6)
-    pooled = PooledStates(5).eval()
-    shuffled = states[:, torch.randperm(7), 0]
-    assert torch.allclose(pooled(shuffled), pooled(states[:, :, 0]), atol=1e-5)  # order in time does not count
-    assert not torch.allclose(pooled(2 * states[:, :, 0]), pooled(states[:, :, 0]), atol=1e-2)
 
 
 READ: dict[str, Any] = {

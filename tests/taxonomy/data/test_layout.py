@@ -3,7 +3,7 @@
 import pytest
 
 from reprise.core.errors import InputError
-from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.quality.labels import labels_path
 

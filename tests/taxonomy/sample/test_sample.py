@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reprise.taxonomy import paths
-from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.quality.labels import read_labels
 from reprise.taxonomy.stages import sample
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reprise.core.errors import InputError
 from reprise.taxonomy.data.class_lists import read_seed_documents
-from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.tools.correct.taxonomy import (
     describe_class,
     label_document,

@@ -26,9 +26,9 @@ from reprise.tools.demo.pages import (
     turned,
     view_weights,
 )
-from reprise.tools.demo.work import unwatched
 from tests.documents.helpers import draw_page
 from tests.tools.demo.helpers import write_pages, write_prepared_pages
+from tests.tools.demo.reports import unwatched
 
 
 @pytest.fixture(scope="module")

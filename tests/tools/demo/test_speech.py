@@ -21,9 +21,10 @@ from reprise.tools.demo.familiarity import (
     open_familiarity,
 )
 from reprise.tools.demo.speech import explain_recording, file_reasons, marked_moments, moment_clip, open_speech
-from reprise.tools.demo.work import Stopped, unwatched
+from reprise.tools.demo.work import Stopped
 from tests.deepfake.helpers import DETECTORS, robot, speech, tiny_recipe, write_models
 from tests.tools.demo.helpers import write_prepared_speech
+from tests.tools.demo.reports import unwatched
 
 
 @pytest.fixture(scope="module", params=DETECTORS)

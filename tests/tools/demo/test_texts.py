@@ -9,9 +9,9 @@ from reprise.core.errors import InputError
 from reprise.taxonomy.predict import Document, open_torch, predict_by
 from reprise.tools.demo import texts as module
 from reprise.tools.demo.texts import Texts, class_tree, classify_documents, explain_text, open_texts, read_templates
-from reprise.tools.demo.work import unwatched
 from tests.taxonomy.hierarchies import naive_paths, random_hierarchy
 from tests.tools.demo.helpers import HIERARCHY, write_texts
+from tests.tools.demo.reports import unwatched
 
 TEXT = "the kettle  boils water\nfor the teapot"
 

@@ -1,7 +1,7 @@
-"""What happens to speech between mouth and file, be it natural or not: codecs, noise, rooms, denoisers, bands.
+"""Channels that speech, natural or not, passes between mouth and file: codecs, noise, rooms, denoisers, bands.
 
 Each takes samples (N,) in [-1, 1] at 16 kHz and gives (N,) float32 at the same timing. Training applies them to natural
-speech and spoofs alike, so that neither the channel nor its absence says what is natural; evaluation measures each.
+speech and spoofs alike, so that the channel says nothing about the label; evaluation measures each.
 """
 
 import io

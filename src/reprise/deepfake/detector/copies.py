@@ -1,7 +1,7 @@
 """Copies of training utterances: through channels, and synthesised anew at random.
 
-What is natural must vary in channel and noise, what is spoofed in kind: speech cleaner than the training recordings is
-not natural for that, and a vocoder that they lack is one of an endless family.
+Natural speech has to vary in channel and noise, and spoofs in kind. Otherwise the detector takes a clean channel for a
+sign of natural speech, and knows no vocoder but those of the training recordings.
 """
 
 import dataclasses
@@ -44,17 +44,18 @@ def distort(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def make_copies(corpus: Corpus, detector: Detector, recipe: Recipe, seed: int, device: str) -> Copies:
     """Make the copies that a recipe asks for, as the detector takes them.
 
-    Several processes share the hearing; each then reads all.
+    Several processes share the work of the encoder; each then reads all of it from the cache.
     """
 
     def form(row: int, kind: str, number: int) -> np.ndarray:
         samples = corpus.waveform(row)
         if kind == "as it is":
             return hear_once(samples, detector, device) if detector.framed else samples
-        change = change_of(kind, derive_seed(seed, kind, row, number))
-        if detector.framed:
-            return hear_once(samples, detector, device, (f"{kind} {derive_seed(seed, kind, row, number)}", change))
-        return change(samples)
+        own_seed = derive_seed(seed, kind, row, number)
+        change = change_of(kind, own_seed)
+        return (
+            hear_once(samples, detector, device, (f"{kind} {own_seed}", change)) if detector.framed else change(samples)
+        )
 
     def forms_of(row: int) -> list[np.ndarray]:
         return [
@@ -69,7 +70,8 @@ def make_copies(corpus: Corpus, detector: Detector, recipe: Recipe, seed: int, d
     rows = range(len(corpus))
     if detector.framed and world_size() > 1:
         for row in rows[rank() :: world_size()]:
-            forms_of(row), resyntheses_of(row)
+            forms_of(row)
+            resyntheses_of(row)
         wait_for_all()
     return Copies([forms_of(row) for row in rows], [resyntheses_of(row) for row in rows])
 

@@ -1,4 +1,4 @@
-"""What a frozen encoder hears of recordings: frames of 40 ms, kept on disk by content, so that none is heard twice.
+"""A frozen encoder's frames of recordings, 40 ms each, cached on disk by content so that none is encoded twice.
 
 The cache holds one file a recording, keyed by its samples, by what is done to them before they are heard, and by the
 encoder. Prediction keeps nothing.
@@ -14,7 +14,8 @@ import torch
 from reprise.core import kernels
 from reprise.core.files import hash_bytes, read_npy, write_npy
 from reprise.core.models import hash_tensors
-from reprise.deepfake.detector.model import Detector, WhisperFrontEnd
+from reprise.deepfake.detector.front_ends import WhisperFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import chunks
 
 CACHE = Path(".cache/deepfake-frames")
@@ -23,10 +24,19 @@ VERSION = "1"  # of what `listen` computes
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-@torch.inference_mode()
 def hear(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np.ndarray:
-    """Frames (M, C) float16 of samples (N,), heard in chunks; what `Detector.listen` gives."""
-    heard = [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].half().cpu() for chunk in chunks(samples)]
+    """Frames (M, C) float16 of samples (N,): those of `hear_precisely`, rounded to be stored."""
+    return torch.from_numpy(hear_precisely(samples, detector, device)).half().numpy()
+
+
+@torch.inference_mode()
+def hear_precisely(samples: np.ndarray, detector: Detector, device: str = "cpu") -> np.ndarray:
+    """Frames (M, C) float32 of samples (N,), heard in chunks: what `Detector.listen` gives.
+
+    Prediction takes these: rounding to float16 would magnify differences in the last place, such as those between
+    torch and onnxruntime.
+    """
+    heard = [detector.listen(torch.from_numpy(chunk)[None].to(device))[0].cpu() for chunk in chunks(samples)]
     return torch.cat(heard).numpy()
 
 

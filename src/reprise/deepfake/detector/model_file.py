@@ -9,7 +9,8 @@ from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.core.params import Params, parse_params
 from reprise.core.weights import rebuild
-from reprise.deepfake.detector.model import CepstralFrontEnd, Detector
+from reprise.deepfake.detector.front_ends import CepstralFrontEnd
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.paths import DETECTOR
 from reprise.deepfake.recipe import Recipe
 
@@ -43,12 +44,12 @@ def load_detector(path: Path = DETECTOR, device: str = "cpu") -> tuple[Detector,
     if not path.exists():
         raise InputError(f"{path}: no such file; train the detector first: dvc repro deepfake-detector")
     tensors, metadata = load_model(path)
-    told = parse_params(metadata, DetectorDescription, str(path))
-    if (told.recipe.front_end in ("ssl", "whisper")) != (told.ssl_config is not None):
-        raise InputError(f"{path}: front_end {told.recipe.front_end} with ssl_config {told.ssl_config!r}")
-    _refuse_absurd(told.ssl_config, path)
-    detector = rebuild(lambda: Detector(told.recipe, told.ssl_config), tensors, path)
-    return detector.to(torch.device(device)).eval().requires_grad_(False), told.recipe
+    described = parse_params(metadata, DetectorDescription, str(path))
+    if (described.recipe.front_end in ("ssl", "whisper")) != (described.ssl_config is not None):
+        raise InputError(f"{path}: front_end {described.recipe.front_end} with ssl_config {described.ssl_config!r}")
+    _refuse_absurd(described.ssl_config, path)
+    detector = rebuild(lambda: Detector(described.recipe, described.ssl_config), tensors, path)
+    return detector.to(torch.device(device)).eval().requires_grad_(False), described.recipe
 
 
 def _refuse_absurd(value: Any, path: Path) -> None:

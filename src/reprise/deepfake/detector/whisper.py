@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 BINS, HOP = 400, 160  # samples of Whisper's Fourier transform, and between its frames
-FRAME_SAMPLES = 2 * HOP  # of a hidden state: the second convolution halves the rate
-LONGEST_SECONDS = 30.0  # position encodings reach no further
 CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}  # CTranslate2's DataType
 CT2_VERSIONS = (6, 6)  # oldest and newest of the file format that is read
 

@@ -3,14 +3,12 @@
 Each moment's description h is mapped to q; its evidence is how much nearer q is to the prototype of spoofs than to that
 of natural speech, averaged over its neighbours: what is spoofed is a stretch, and single windows err. The utterance's
 logit is the evidence of its moments, weighed by the softmax of the evidence itself: there is no weight beside the
-evidence that could go to zero everywhere, which is how the published sum over moments of weight times prototype loss is
-minimised.
+evidence. (The published loss, a sum over moments of weight times prototype loss, is least where all weights are zero.)
 """
 
 import dataclasses
 import math
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -18,15 +16,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reprise.core.errors import InputError
-from reprise.core.files import hash_file
-from reprise.core.models import load_model, read_checked_json, save_model, write_checked_json
-from reprise.core.params import Params, parse_params
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
-from reprise.core.weights import rebuild
 from reprise.deepfake.explainer.curve import frames_in, resample_importance
-from reprise.deepfake.paths import DETECTOR, EXPLAINER, MODELS, Mode, explainer_path
+from reprise.deepfake.paths import Mode
 
 QUERY = 32  # dimensions of q
 NATURAL, SPOOF = 0, 1  # rows of the prototypes
@@ -207,68 +200,6 @@ def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, params
     loss = loss + params.lambda_bonafide_reg * (mean * (1 - labels)).sum() / (1 - labels).sum().clamp(min=1)
     loss = loss + params.lambda_temporal_smooth * jumps.mean()
     return loss + params.lambda_sparsity * (mean * labels).sum() / labels.sum().clamp(min=1)
-
-
-class ExplainerDescription(Params):
-    """What an explainer's file says of it."""
-
-    task: Literal["deepfake-explainer"]
-    mode: Mode
-    params: ExplainerParams
-    inputs: Annotated[int, Field(ge=1, le=2**24)]
-    detector: str  # SHA-256 of the file of the one that it explains
-    best_epoch: int
-
-
-def save_explainer(mode: Mode, explainer: Explainer, params: ExplainerParams, best_epoch: int) -> None:
-    """Write an explainer with its description."""
-    description = ExplainerDescription(
-        task="deepfake-explainer",
-        mode=mode,
-        params=params,
-        inputs=len(explainer.mean),
-        detector=hash_file(DETECTOR),
-        best_epoch=best_epoch,
-    )
-    save_model(explainer_path(mode), explainer.state_dict(), description.model_dump(mode="json"))
-
-
-class Published(Params):
-    """explainer.json."""
-
-    published: Mode
-
-
-def publish_explainer(mode: Mode) -> None:
-    """Write which explainer prediction takes."""
-    write_checked_json(MODELS / EXPLAINER, {"published": mode})
-
-
-def published_mode(models: Path = MODELS) -> Mode:
-    """Read which explainer prediction takes.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    path = models / EXPLAINER
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run `dvc repro`, or `dvc pull` where a remote holds it")
-    return parse_params(read_checked_json(path), Published, str(path)).published
-
-
-def load_explainer(mode: Mode, models: Path = MODELS) -> Explainer:
-    """Read an explainer, in evaluation mode.
-
-    Raises:
-        InputError: missing, damaged, another model, or made for another detector.
-    """
-    path = explainer_path(mode, models)
-    tensors, metadata = load_model(path)
-    told = parse_params(metadata, ExplainerDescription, str(path))
-    if told.detector != hash_file(models / DETECTOR.name):
-        raise InputError(f"{path}: made for another detector; run `dvc repro deepfake-explainer@{mode}`")
-    explainer = rebuild(lambda: Explainer(told.inputs, told.params, told.mode), tensors, path)
-    return explainer.eval().requires_grad_(False)
 
 
 @torch.inference_mode()

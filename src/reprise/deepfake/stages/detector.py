@@ -4,9 +4,9 @@
 
 Reads models/deepfake/recipe.yaml and the train and dev parts of data/deepfake/prepared; writes
 models/deepfake/detector.safetensors and metrics/deepfake/detector (DVCLive: train and dev loss, dev EER and learning
-rate each epoch). `dev_error`, the dev EER with a hundredth of the dev loss, chooses the epoch. The weights of the best
-epochs are averaged; the average is published only where its dev error is no worse than the best epoch's. With
-`weights` the detector starts from a file's weights; `epochs: 0` then publishes them as they are.
+rate each epoch). `dev_error`, the dev EER plus a hundredth of the dev loss, ranks the epochs; the mean of the
+weights of the `average_best` best ones is published. With `weights` the detector starts from a file's weights;
+`epochs: 0` then publishes them as they are.
 """
 
 import logging

@@ -84,10 +84,11 @@ def main() -> None:
 def measure_systems(corpora: Corpora, scores: Scores, decisions: Decisions, seed: int) -> dict[str, Any]:
     """Measure all systems: the detector's rates as `dev` and `eval`, the others' under their names, `published`."""
     known, spoof = set(corpora["train"].table["attack"]), corpora["dev"].spoof
+    decision = {"detector": decisions.detector, "baseline": decisions.baseline, "fused": decisions.fused}
     found = {
         system: {
             "dev": {"eer": equal_error_rate(scores["dev"][system], spoof)},
-            "eval": measure(scores["eval"][system], corpora["eval"], getattr(decisions, system), known, seed),
+            "eval": measure(scores["eval"][system], corpora["eval"], decision[system], known, seed),
         }
         for system in SYSTEMS
     }

@@ -30,7 +30,7 @@ from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.data.windows import Windows, read_windows
 from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.model_file import load_detector
-from reprise.deepfake.explainer.model import load_explainer, publish_explainer
+from reprise.deepfake.explainer.model_file import load_explainer, publish_explainer
 from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS, Mode, explainer_path
 from reprise.deepfake.quality.faithfulness import choose_spoofs, faithfulness, localise, replacements
 from reprise.deepfake.quality.importance import Importance, make_methods

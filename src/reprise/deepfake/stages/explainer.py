@@ -19,7 +19,8 @@ from reprise.core.seed import derive_seed, seed_everything, use_deterministic_ke
 from reprise.core.stage import timed
 from reprise.deepfake.data.windows import read_windows
 from reprise.deepfake.explainer.learner import Learner, refuse_collapse
-from reprise.deepfake.explainer.model import ExplainerParams, make_explainer, save_explainer
+from reprise.deepfake.explainer.model import ExplainerParams, make_explainer
+from reprise.deepfake.explainer.model_file import save_explainer
 from reprise.deepfake.paths import DETECTOR, METRICS, MODES, TIMING, WINDOWS, Mode
 from reprise.training.fit import Run, fit
 from reprise.training.sampler import epoch_loader

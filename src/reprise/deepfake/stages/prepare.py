@@ -66,7 +66,7 @@ def main() -> None:
     protocols = load_params("deepfake.protocols", Protocols)
     folder = AudioFolder(load_path("deepfake.data"))
     with timed(TIMING / "prepare.json") as figures, contextlib.ExitStack() as written:
-        paths = {split: Path(getattr(protocols, split)) for split in SPLITS}
+        paths = {split: Path(source) for split, source in protocols.model_dump().items()}
         given = read_trials(paths, dict(zip(SPLITS, params.shares, strict=True)), seed)
         trials, heard = apply_verdicts(given, read_verdicts(folder.folder / FILE), folder)
         counts: dict[str, Any] = {}

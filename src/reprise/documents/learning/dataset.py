@@ -43,13 +43,13 @@ class PageDataset(Dataset[Any]):
 def make_loaders(
     train: PageDataset, valid: PageDataset, batch_size: int, balanced: bool, seed: int, hardware: Hardware
 ) -> "tuple[DataLoader[Any], DataLoader[Any]]":
-    """Make the loaders of a fold: training pages in an order of its own each epoch, validation pages in theirs.
+    """Make the loaders of a fold: training pages in a new order each epoch, validation pages in the order of the file.
 
     Args:
-        train: pages that are learned.
-        valid: pages that are not.
+        train: pages to learn from.
+        valid: pages to validate on.
         batch_size: of training.
-        balanced: draw every class as often as the others, pages of small classes repeatedly.
+        balanced: draw every class equally often, pages of small classes repeatedly.
         seed: of the order.
         hardware: workers, and how many pages are validated at once.
     """

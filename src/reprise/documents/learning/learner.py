@@ -18,8 +18,9 @@ from reprise.core.seed import derive_seed
 from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset
 from reprise.documents.learning.probe import fit_classifier, pooled_features
+from reprise.documents.network.batch_norm import recalibrate_batch_norm
 from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, learns
-from reprise.documents.network.model import Classifier, build_network, freeze_blocks, recalibrate_batch_norm
+from reprise.documents.network.model import Classifier, build_network, freeze_blocks
 from reprise.documents.network.pages import CPU_BATCH, FROZEN_PART, INFERENCE_BATCH, inference_batch, upright
 from reprise.documents.network.parts import part_frozen
 from reprise.documents.recipe import Recipe
@@ -65,7 +66,7 @@ class Learner(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Fold what does not learn, now that it is on its device; what learns stays shared with the classifier."""
+        """Fold frozen layers, now that they are on their device; trained layers stay shared with the classifier."""
         if self.recipe.frozen_blocks:
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)

@@ -1,7 +1,7 @@
 """The trained folds as one predictor: what `models/documents` holds, and how it predicts."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,9 +16,10 @@ from reprise.core.errors import InputError
 from reprise.core.files import hash_file
 from reprise.core.models import load_model, read_checked_json, save_model
 from reprise.core.params import Params, parse_params
-from reprise.documents.data.tables import Classes, some
+from reprise.core.weights import rebuild
+from reprise.documents.data.tables import Classes
 from reprise.documents.network.fusion import fold_batch_norms
-from reprise.documents.network.model import Classifier, count_outputs, create, outline
+from reprise.documents.network.model import Classifier, count_outputs, create
 from reprise.documents.network.pages import inference_batch, upright
 from reprise.documents.network.views import VIEWS, average_views, turn
 from reprise.documents.paths import ENSEMBLE, MODELS, fold_path
@@ -107,31 +108,8 @@ def load_fold(path: Path, device: str = "cpu", batch: EvalBatchSize = "auto") ->
     description = parse_params(metadata, FoldDescription, str(path))
     recipe, classes = description.recipe, Classes(description.targets, description.classes)
     outputs = count_outputs(recipe, len(classes))
-    try:
-        refuse_other_weights(tensors, outline(recipe, outputs, recipe.pooling))  # before memory is taken
-        network = create(recipe, outputs, recipe.pooling)
-        network.load_state_dict(tensors)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except Exception as error:  # AssertionError, TypeError, RuntimeError, ...: timm has no one kind for it
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{path}: describes a network that timm cannot build: {reason}") from None
+    network = rebuild(lambda: create(recipe, outputs, recipe.pooling), tensors, path)
     return FoldModel(for_inference(network.to(device), recipe), recipe, classes, batch)
-
-
-def refuse_other_weights(tensors: Mapping[str, Tensor], network: nn.Module) -> None:
-    """Compare names and shapes.
-
-    Raises:
-        InputError: they differ from the network's.
-    """
-    own = network.state_dict()
-    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    if missing or extra:
-        raise InputError(f"does not hold the network's weights; missing: {some(missing)}; extra: {some(extra)}")
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            raise InputError(f"{name}: shape {tuple(tensors[name].shape)}, the network has {tuple(tensor.shape)}")
 
 
 @dataclasses.dataclass(frozen=True)

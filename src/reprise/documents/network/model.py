@@ -1,6 +1,5 @@
-"""Any network of timm as a classifier of pages: pooling, weights, frozen blocks, batch norm measured anew."""
+"""Any network of timm as a classifier of pages: pooling, weights, normalisation, frozen blocks."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from timm.data import resolve_model_data_config
 from timm.layers import SelectAdaptivePool2d
 from timm.models import group_parameters
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from reprise.core.errors import InputError
@@ -124,7 +122,7 @@ def in_timms_names(state: dict[str, Tensor], model: str) -> dict[str, Tensor]:
 
 
 def create(recipe: Recipe, outputs: int, pooling: str, from_hub: bool = False) -> nn.Module:
-    """Ask timm for a network; it raises as each of its models sees fit.
+    """Build a network with timm, whose models raise errors of many kinds.
 
     Raises:
         InputError: timm has no such model (some names would have it load from a hub) or no such weights of it, or an
@@ -268,59 +266,3 @@ def freeze_blocks(network: nn.Module, blocks: int) -> list[nn.Module]:
         for name, module in network.named_modules()
         if isinstance(module, BatchNorm) and f"{name}.weight" in frozen
     ]
-
-
-@torch.no_grad()
-def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Measure batch norms' running statistics on images, without changing what the network computes with them.
-
-    Weights whose statistics were folded away (mean 0, variance 1) compute nonsense as soon as batch norm trains, for it
-    then normalises by the batch. Scale and offset are set so that with the measured statistics each layer is the same
-    function as before.
-
-    Args:
-        network: changed in place, left in evaluation mode.
-        batches: normalised images (B, 3, S, S).
-    """
-    network.eval()
-    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
-    moments = {module: (torch.zeros(()),) * 3 for module in norms}  # count, sum, sum of squares
-
-    def measure(module: BatchNorm, inputs: tuple[Tensor, ...]) -> None:
-        number, mean, variance = channel_statistics(inputs[0])
-        count, total, squares = moments[module]
-        moments[module] = (count + number, total + number * mean, squares + number * (variance + mean.square()))
-
-    handles = [module.register_forward_pre_hook(measure) for module in norms]
-    for images in batches:
-        network(images)
-    for handle in handles:
-        handle.remove()
-    for module, (count, total, squares) in moments.items():
-        mean = total / count
-        set_statistics(module, mean, (squares / count - mean.square()).clamp(min=0))
-
-
-def channel_statistics(features: Tensor) -> tuple[int, Tensor, Tensor]:
-    """Values a channel of features (B, C, H, W), their mean (C,) and variance (C,), in float64.
-
-    A batch norm's own kernel computes them, many times as fast as `torch.var_mean` where channels lie last in memory.
-    """
-    number = features.numel() // features.shape[1]
-    mean, variance = torch.zeros(2, features.shape[1], device=features.device).unbind()
-    if number == 1:  # which the kernel refuses
-        return number, features.flatten().double(), variance.double()
-    functional.batch_norm(features, mean, variance, training=True, momentum=1)
-    return number, mean.double(), variance.double() * (number - 1) / number  # the kernel's is the unbiased one
-
-
-def set_statistics(norm: BatchNorm, mean: Tensor, variance: Tensor) -> None:
-    """Give a batch norm new running statistics, and the scale and offset with which it computes what it did."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    old_scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    new_deviation = (variance + norm.eps).sqrt()
-    norm.bias.copy_(norm.bias.double() + (mean - norm.running_mean.double()) * old_scale)
-    norm.weight.copy_(old_scale * new_deviation)
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)

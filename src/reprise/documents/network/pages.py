@@ -20,5 +20,5 @@ def to_float(pages: Tensor) -> Tensor:
 
 
 def upright(pages: Tensor, size: int) -> Tensor:
-    """Stored pages (B, S, S, 3) uint8 -> (B, 3, size, size) in [0, 1], as they lie and without anything random."""
+    """Stored pages (B, S, S, 3) uint8 -> (B, 3, size, size) in [0, 1], without augmentation."""
     return F.interpolate(to_float(pages), size=(size, size), mode="bilinear", antialias=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 def part_frozen(network: nn.Module, example: Tensor, size: int) -> None:
-    """Have the largest modules of which nothing learns take their batches in parts.
+    """Make the largest modules that are frozen as a whole process their batches in parts.
 
     Modules that take or give anything but one batch of tensors, or run more than once, stay as they are.
 

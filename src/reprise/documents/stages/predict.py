@@ -22,7 +22,7 @@ from reprise.core.stage import timed
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.ensemble import load_ensemble
 from reprise.documents.paths import IMAGES, METRICS, MODELS, PAGES, PREPARED_TEST, TIMING
-from reprise.documents.predictions import draw_predictions
+from reprise.documents.prediction_plots import draw_predictions
 
 logger = logging.getLogger("reprise")
 

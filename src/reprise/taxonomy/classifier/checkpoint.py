@@ -53,7 +53,7 @@ def check_checkpoint(
     class_size: int,
     path: Path,
 ) -> None:
-    """Compare a checkpoint with the network that a recipe builds, of which only shapes are made.
+    """Compare a checkpoint with the network of a recipe, which is built without memory for its weights.
 
     Args:
         state: of the file.

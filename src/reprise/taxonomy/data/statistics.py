@@ -1,4 +1,4 @@
-"""What a person wants to know of a corpus and a hierarchy before trusting a result on them."""
+"""Counts and lengths of a corpus and a hierarchy, to look at before trusting a result on them."""
 
 from collections import Counter
 from collections.abc import Mapping

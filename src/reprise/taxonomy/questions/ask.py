@@ -1,8 +1,8 @@
-"""Documents whose label would say most, found without a label.
+"""The documents whose labels would help most, chosen without reading a label.
 
-A label says something about the documents around it. So what is asked for are documents in the midst of many unsure
-ones, each as far as the earlier questions have not covered it: the information density of Settles and Craven (EMNLP
-2008) with a von Mises-Fisher kernel, and facility location's greedy choice (Wei, Iyer and Bilmes, ICML 2015).
+A label says something about the documents around it. So the choice falls on documents amid many unsure ones that no
+earlier question covers: the information density of Settles and Craven (EMNLP 2008) with a von Mises-Fisher kernel, and
+facility location's greedy choice (Wei, Iyer and Bilmes, ICML 2015).
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def spread(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of some rows, at even steps."""
+    """At most `most` of some rows, evenly spaced."""
     if len(rows) <= most:
         return rows
     picked: np.ndarray = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
@@ -71,10 +71,8 @@ def question_table(
         rows: of the documents to ask for.
         hierarchy: with E leaves.
     """
-    ids, labels = (
-        [hierarchy.ids[leaf] for leaf in hierarchy.leaves],
-        [hierarchy.labels[leaf] for leaf in hierarchy.leaves],
-    )
+    ids = [hierarchy.ids[leaf] for leaf in hierarchy.leaves]
+    labels = [hierarchy.labels[leaf] for leaf in hierarchy.leaves]
     ranked = np.argsort(-posterior[rows], axis=1, kind="stable")
     table = {"doc_id": [identifiers[row] for row in rows], "text": [texts[row][:SHOWN_CHARACTERS] for row in rows]}
     for place, name in enumerate(("likely", "second")[: posterior.shape[1]]):

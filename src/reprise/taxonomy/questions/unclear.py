@@ -1,8 +1,7 @@
-"""Classes whose name needs a word from a person, found without a label.
+"""Classes whose names are unclear, so that a person should describe them; found without a label.
 
-`doubt` is the share of a class's documents that the refined posterior expects in other classes. It finds CLINC150's bad
-classes (F1 of the silver labels below 0.8: 32 of 150) with ROC-AUC 0.87; how much name and documents disagree (`came`
-plus `left`, also in the table) finds them with 0.79.
+`doubt` is the share of a class's documents that the refined posterior expects in other classes. docs/taxonomy.md says
+how well it finds the classes that the method gets wrong.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from reprise.core.files import read_npy, read_parquet, write_text
-from reprise.core.params import Hardware, Params, load_params, load_value, parse_params
+from reprise.core.params import Hardware, Params, load_params, load_value
 from reprise.core.seed import limit_threads
 from reprise.core.stage import timed
 from reprise.core.text import for_csv, for_terminal
@@ -23,7 +23,7 @@ from reprise.taxonomy.data.corpus import read_core_classes
 from reprise.taxonomy.data.hierarchy import load_hierarchy
 from reprise.taxonomy.questions.ask import choose_documents, question_table
 from reprise.taxonomy.questions.unclear import unclear_table
-from reprise.taxonomy.zero_shot.core_classes import Sharpness, zero_shot_posterior
+from reprise.taxonomy.zero_shot.core_classes import parse_sharpness, zero_shot_posterior
 
 logger = logging.getLogger("reprise")
 
@@ -34,24 +34,16 @@ class AskParams(Params):
     documents: Annotated[int, Field(ge=1)]
 
 
-class ZeroShotParams(Params):
-    """The one value of taxonomy.core_classes.refined that the zero-shot posterior depends on."""
-
-    sharpness: Sharpness
-
-
 def main() -> None:
     params, hardware = load_params("taxonomy.ask", AskParams), load_params("hardware", Hardware)
-    sharpness = load_value("taxonomy.core_classes.refined.sharpness")
-    where = "params.yaml: taxonomy.core_classes.refined"
-    zero_shot_params = parse_params({"sharpness": sharpness}, ZeroShotParams, where)
+    sharpness = parse_sharpness(load_value("taxonomy.core_classes.refined.sharpness"))
     hierarchy = load_hierarchy(paths.HIERARCHY)
     corpus = read_parquet(paths.corpus_path("train"))
     identifiers, texts = corpus["doc_id"].tolist(), corpus["text"].tolist()
     with timed(paths.timing_path("ask")), limit_threads(hardware.threads):
         posterior, documents = read_npy(paths.POSTERIOR), read_npy(paths.embeddings_path("train"))
         similarity = read_npy(paths.similarity_path("train"))
-        zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], zero_shot_params.sharpness)
+        zero_shot = zero_shot_posterior(similarity[:, hierarchy.leaves], sharpness)
         labelled = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         unclear = unclear_table(texts, zero_shot, posterior, hierarchy)
         rows = choose_documents(documents, posterior, labelled, params.documents)

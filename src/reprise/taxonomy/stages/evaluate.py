@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy, read_parquet, write_json, write_text
-from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value, parse_params
+from reprise.core.params import Hardware, Params, load_params, load_path, load_seed, load_value
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
@@ -37,7 +37,7 @@ from reprise.taxonomy.quality.tables import (
     item_table,
     leaf_confusion_table,
 )
-from reprise.taxonomy.zero_shot.core_classes import Sharpness, zero_shot_scores
+from reprise.taxonomy.zero_shot.core_classes import parse_sharpness, zero_shot_scores
 
 logger = logging.getLogger("reprise")
 
@@ -49,12 +49,6 @@ class EvaluateParams(Params):
     """Params taxonomy.evaluate."""
 
     labels: LabelRule
-
-
-class ZeroShotParams(Params):
-    """The one value of taxonomy.core_classes.refined that a test score depends on."""
-
-    sharpness: Sharpness
 
 
 def main() -> None:
@@ -102,10 +96,9 @@ def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> d
         found[name] = predictor.probabilities(logits), predictor.sets(embeddings, logits)
         if name == "trained":
             evidence, threshold = predictor.evidence(embeddings, logits), predictor.evidence_threshold
-    sharpness = load_value("taxonomy.core_classes.refined.sharpness")
-    params = parse_params({"sharpness": sharpness}, ZeroShotParams, "params.yaml: taxonomy.core_classes.refined")
+    sharpness = parse_sharpness(load_value("taxonomy.core_classes.refined.sharpness"))
     similarity = read_npy(paths.similarity_path("test"))
-    scores, leaves = zero_shot_scores(similarity, params.sharpness, hierarchy)
+    scores, leaves = zero_shot_scores(similarity, sharpness, hierarchy)
     return {"zero_shot": (scores, predict_sets(leaves, evidence, threshold, hierarchy)), **found}
 
 

@@ -18,7 +18,7 @@ from reprise.core.stage import timed
 from reprise.taxonomy import paths
 from reprise.taxonomy.data.class_lists import read_seed_documents
 from reprise.taxonomy.data.corpus import read_corpus, write_core_classes
-from reprise.taxonomy.data.hierarchy import read_hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import data_statistics

@@ -19,6 +19,7 @@ import logging
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 
 from reprise.core.devices import torch_devices
 from reprise.core.models import save_model
@@ -32,10 +33,13 @@ from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.classifier.self_learner import SelfLearner, SelfTrainParams
 from reprise.taxonomy.classifier.self_training import WordView, draw_voters, neighbour_weights
 from reprise.taxonomy.data.corpus import read_core_classes, read_texts
+from reprise.taxonomy.recipe import Recipe
 from reprise.training.fit import Run, fit
 from reprise.training.sampler import epoch_loader
 
 logger = logging.getLogger("reprise")
+
+INPUTS = (paths.TRAINED, paths.corpus_path("train"), paths.SEEDS, paths.embeddings_path("train"))
 
 
 def main() -> None:
@@ -46,23 +50,12 @@ def main() -> None:
     with timed(paths.timing_path("self_train")):
         predictor = Predictor(paths.TRAINED, torch_devices(hardware), hardware.eval_batch_size)
         network = predictor.network
-        recipe = predictor.recipe.model_copy(
-            update={
-                "epochs": params.iterations,
-                "patience": params.patience,
-                "lr": predictor.recipe.lr * params.lr_scale,
-                "schedule": "constant",
-                "warmup": 0.0,
-            }
-        )
+        recipe = self_train_recipe(predictor.recipe, params)
         texts = read_texts(paths.corpus_path("train"))
         embeddings = predictor.embed(texts, "train", at_hand=paths.embeddings_path("train"))
         documents = texts if network.encoder else torch.from_numpy(embeddings)
         dataset = make_dataset(network, documents, torch.arange(len(texts)), np.arange(len(texts)))
-        votes = None
-        if params.target == "neighbours":
-            voters = draw_voters(len(embeddings), params.reference_documents, seed)
-            votes = neighbour_weights(embeddings, voters, params.neighbours), voters
+        votes = find_votes(embeddings, params, seed) if params.target == "neighbours" else None
         hierarchy = predictor.hierarchy
         seeds = hierarchy.close_upwards(read_core_classes(paths.SEEDS, hierarchy))
         learner = SelfLearner(network, recipe, params, hierarchy, WordView(texts, seed), votes, seeds)
@@ -82,13 +75,7 @@ def main() -> None:
                 hardware=hardware,
                 log=log.model_copy(update={"keep_checkpoints": min(1, log.keep_checkpoints)}),  # all or none
                 seed=seed,
-                inputs=[
-                    params.model_dump_json(),
-                    paths.TRAINED,
-                    paths.corpus_path("train"),
-                    paths.SEEDS,
-                    paths.embeddings_path("train"),
-                ],
+                inputs=[params.model_dump_json(), *INPUTS],
                 live_folder=paths.METRICS / "self_train",
                 monitor="shared_information",
                 mode="max",
@@ -109,3 +96,31 @@ def main() -> None:
         threshold = predictor.threshold_for(texts, embeddings) if improved else predictor.evidence_threshold
         save_model(paths.SELF_TRAINED, network.state_dict(), predictor.metadata(threshold))
     result.discard_checkpoints()
+
+
+def self_train_recipe(recipe: Recipe, params: SelfTrainParams) -> Recipe:
+    """The recipe of the classifier with what self-training changes: an epoch is an iteration, at a constant rate."""
+    return recipe.model_copy(
+        update={
+            "epochs": params.iterations,
+            "patience": params.patience,
+            "lr": recipe.lr * params.lr_scale,
+            "schedule": "constant",
+            "warmup": 0.0,
+        }
+    )
+
+
+def find_votes(embeddings: np.ndarray, params: SelfTrainParams, seed: int) -> tuple[csr_array, np.ndarray]:
+    """Draw the documents that vote, and weigh each document's nearest ones among them.
+
+    Args:
+        embeddings: (N, D), unit rows.
+        params: numbers of voters and of neighbours.
+        seed: of the draw.
+
+    Returns:
+        Weights (N, M), and the voters' rows (M,).
+    """
+    voters = draw_voters(len(embeddings), params.reference_documents, seed)
+    return neighbour_weights(embeddings, voters, params.neighbours), voters

@@ -42,7 +42,7 @@ from reprise.taxonomy.classifier.learner import (
 )
 from reprise.taxonomy.classifier.predictor import made_by, model_metadata, training_threshold
 from reprise.taxonomy.data.corpus import read_core_classes, read_texts
-from reprise.taxonomy.data.hierarchy import load_hierarchy
+from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.recipe import TASK, Recipe
 from reprise.taxonomy.zero_shot.encoder import (
     embed,
@@ -58,6 +58,14 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 logger = logging.getLogger("reprise")
+
+INPUTS = (
+    paths.corpus_path("train"),
+    paths.SEEDS,
+    paths.embeddings_path("train"),
+    paths.embeddings_path("classes"),
+    paths.SILVER,
+)
 
 
 def main() -> None:
@@ -82,10 +90,7 @@ def main() -> None:
         network = build_network(recipe, hierarchy, encoder, class_embeddings, embeddings.mean(axis=0), state)
         seeds = np.asarray(read_core_classes(paths.SEEDS, hierarchy).any(axis=1))
         core = read_core_classes(paths.CORE_CLASSES, hierarchy)
-        if recipe.loss == "bce":
-            targets = core_labels(core, hierarchy)
-        else:
-            targets = sharpen(read_npy(paths.POSTERIOR), recipe.target_power)
+        targets = make_targets(recipe, core, hierarchy)
         train, valid = split_documents(np.asarray((targets > 0).any(axis=1)), seeds, recipe.valid_fraction, seed)
         documents = texts if recipe.trained_layers else torch.from_numpy(embeddings)
         datasets = [make_dataset(network, documents, torch.from_numpy(targets), rows) for rows in (train, valid)]
@@ -99,15 +104,7 @@ def main() -> None:
                 hardware=hardware,
                 log=log,
                 seed=seed,
-                inputs=[
-                    paths.corpus_path("train"),
-                    paths.SEEDS,
-                    paths.embeddings_path("train"),
-                    paths.embeddings_path("classes"),
-                    paths.SILVER,
-                    fingerprint,
-                    *([weights] if weights is not None else []),
-                ],
+                inputs=[*INPUTS, fingerprint, *([weights] if weights is not None else [])],
                 live_folder=paths.METRICS / "train",
                 summary={**label_counts(core, hierarchy), "train_samples": len(train), "val_samples": len(valid)},
                 model=network,
@@ -129,6 +126,19 @@ def main() -> None:
     logger.info("best epoch %d, valid_loss %.4f", result.best_epoch, result.best["valid_loss"])
 
 
+def make_targets(recipe: Recipe, core: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
+    """Targets of the recipe's loss, float32: labels of the classes (N, C) for `bce`, else a posterior (N, E).
+
+    Args:
+        recipe: loss and target_power.
+        core: core classes (N, C) bool.
+        hierarchy: the C classes, E of them leaves.
+    """
+    if recipe.loss == "bce":
+        return core_labels(core, hierarchy)
+    return sharpen(read_npy(paths.POSTERIOR), recipe.target_power)
+
+
 def training_embeddings(
     recipe: Recipe, encoder: "SentenceTransformer", fingerprint: str, texts: list[str], hardware: Hardware
 ) -> np.ndarray:
@@ -140,5 +150,6 @@ def training_embeddings(
 
 
 def embed_all(recipe: Recipe, encoder: "SentenceTransformer", texts: list[str], hardware: Hardware) -> np.ndarray:
+    """Embed the training documents, (N, D)."""
     size = eval_batch_size(hardware.eval_batch_size, recipe.batch_size)
     return embed(encoder, texts, size, torch_devices(hardware), "train")

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from reprise.core.errors import InputError
+from reprise.core.params import Params, parse_params
 from reprise.core.recipe import Fraction
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
@@ -22,6 +23,21 @@ from reprise.taxonomy.zero_shot.refine import RefineParams, Seeds, refine_poster
 BLOCK = 8192  # documents searched at once
 
 Sharpness = Annotated[float, Field(gt=0, le=1e6)]  # of the softmax over cosines
+
+
+class ZeroShotParams(Params):
+    """The one value of taxonomy.core_classes.refined that the zero-shot posterior depends on."""
+
+    sharpness: Sharpness
+
+
+def parse_sharpness(value: Any) -> float:
+    """Check taxonomy.core_classes.refined.sharpness, for stages that need no other value of its section.
+
+    Raises:
+        InputError: it is not a positive number.
+    """
+    return parse_params({"sharpness": value}, ZeroShotParams, "params.yaml: taxonomy.core_classes.refined").sharpness
 
 
 class RefinedParams(RefineParams):

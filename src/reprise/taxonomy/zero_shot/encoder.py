@@ -23,9 +23,8 @@ from reprise.taxonomy.zero_shot.row_cache import cached_rows
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
-CHUNK = (
-    1024  # texts cached together: enough to sort by length, few enough to share among processes and to lose to a kill
-)
+# Texts cached together: enough to sort by length, few enough to share among processes and to lose to a kill.
+CHUNK = 1024
 # A text is cut here before it is tokenised, since the tokenizer reads all of it first, for minutes where it is huge. No
 # token takes so many characters on average that one of the max_tokens that are read would be lost.
 CHARACTERS_PER_TOKEN = 1000
@@ -84,9 +83,7 @@ def explained(model: str) -> Iterator[None]:
         yield
     except MemoryError:
         raise
-    except (
-        Exception
-    ) as error:  # of a damaged folder nearly any: KeyError, TypeError, SafetensorError, RuntimeError, ...
+    except Exception as error:  # a damaged folder raises KeyError, TypeError, SafetensorError, RuntimeError, ...
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
             raise
         reason = shorten(" ".join(f"{type(error).__name__}: {error}".split()), REASON_SHOWN)

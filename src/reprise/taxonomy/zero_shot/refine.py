@@ -67,8 +67,8 @@ class RefineParams(Params):
         Raises:
             ValueError: a lower end is not below its upper end.
         """
-        for name in ("trust", "loss"):
-            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+        ramps = {"trust": (self.trust_low, self.trust_high), "loss": (self.loss_low, self.loss_high)}
+        for name, (low, high) in ramps.items():
             if low >= high:
                 raise ValueError(f"{name}_low is {low} and {name}_high {high}; expected the first below the second")
         return self
@@ -254,7 +254,7 @@ def balancing_bias(likelihoods: np.ndarray, bias: np.ndarray, steps: int = 3) ->
 
 
 def robust_lower_bound(values: np.ndarray, deviations: float) -> float:
-    """So many standard deviations, estimated from the median absolute one, below the median; 0: no bound."""
+    """Median less `deviations` standard deviations, estimated from the median absolute deviation; 0: no bound."""
     if deviations == 0:
         return -np.inf
     median = float(np.median(values))

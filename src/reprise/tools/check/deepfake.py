@@ -25,7 +25,7 @@ from reprise.deepfake.data.protocols import (
 )
 from reprise.deepfake.data.segments import find_segment_labels, read_segment_labels
 from reprise.deepfake.data.sources import read_trials, source_kind
-from reprise.tools.check.findings import SHOWN, Findings, same_content, some
+from reprise.tools.check.findings import Findings, same_content, some
 
 SECONDS = 4.0  # for opening recordings
 TOKENS = {"train": ("train", "trn"), "dev": ("dev", "valid"), "eval": ("eval", "test")}
@@ -148,7 +148,7 @@ def find_files(found: Findings, recordings: AudioFolder, trials: dict[str, list[
         if path in files:
             errors.append(f"{trial.where}: {path} is the recording of {files[path].where} too")
         files[path] = trial
-    report(found, errors)
+    found.refuse(errors)
     if left := len(recordings.recordings) - len(files):
         found.dropped.append(f"{left} recordings are in no protocol")
     return files
@@ -158,7 +158,7 @@ def check_files(found: Findings, files: dict[Path, Trial]) -> None:
     """Open recordings for a few seconds, in random order; compare contents of all."""
     copies = same_content(list(files))
     disputed = [group for group in copies if len({files[path].spoof for path in group}) > 1]
-    report(found, [f"{' = '.join(map(str, group))}: one content, natural and synthesised" for group in disputed])
+    found.refuse([f"{' = '.join(map(str, group))}: one content, natural and synthesised" for group in disputed])
     if len(copies) > len(disputed):
         first = next(group for group in copies if group not in disputed)
         found.odd.append(f"{len(copies) - len(disputed)} recordings come twice, such as {first[0]} = {first[1]}")
@@ -178,7 +178,7 @@ def check_files(found: Findings, files: dict[Path, Trial]) -> None:
             errors.append(f"{paths[row]}: {seconds:.3f} s; expected {shortest:g} to {longest:g} s")
     opened = len(errors) + rates.total()
     found.recognised.append(f"{min(opened, len(paths))} of {len(paths)} recordings opened")
-    report(found, errors)
+    found.refuse(errors)
     if others := {rate: count for rate, count in rates.items() if rate != RATE}:
         counts = some([f"{count} of {rate} Hz" for rate, count in sorted(others.items())])
         found.odd.append(f"resampled to {RATE} Hz: {counts}; natural and synthesised ones should share one history")
@@ -203,10 +203,3 @@ def check_segments(found: Findings, folder: Path, trials: Sequence[Trial]) -> No
     names = read_segment_labels(path)
     have = sum(trial.utterance in names or Path(trial.utterance).stem in names for trial in trials)
     found.recognised.append(f"{path}: segments of {seconds:g} s of {have} eval utterances")
-
-
-def report(found: Findings, errors: list[str]) -> None:
-    """Note the first few of several errors, and how many more there are."""
-    found.stops += errors[:SHOWN]
-    if len(errors) > SHOWN:
-        found.stops.append(f"and {len(errors) - SHOWN} more")

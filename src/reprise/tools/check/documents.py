@@ -20,7 +20,7 @@ from reprise.documents.data.listing import list_test, list_train
 from reprise.documents.data.tables import TARGET_COLUMNS, Classes, class_columns, read_header
 from reprise.documents.quality.labels import labels_of_folders, read_test_labels
 from reprise.documents.recipe import TASK, Recipe
-from reprise.tools.check.findings import Findings, same_content, some
+from reprise.tools.check.findings import SHOWN, Findings, same_content, some
 
 PREPARE = "documents.prepare"
 FEW_PAGES = 5  # a class of fewer is named
@@ -74,12 +74,12 @@ def fit_settings(found: Findings, folder: Path) -> Settings:
     names = load_params(f"{PREPARE}.files", Files)
     changed: dict[str, str] = {}
     if not (folder / names.images).is_dir():
-        changed |= first_that("images", [name for name in IMAGE_FOLDERS if class_or_images(folder / name)])
+        changed |= first_of("images", [name for name in IMAGE_FOLDERS if holds_images(folder / name)])
     if not (folder / names.test_images).is_dir():
-        changed |= first_that("test_images", [name for name in TEST_FOLDERS if class_or_images(folder / name)])
+        changed |= first_of("test_images", [name for name in TEST_FOLDERS if holds_images(folder / name)])
     images = changed.get("images", names.images)
     if not (folder / names.train).exists() and not class_folders_or_none(folder / images):
-        changed |= first_that("train", list(label_files(folder, names)))
+        changed |= first_of("train", list(label_files(folder, names)))
     found.overrides |= {f"{PREPARE}.files.{key}": value for key, value in changed.items()}
     settings = Settings(
         names.model_copy(update=changed),
@@ -89,11 +89,12 @@ def fit_settings(found: Findings, folder: Path) -> Settings:
     return settings
 
 
-def first_that(key: str, names: list[str]) -> dict[str, str]:
+def first_of(key: str, names: list[str]) -> dict[str, str]:
+    """A key with the first of some names; nothing where there are none."""
     return {key: names[0]} if names else {}
 
 
-def class_or_images(folder: Path) -> bool:
+def holds_images(folder: Path) -> bool:
     """Whether a folder holds an image somewhere."""
     if not folder.is_dir():
         return False
@@ -101,7 +102,7 @@ def class_or_images(folder: Path) -> bool:
 
 
 def class_folders_or_none(images: Path) -> list[str]:
-    return class_folders(images) if class_or_images(images) else []
+    return class_folders(images) if holds_images(images) else []
 
 
 def label_files(folder: Path, files: Files) -> Iterator[str]:
@@ -268,10 +269,8 @@ def decode_some(found: Findings, paths: list[Path]) -> dict[int, np.ndarray]:
     found.recognised.append(
         f"{looked} of {len(paths)} images decoded" + (", drawn at random" if looked < len(paths) else "")
     )
-    found.stops += sorted(errors)[:5]
-    if len(errors) > 5:
-        found.stops.append(f"and {len(errors) - 5} more images")
+    found.refuse(sorted(errors), "images")
     empty = [path for row, path in enumerate(paths) if path.stat().st_size == 0 and row not in hashes]
     known = {error.partition(":")[0] for error in errors}
-    found.stops += [f"{path}: empty file" for path in empty if str(path) not in known][:5]
+    found.stops += [f"{path}: empty file" for path in empty if str(path) not in known][:SHOWN]
     return hashes

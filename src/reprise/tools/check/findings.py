@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
@@ -25,7 +25,7 @@ class Findings:
         missing: optional files that are not there.
         dropped: what will be left out.
         odd: what a person should look at.
-        stops: what the first stage refuses.
+        stops: what the first stage would refuse.
         overrides: values by dotted key.
     """
 
@@ -43,6 +43,17 @@ class Findings:
             yield
         except InputError as error:
             self.stops.append(str(error))
+
+    def refuse(self, errors: Sequence[str], of: str = "") -> None:
+        """Note the first few of several errors, and how many more there are.
+
+        Args:
+            errors: a line each.
+            of: what the others are about, such as "images".
+        """
+        self.stops += errors[:SHOWN]
+        if len(errors) > SHOWN:
+            self.stops.append(f"and {len(errors) - SHOWN} more {of}".rstrip())
 
     def command(self, *stages: str) -> str:
         """The command that runs stages on the folder."""

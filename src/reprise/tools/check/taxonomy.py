@@ -8,7 +8,8 @@ import pandas as pd
 from reprise.core.params import load_value
 from reprise.taxonomy.data.class_lists import read_seed_documents
 from reprise.taxonomy.data.corpus import read_corpus
-from reprise.taxonomy.data.hierarchy import Hierarchy, read_hierarchy
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.data.layout import Layout, recognise
 from reprise.taxonomy.data.lines import normalise_text
 from reprise.taxonomy.data.statistics import data_statistics

@@ -14,7 +14,7 @@ WITHDRAW = "withdraw"  # in place of an answer: the earlier one goes
 
 @contextlib.contextmanager
 def change_answers(folder: Path, generated: Path) -> Iterator[None]:
-    """Keep other processes from changing the answers of a folder during the block.
+    """Lock the answers of a folder against other processes for the length of the block.
 
     Args:
         folder: of data and answers.
@@ -59,7 +59,7 @@ def write_answers(path: Path, text: str) -> None:
 
 
 def refuse_nothing(removed: object, about: str) -> None:
-    """Refuse to withdraw what nobody said.
+    """Refuse to withdraw an answer that was never given.
 
     Args:
         removed: the answers that were found.

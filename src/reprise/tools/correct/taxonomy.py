@@ -110,7 +110,7 @@ def replace_document(folder: Path, document: str, lines: list[str]) -> list[str]
     """
     from reprise.taxonomy.data.class_lists import EXPECTED, read_seed_documents
     from reprise.taxonomy.data.corpus import read_corpus
-    from reprise.taxonomy.data.hierarchy import read_hierarchy
+    from reprise.taxonomy.data.hierarchy_files import read_hierarchy
     from reprise.taxonomy.data.layout import recognise
     from reprise.taxonomy.data.lines import read_lines, read_name, read_pairs
 
@@ -190,7 +190,7 @@ def replace_words(folder: Path, identifier: str, words: list[str]) -> tuple[str,
     Raises:
         InputError: as `describe_class`.
     """
-    from reprise.taxonomy.data.hierarchy import read_hierarchy
+    from reprise.taxonomy.data.hierarchy_files import read_hierarchy
     from reprise.taxonomy.data.layout import recognise
     from reprise.taxonomy.data.lines import read_lines, read_name, read_pairs
 

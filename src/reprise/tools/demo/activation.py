@@ -1,7 +1,7 @@
 """Where a network looked: its class-activation map, for any network of timm.
 
 LayerCAM (Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", TIP 2021), by
-torchcam, over the last layers that tell enough places apart: the very last has 2 x 2 where a network sees 64 pixels.
+torchcam, over the last layers whose maps are fine enough: the very last has only 2 x 2 cells for an image of 64 pixels.
 """
 
 import math
@@ -55,9 +55,9 @@ def activation_map(model: FoldModel, image: Tensor, target: int) -> np.ndarray |
 
 
 def feature_layers(network: nn.Module, image_size: int) -> list[str]:
-    """Names of a network's last layers, as timm tells them: of each resolution the last, from coarse to fine enough."""
-    told: Any = getattr(network, "feature_info", None) or []
-    last: dict[int, str] = {int(entry["reduction"]): str(entry["module"]) for entry in told}  # later entries win
+    """Names in a timm network: the last layer of each resolution, from the coarsest usable one to FINE_ENOUGH."""
+    layers: Any = getattr(network, "feature_info", None) or []
+    last: dict[int, str] = {int(entry["reduction"]): str(entry["module"]) for entry in layers}  # later entries win
     chosen: list[str] = []
     for reduction in sorted(last, reverse=True):
         if image_size // reduction >= COARSEST:

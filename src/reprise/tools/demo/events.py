@@ -32,11 +32,11 @@ async def watch(work: Callable[[Report], Result], progress: gr.Progress) -> Resu
             await asyncio.sleep(POLL)
     finally:
         job.stop()
-    return told(job.result)
+    return page_errors(job.result)
 
 
-def told(compute: Callable[[], Result]) -> Result:
-    """Call a function, and make of what a person can put right the line that the command line prints.
+def page_errors(compute: Callable[[], Result]) -> Result:
+    """Call a function; turn errors that the user can fix into the page's, with the line that the command line prints.
 
     Raises:
         gr.Error: an InputError, a path that the system refuses, or memory that ran out.

@@ -76,7 +76,7 @@ def open_familiarity(channel_copies: int, seed: int, report: Report, prepared: P
     Args:
         channel_copies: of the detector's recipe; as many copies of each training recording went through channels.
         seed: of those copies.
-        report: is told of each recording.
+        report: called after each recording.
         prepared: folder of the prepared splits.
 
     Returns:

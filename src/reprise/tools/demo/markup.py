@@ -62,14 +62,14 @@ def words_html(record: dict[str, Any]) -> str:
         for piece in record["words"]
     )
     strongest = sorted(record["words"], key=lambda piece: -piece["effect"])[:3]
-    told = ", ".join(
+    strongest_pieces = ", ".join(
         f"{for_html(piece['text'])} ({piece['effect']:+.1f})" for piece in strongest if piece["effect"] > 0
     )
     return block(
         f"<h3>Words that speak for {for_html(record['target']['path'][-1])}</h3>",
         f'<p class="words">{words}</p>',
         '<p class="note">Red for it, blue against it: what the log-odds of the class lose when the word is left out. '
-        f"Strongest: {told or 'none'}.</p>",
+        f"Strongest: {strongest_pieces or 'none'}.</p>",
     )
 
 

@@ -88,7 +88,7 @@ def open_neighbours(model: FoldModel, weights: Path, report: Report, prepared: P
     Args:
         model: whose features.
         weights: its file.
-        report: is told of each batch.
+        report: called after each batch.
         prepared: folder of the prepared pages.
 
     Returns:

@@ -119,9 +119,8 @@ def explain_recording(path: Path, speech: Speech, report: Report) -> SpeechAnswe
     Raises:
         InputError: as `judge_recording`, with the file's own name.
     """
-    own = {field.name: getattr(speech.judge, field.name) for field in dataclasses.fields(speech.judge)}
     with named_as_given(path), one_thread():
-        record, curve, samples = judge_recording(path, WatchedJudge(**own, report=report), keep=True)
+        record, curve, samples = judge_recording(path, WatchedJudge(**vars(speech.judge), report=report), keep=True)
         familiarity = speech.familiarity(report)
     about = describe_file(path)
     record = {"name": path.name, **{key: value for key, value in record.items() if key != "path"}, "file": about}

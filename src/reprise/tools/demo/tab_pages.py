@@ -13,7 +13,7 @@ from reprise.core.errors import InputError
 from reprise.documents.data.images import EXTENSIONS
 from reprise.documents.paths import MODELS
 from reprise.tools.demo.corrections.pages import label_next
-from reprise.tools.demo.events import example_set, stop_button, stops, told, watch
+from reprise.tools.demo.events import example_set, page_errors, stop_button, stops, watch
 from reprise.tools.demo.examples import page_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import page_html, pictures_html
@@ -87,7 +87,7 @@ def show_page(record: dict[str, Any], answer: PageAnswer) -> tuple[str, str]:
 
 def take_folder(files: list[str]) -> list[str]:
     """The images of a folder."""
-    return [str(path) for path in told(lambda: files_of_folder([Path(file) for file in files], EXTENSIONS))]
+    return [str(path) for path in page_errors(lambda: files_of_folder([Path(file) for file in files], EXTENSIONS))]
 
 
 def show_table(files: list[str], records: list[dict[str, Any]]) -> tuple[gr.Dataframe, str | None]:
@@ -106,7 +106,7 @@ def pages_to_label(records: list[dict[str, Any]]) -> str:
     Returns:
         A CSV file, as `reprise predict documents --ask` writes it.
     """
-    text = told(lambda: label_next(records))
+    text = page_errors(lambda: label_next(records))
     table = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"])) / "next.csv"
     table.write_text(text, encoding="utf-8")
     return str(table)

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from reprise.tools.demo.events import stop_button, stops, told, watch
+from reprise.tools.demo.events import page_errors, stop_button, stops, watch
 from reprise.tools.demo.markup import experiments_html, headlines_html, hint_html, report_html
 from reprise.tools.demo.runs import FIGURES, REPORT, experiment_table, headline_rows, summary, write_report
 from reprise.tools.demo.work import Report
@@ -12,7 +12,7 @@ from reprise.tools.demo.work import Report
 
 def headlines() -> dict[str, Any]:
     """The headline figures of the working folder with their 95 % intervals, by task and title."""
-    return told(summary)
+    return page_errors(summary)
 
 
 async def experiments(
@@ -66,6 +66,6 @@ def runs_tab() -> None:
     written = write.click(make_report, None, path, api_name="report", show_progress_on=link)
     written.success(lambda: report_html(REPORT.is_file()), None, link, **private)
     for event in (read, gr.on(None, headlines, None, record, **private)):  # the second: when the page is opened
-        event.success(lambda: headlines_html(FIGURES, told(headline_rows)), None, figures, **private)
+        event.success(lambda: headlines_html(FIGURES, page_errors(headline_rows)), None, figures, **private)
         event.success(lambda: report_html(REPORT.is_file()), None, link, **private)
     stops(stop, found, written)

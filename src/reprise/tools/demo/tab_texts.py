@@ -10,7 +10,7 @@ import gradio as gr
 from reprise.core.text import json_line
 from reprise.taxonomy.paths import MODELS
 from reprise.taxonomy.predict import read_documents
-from reprise.tools.demo.events import example_set, stop_button, stops, told, watch
+from reprise.tools.demo.events import example_set, page_errors, stop_button, stops, watch
 from reprise.tools.demo.examples import text_examples
 from reprise.tools.demo.kept import Kept
 from reprise.tools.demo.markup import hint_html, nearest_html, tree_html, words_html
@@ -82,7 +82,7 @@ def show_text(record: dict[str, Any]) -> tuple[str, str, str]:
 
 def show_file(file: str, records: list[dict[str, Any]]) -> tuple[gr.Dataframe, list[str]]:
     """The table of a file, and its texts, so that a click on a row can explain one."""
-    documents = told(lambda: read_documents(Path(file)))
+    documents = page_errors(lambda: read_documents(Path(file)))
     table = gr.Dataframe([row_of(record) for record in records[:ROWS_SHOWN]], visible=True)
     return table, [document.text for document in documents[:ROWS_SHOWN]]
 

@@ -16,7 +16,7 @@ from reprise.core.errors import InputError
 from reprise.core.params import PARAMS_FILE, load_value
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.data.lines import normalise_text
-from reprise.taxonomy.predict import Classifier, Document, describe_prediction, predict_by
+from reprise.taxonomy.predict import Classifier, Document, classifier_of, describe_prediction, predict_by
 from reprise.taxonomy.zero_shot.class_texts import class_texts
 from reprise.tools.demo.work import Report
 
@@ -58,13 +58,7 @@ class Texts:
     @cached_property
     def classifier(self) -> Classifier:
         """As `reprise predict taxonomy` uses it."""
-
-        def classify(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-            embeddings = self.predictor.embed(texts, "text", cache=False)
-            logits = self.predictor.logits(embeddings)
-            return self.predictor.probabilities(logits), self.predictor.sets(embeddings, logits)
-
-        return Classifier(self.hierarchy, classify)
+        return classifier_of(self.predictor)
 
 
 def open_texts(models: Path) -> Texts:
@@ -240,7 +234,7 @@ def word_effects(
         target: the class.
         probability: of the class, for the whole text.
         predictor: gives the probability without a word.
-        report: is told of each batch.
+        report: called after each batch.
 
     Returns:
         `text` and `effect` of each piece, in order; a piece is a word, or several of a long text.

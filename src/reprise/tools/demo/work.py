@@ -30,10 +30,6 @@ class Stopped(Exception):  # noqa: N818 -- no error: a person's wish
     """Nobody waits for the result any more."""
 
 
-def unwatched(done: int, total: int, what: str) -> None:
-    """A report that nobody reads."""
-
-
 class Job(Generic[Result]):
     """Work that runs; of several jobs one computes at a time, and the others wait.
 

@@ -19,7 +19,7 @@ import typer
 from reprise.core.command import run_command
 from reprise.core.files import write_text
 from reprise.core.text import for_terminal
-from reprise.tools.headlines import Change, apart, compare, distances, write_interval
+from reprise.tools.headlines import Change, compare, distances, split_elsewhere, write_interval
 from reprise.tools.report.charts import confused_table, declared_plots, draw, least_width, seconds_by_stage
 from reprise.tools.repository import WORKSPACE, Snapshot, base_of, git, stale_stages
 
@@ -87,7 +87,7 @@ def write_page(base: str) -> str:
 
     commit = base_of(base)
     changes = compare(Snapshot(base, commit), WORKSPACE)
-    judged, elsewhere = apart(changes)
+    judged, elsewhere = split_elsewhere(changes)
     tasks = list(dict.fromkeys(change.headline.task for change in changes))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=without_controls

@@ -172,10 +172,8 @@ def confusion(title: str, declaration: dict[str, Any], names: Sequence[str], cou
     if len(kept) < len(names):
         title += f"<br><sup>the {len(kept)} most confused of {len(names)} classes</sup>"
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    whole, ticks = (
-        [for_html(names[place]) for place in kept],
-        [for_html(shorten(names[place], LONGEST_LABEL)) for place in kept],
-    )
+    whole = [for_html(names[place]) for place in kept]
+    ticks = [for_html(shorten(names[place], LONGEST_LABEL)) for place in kept]
     rows = [
         [(own, other, counts[i, j]) for j, other in zip(kept, whole, strict=True)]
         for i, own in zip(kept, whole, strict=True)

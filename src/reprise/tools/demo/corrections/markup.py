@@ -92,10 +92,10 @@ def said_html(words: str, record: dict[str, Any] | None = None) -> str:
         words: what was said of what.
         record: file and next of an answer; None: nothing was written.
     """
-    told = for_html(words)
+    sentence = for_html(words)
     if record is not None:
-        told += f" In {for_html(record['file'])}; then run <code>{for_html(record['next'])}</code>."
-    return f'<p class="said" role="status">{told}</p>'
+        sentence += f" In {for_html(record['file'])}; then run <code>{for_html(record['next'])}</code>."
+    return f'<p class="said" role="status">{sentence}</p>'
 
 
 def note_html(line: str) -> str:

@@ -9,7 +9,7 @@ from reprise.taxonomy.paths import SAMPLE
 from reprise.tools.demo.corrections.markup import note_html, said_html, unclear_html
 from reprise.tools.demo.corrections.texts import answer_class, list_unclear, undo_class
 from reprise.tools.demo.corrections.walk import neighbour, why_closed
-from reprise.tools.demo.events import Opening, act_of, key_button, told
+from reprise.tools.demo.events import Opening, act_of, key_button, page_errors
 from reprise.tools.demo.markup import block, hint_html
 
 KEYS = "Keys: t writes (Enter says it, Esc leaves the field), ← →, z undo. What you say replaces the class's keywords."
@@ -18,7 +18,7 @@ Done = list[tuple[str, list[str]]]  # classes and the words that each answer rep
 
 def unclear_classes() -> dict[str, Any]:
     """The leaf classes, the least clear first, with the class each is mistaken for, telling words and examples."""
-    return told(list_unclear)
+    return page_errors(list_unclear)
 
 
 def describe_class(identifier: str, sentence: str, withdraw: bool = False) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def describe_class(identifier: str, sentence: str, withdraw: bool = False) -> di
         sentence: words, or what a document of the class would say.
         withdraw: take what was said back instead.
     """
-    return told(lambda: answer_class(identifier, sentence, withdraw))[0]
+    return page_errors(lambda: answer_class(identifier, sentence, withdraw))[0]
 
 
 def show(current: str | None, by: int, words: str, record: dict[str, Any] | None = None) -> list[Any]:
@@ -41,7 +41,7 @@ def show(current: str | None, by: int, words: str, record: dict[str, Any] | None
         words: what was done last.
         record: of an answer.
     """
-    listed = told(list_unclear)
+    listed = page_errors(list_unclear)
     found = listed["classes"]
     note = note_html(why_closed(Path(listed["folder"]), SAMPLE))
     if not found:
@@ -56,7 +56,7 @@ def say(current: str | None, sentence: str, done: Done) -> list[Any]:
     """Write what was typed for the class that is shown."""
     if current is None:
         raise gr.Error("no class is chosen", print_exception=False)
-    record, words = told(lambda: answer_class(current, sentence))
+    record, words = page_errors(lambda: answer_class(current, sentence))
     return [*show(current, 0, f"{record['lines'][0]}.", record), [*done, (current, words)]]
 
 
@@ -67,7 +67,7 @@ def step(event: gr.EventData, current: str | None, done: Done) -> list[Any]:
         if not done:
             raise gr.Error("no answer of this tab is left to undo", print_exception=False)
         (identifier, words), done = done[-1], done[:-1]
-        told(lambda: undo_class(identifier, words))
+        page_errors(lambda: undo_class(identifier, words))
         return [*show(identifier, 0, "The answer is undone."), done]
     return [*show(current, -1 if act == "back" else 1, ""), done]
 

@@ -9,7 +9,7 @@ from reprise.taxonomy.paths import SAMPLE
 from reprise.tools.demo.corrections.markup import note_html, place_html, question_html, said_html
 from reprise.tools.demo.corrections.texts import answer_document, list_questions, undo_document
 from reprise.tools.demo.corrections.walk import question_at, why_closed
-from reprise.tools.demo.events import Opening, act_of, key_button, told
+from reprise.tools.demo.events import Opening, act_of, key_button, page_errors
 from reprise.tools.demo.markup import block, hint_html
 
 KEYS = (
@@ -22,7 +22,7 @@ Done = list[tuple[str, list[str]]]  # documents and the lines that each answer r
 
 def questions() -> dict[str, Any]:
     """The documents whose label would say most, with their likeliest classes and those given; and all classes."""
-    return told(list_questions)
+    return page_errors(list_questions)
 
 
 def label_document(document: str, classes: list[str], withdraw: bool = False) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def label_document(document: str, classes: list[str], withdraw: bool = False) ->
         classes: ids, one or more.
         withdraw: take the earlier answer back instead.
     """
-    return told(lambda: answer_document(document, classes, withdraw))[0]
+    return page_errors(lambda: answer_document(document, classes, withdraw))[0]
 
 
 def show(current: str | None, by: int, words: str, record: dict[str, Any] | None = None) -> list[Any]:
@@ -45,7 +45,7 @@ def show(current: str | None, by: int, words: str, record: dict[str, Any] | None
         words: what was done last.
         record: of an answer.
     """
-    listed = told(list_questions)
+    listed = page_errors(list_questions)
     found, names = listed["documents"], {each["id"]: each["name"] for each in listed["classes"]}
     note = note_html(why_closed(Path(listed["folder"]), SAMPLE))
     if not found:
@@ -77,7 +77,7 @@ def classes_of(act: str, document: str, chosen: list[str]) -> list[str] | None:
     if act == "these":
         return chosen
     if act in LIKELY:
-        asked = next(each for each in told(list_questions)["documents"] if each["document"] == document)
+        asked = next(each for each in page_errors(list_questions)["documents"] if each["document"] == document)
         return [asked["likely"][LIKELY.index(act)]["id"]]
     return None
 
@@ -89,10 +89,10 @@ def step(event: gr.EventData, document: str | None, chosen: list[str], done: Don
         if not done:
             raise gr.Error("no answer of this tab is left to undo", print_exception=False)
         (document, lines), done = done[-1], done[:-1]
-        told(lambda: undo_document(document, lines))
+        page_errors(lambda: undo_document(document, lines))
         return [*show(document, 0, f"{document}: the answer is undone."), done]
     if document is not None and (classes := classes_of(act, document, chosen)) is not None:
-        record, lines = told(lambda: answer_document(document, classes))
+        record, lines = page_errors(lambda: answer_document(document, classes))
         return [*show(document, 1, f"{document}: {', '.join(classes)}.", record), [*done, (document, lines)]]
     return [*show(document, -1 if act == "back" else 1, ""), done]
 

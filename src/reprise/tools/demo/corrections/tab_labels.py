@@ -13,7 +13,7 @@ from reprise.tools.correct.documents import Row
 from reprise.tools.demo.corrections.markup import note_html, place_html, said_html, suspect_html
 from reprise.tools.demo.corrections.pages import answer_page, list_suspects, suspect_image, undo_page
 from reprise.tools.demo.corrections.walk import question_at, why_closed
-from reprise.tools.demo.events import Opening, act_of, key_button, told
+from reprise.tools.demo.events import Opening, act_of, key_button, page_errors
 from reprise.tools.demo.markup import block, hint_html
 from reprise.tools.demo.pages import read_for_people
 
@@ -23,7 +23,7 @@ Done = list[tuple[str, list[Row]]]  # answered pages and the rows that each answ
 
 def suspects() -> dict[str, Any]:
     """The pages whose label the models contradict, with what was said of each; and the classes."""
-    return told(list_suspects)
+    return page_errors(list_suspects)
 
 
 def suspect_picture(page: str) -> np.ndarray:
@@ -39,7 +39,7 @@ def suspect_picture(page: str) -> np.ndarray:
                 return read_for_people(suspect_image(suspect))
         raise InputError(f"{page!r} is none of the suspects")
 
-    return told(read)
+    return page_errors(read)
 
 
 def correct_page(page: str, decision: str, target: str = "") -> dict[str, Any]:
@@ -50,7 +50,7 @@ def correct_page(page: str, decision: str, target: str = "") -> dict[str, Any]:
         decision: keep, change or unsure; withdraw: take the earlier answer back.
         target: the right class, as in meta.csv, for change; else empty.
     """
-    return told(lambda: answer_page(page, decision, target))[0]
+    return page_errors(lambda: answer_page(page, decision, target))[0]
 
 
 def show(current: str | None, by: int, words: str, record: dict[str, Any] | None = None) -> list[Any]:
@@ -62,7 +62,7 @@ def show(current: str | None, by: int, words: str, record: dict[str, Any] | None
         words: what was done last.
         record: of an answer.
     """
-    listed = told(list_suspects)
+    listed = page_errors(list_suspects)
     found, names = listed["suspects"], {each["target"]: each["name"] for each in listed["classes"]}
     note = note_html(why_closed(Path(listed["folder"]), SAMPLE))
     if not found:
@@ -80,7 +80,7 @@ def show(current: str | None, by: int, words: str, record: dict[str, Any] | None
         choices=[(each["name"], each["target"]) for each in listed["classes"]],
         value=suspect["target"] or suspect["predicted_target"],
     )
-    return [text, told(lambda: read_for_people(suspect_image(suspect))), choice, suspect["page"], note]
+    return [text, page_errors(lambda: read_for_people(suspect_image(suspect))), choice, suspect["page"], note]
 
 
 def step(event: gr.EventData, page: str | None, target: str | None, done: Done) -> list[Any]:
@@ -90,11 +90,11 @@ def step(event: gr.EventData, page: str | None, target: str | None, done: Done) 
         if not done:
             raise gr.Error("no answer of this tab is left to undo", print_exception=False)
         (page, rows), done = done[-1], done[:-1]
-        told(lambda: undo_page(page, rows))
+        page_errors(lambda: undo_page(page, rows))
         return [*show(page, 0, f"{page}: the answer is undone."), done]
     if act in DECISIONS and page is not None:
         right = target or "" if act == "change" else ""
-        record, rows = told(lambda: answer_page(page, act, right))
+        record, rows = page_errors(lambda: answer_page(page, act, right))
         said = f"{page}: {act}{f' to {right}' if right else ''}."
         return [*show(page, 1, said, record), [*done, (page, rows)]]
     return [*show(page, -1 if act == "back" else 1, ""), done]

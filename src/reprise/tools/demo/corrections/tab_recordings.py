@@ -20,7 +20,7 @@ from reprise.tools.demo.corrections.speech import (
     undo_recording,
 )
 from reprise.tools.demo.corrections.walk import neighbour, why_closed
-from reprise.tools.demo.events import Opening, act_of, key_button, told, watch
+from reprise.tools.demo.events import Opening, act_of, key_button, page_errors, watch
 from reprise.tools.demo.markup import block, hint_html
 from reprise.tools.demo.speech import SpeechAnswer, explain_recording
 from reprise.tools.demo.tab_speech import show as show_answer
@@ -46,7 +46,7 @@ def recordings(split: str = "eval", count: int = 10) -> dict[str, Any]:
         split: train, dev or eval; none: recordings that no protocol has.
         count: of recordings at most.
     """
-    return told(lambda: list_recordings(split, count))
+    return page_errors(lambda: list_recordings(split, count))
 
 
 def judge_recording(recording: str, verdict: str, split: str = "") -> dict[str, Any]:
@@ -57,7 +57,7 @@ def judge_recording(recording: str, verdict: str, split: str = "") -> dict[str, 
         verdict: bonafide or spoof; unsure or withdraw: an earlier verdict is taken back.
         split: train, dev or eval, of a recording that no protocol has.
     """
-    return told(lambda: answer_recording(recording, verdict, split))[0]
+    return page_errors(lambda: answer_recording(recording, verdict, split))[0]
 
 
 async def hear(
@@ -92,7 +92,7 @@ def show_heard(answer: SpeechAnswer, heard: str | None, current: str | None) -> 
 
 def draw(split: str) -> tuple[list[str], str]:
     """Names of the recordings to go through, and the note above."""
-    listed = told(lambda: list_recordings(split, DRAWN))
+    listed = page_errors(lambda: list_recordings(split, DRAWN))
     names = [each["recording"] for each in listed["recordings"]]
     return names, note_html(why_closed(Path(listed["folder"]), SAMPLE))
 
@@ -116,7 +116,7 @@ def show(
     place, ended = neighbour(queue, current, by)
     if ended:
         words = f"{words} That was the {'last' if by > 0 else 'first'} one."
-    path, about = told(lambda: find_recording(queue[place]))
+    path, about = page_errors(lambda: find_recording(queue[place]))
     text = block(
         place_html(place, len(queue), about["verdicts"], "Recording"), recording_html(about), said_html(words, record)
     )
@@ -134,11 +134,11 @@ def step(
         if not done:
             raise gr.Error("no answer of this tab is left to undo", print_exception=False)
         (name, lines), done = done[-1], done[:-1]
-        told(lambda: undo_recording(name, lines))
+        page_errors(lambda: undo_recording(name, lines))
         return show(copies, queue if name in queue else [name], name, 0, f"{name}: the answer is undone."), done
     if act in VERDICTS and current is not None:
-        split = "" if told(lambda: find_recording(current))[1]["key"] else joins
-        record, lines = told(lambda: answer_recording(current, act, split))
+        split = "" if page_errors(lambda: find_recording(current))[1]["key"] else joins
+        record, lines = page_errors(lambda: answer_recording(current, act, split))
         return show(copies, queue, current, 1, f"{current}: {act}.", record), [*done, (current, lines)]
     return show(copies, queue, current, -1 if act == "back" else 1, ""), done
 

@@ -13,7 +13,8 @@ from reprise.core.params import load_path
 from reprise.core.text import for_csv
 from reprise.taxonomy.data.class_lists import read_class_lists
 from reprise.taxonomy.data.corpus import read_corpus
-from reprise.taxonomy.data.hierarchy import Hierarchy, read_hierarchy
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.paths import METRICS
 from reprise.tools.correct.files import refuse_nothing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reprise.documents.predictions import choose_examples, count_classes, draw_predictions
+from reprise.documents.prediction_plots import choose_examples, count_classes, draw_predictions
 
 
 def test_the_surest_and_the_least_sure_are_apart():
