@@ -231,7 +231,7 @@ def move_positions(content, places):
 @pytest.mark.parametrize("kind", ["ogg", "opus"])
 def test_sound_behind_the_stated_end_of_an_ogg_stream_is_told(file, kind):
     content = encode(kind, speech(4, 0))
-    pages = list(ogg_pages(content))
+    pages = [page for page in ogg_pages(content) if not isinstance(page, str)]
     before, last = pages[-3].position, pages[-1].position
     assert last - before > 8192
     _, damage = decode(file, move_positions(content, {-2: before, -1: before}))
