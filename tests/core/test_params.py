@@ -1,9 +1,10 @@
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
 from reprise.core.errors import InputError
 from reprise.core.params import Params, load_params, load_path, load_seed, load_value, parse_params
@@ -39,6 +40,27 @@ def test_mistakes_are_named(params, key, message):
     with pytest.raises(InputError, match=message) as error:
         load_params(key, Point, params)
     assert "\n" not in str(error.value)
+
+
+class Kinds(Params):
+    rate: Annotated[float, Field(gt=0)] | None = None
+    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    span: tuple[Annotated[float, Field(gt=0)], float] = (1, 2)
+    flag: bool = False
+    anything: dict[str, Any] = Field(default_factory=dict)
+    either: int | bool = 0
+
+
+@pytest.mark.parametrize("values", [{"rate": True}, {"batch": True}, {"span": [True, 2]}])
+def test_true_is_no_number(values):
+    (key,) = values
+    with pytest.raises(InputError, match=rf"^p\.{key}: expected a number, got .*True"):
+        parse_params(values, Kinds, "p")
+
+
+def test_true_stays_what_it_is_where_it_may():
+    kinds = parse_params({"flag": True, "anything": {"a": True}, "either": True, "rate": 1}, Kinds, "p")
+    assert (kinds.flag, kinds.anything, kinds.either, kinds.rate) == (True, {"a": True}, True, 1.0)
 
 
 def test_sections_are_frozen(params):

@@ -94,6 +94,11 @@ def test_no_cell_is_a_formula(name):
     assert cell.removeprefix("'") == for_terminal(name)
 
 
+def test_no_cell_is_a_formula_of_wide_signs():
+    for sign in "\uff1d\uff0b\uff0d\uff20":
+        assert for_csv(f"{sign}1+1") == f"'{sign}1+1"
+
+
 def test_numbers_of_a_csv_stay():
     assert [for_csv(value) for value in (-1.5, "-2e-3", "+4", 7)] == ["-1.5", "-2e-3", "+4", "7"]
 

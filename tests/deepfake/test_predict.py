@@ -90,6 +90,18 @@ def test_a_file_that_cannot_be_judged_is_an_error_record_and_the_next_one_is_jud
     assert "score" in records[1]
 
 
+def test_silence_behind_speech_changes_no_score(beside_models):
+    samples = np.concatenate([speech(29, 0), np.zeros(RATE)])
+    soundfile.write("a.wav", samples, RATE)
+    soundfile.write("b.wav", np.concatenate([samples, np.zeros(40 * RATE)]), RATE)
+    code, (short, long), _ = judge("a.wav", "b.wav", "--importance")
+    assert code == 0
+    assert (short["seconds"], long["seconds"]) == (30, 70)
+    assert short["score"] == long["score"]
+    assert len(long["importance"]) == 3500
+    assert not any(long["importance"][1500:])
+
+
 def test_a_damaged_file_is_judged_where_a_flag_says_so(beside_models):
     content = encode("flac", speech(2, 0))
     Path("cut.flac").write_bytes(content[: len(content) // 2])

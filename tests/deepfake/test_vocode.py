@@ -115,3 +115,12 @@ def test_without_names_every_vocoder_that_runs_here_is_taken(mine, monkeypatch):
     assert (code, errors) == (0, "")
     attacks = {line.split("\t")[-2] for path in Path("out").glob("*.txt") for line in path.read_text().splitlines()}
     assert attacks - {"-"} == VOCODERS.keys() - {"world"}
+
+
+@pytest.mark.parametrize("out", [".", ".."])
+def test_the_working_folder_is_not_replaced(tmp_path, monkeypatch, out):
+    (tmp_path / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a/b")
+    code, _, errors = call(vocode.main, "..", out, "--processes", 1)
+    assert code == 1
+    assert errors == f"{out}: the working folder is in it; name a new folder\n"

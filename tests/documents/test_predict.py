@@ -93,6 +93,15 @@ def test_a_bad_image_is_an_error_record_among_the_others(in_finished, tmp_path, 
     assert records[4]["warning"] == "the page is of one colour all over"
 
 
+def test_a_file_of_several_pages_is_judged_by_its_first_one_which_is_said(in_finished, monkeypatch, capsys):
+    page, other = draw_page("dots", 60), draw_page("dots", 61)
+    page.save("one.tif")
+    page.save("two.tif", save_all=True, append_images=[other])
+    _, records, _ = call_predict(monkeypatch, capsys, "one.tif", "two.tif", "--accelerator", "cpu")
+    assert records[1].pop("warning") == "the file holds several pages, of which the first was read"
+    assert records[0] | {"path": "two.tif"} == records[1]
+
+
 def test_some_folds_alone(in_finished, monkeypatch, capsys):
     _, records, _ = call_predict(monkeypatch, capsys, "own/test/page0.png", "--folds", "1", "--accelerator", "cpu")
     ensemble = load_ensemble()

@@ -49,6 +49,8 @@ def test_an_endpoint_is_written(project):
         ["s3://bucket", "--endpoint", f"http://host:9000/?token={SECRET}"],
         [f"s3:/KEY:{SECRET}@bucket"],
         [f"{SECRET}@bucket/path"],
+        [f"KEY:{SECRET}"],
+        [f"s3:/KEY{SECRET}"],
     ],
 )
 def test_credentials_are_refused_without_being_repeated(project, arguments):
@@ -61,7 +63,17 @@ def test_credentials_are_refused_without_being_repeated(project, arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["s3:/bucket"], ["s3://"], [""], ["host:folder"], ["s3://b", "--endpoint", "host"]]
+    "arguments",
+    [
+        ["s3:/bucket"],
+        ["s3://"],
+        [""],
+        ["host:folder"],
+        ["s3://b", "--endpoint", "host"],
+        ["--", "--system"],
+        ["s3://bucket/a\nb"],
+        ["s3://bucket/\x1b[2J"],
+    ],
 )
 def test_what_is_no_address_is_refused(project, arguments):
     before = Path(".dvc/config").read_text()

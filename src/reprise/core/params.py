@@ -7,9 +7,9 @@ is a value of the wrong type. YAML 1.1 reads `5e-4` as a string and `5.0e-4` as 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -27,6 +27,23 @@ class Params(BaseModel):
     """One section of params.yaml: frozen, and without keys that nobody reads."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts true as 1, so pydantic would train with a learning rate of 1."""
+        truth = any(isinstance(each, bool) for each in (value if isinstance(value, list | tuple) else [value]))
+        kinds = _kinds_in(cls.model_fields[str(info.field_name)].annotation) if truth else set()
+        if kinds & {int, float} and not kinds & {bool, Any}:
+            raise ValueError("Expected a number")
+        return value
+
+
+def _kinds_in(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    if parts := get_args(annotation):
+        return set().union(*map(_kinds_in, parts))
+    return {annotation} if annotation is Any or isinstance(annotation, type) else set()
 
 
 class Hardware(Params):

@@ -18,7 +18,7 @@ MARKDOWN_START = re.compile(r"^([#+=-]+|\d+[.)])(?=\s|$)")  # a heading, a list,
 # GitHub links these after it has read the escapes: a mention, an issue, an address. A space of no width stops it.
 LINKED = re.compile(r"(@|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d))", re.IGNORECASE)
 ZERO_WIDTH_SPACE = "\u200b"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some take the wide signs too
 
 
 def for_terminal(text: object) -> str:

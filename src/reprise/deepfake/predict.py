@@ -215,15 +215,18 @@ class Heard:
     """What the models heard in a recording, block by block.
 
     Attributes:
-        scores: by detector and by baseline, of each block.
-        samples: of each block.
+        scores: by detector and by baseline, of each block that is not silent: silence says nothing of how speech was
+            made.
+        lengths: of these blocks, in samples.
+        seconds: of the whole recording.
         curve: importance by frame (F,).
         kept: the samples of the recording, where they are to be kept, else none.
         damage: what is wrong with the file; None: nothing.
     """
 
     scores: list[tuple[float, float]]
-    samples: list[int]
+    lengths: list[int]
+    seconds: float
     curve: "np.ndarray"
     kept: "np.ndarray"
     damage: str | None
@@ -242,17 +245,15 @@ def judge_recording(
     """
     import numpy as np
 
-    from reprise.deepfake.data.audio import RATE
-
     heard = hear_recording(path, judge, keep)
-    by_detector, by_baseline = np.average(heard.scores, axis=0, weights=heard.samples)
+    by_detector, by_baseline = np.average(heard.scores, axis=0, weights=heard.lengths)
     decisions, verdict = judge.decisions, judge.decisions.verdict
     score = float(decisions.scores(by_detector, by_baseline))
     if not np.isfinite(score) or not np.isfinite(heard.curve).all():
         raise InputError(f"{path}: the models give no number for it")
     record = {
         "path": str(path),
-        "seconds": round(sum(heard.samples) / RATE, 3),
+        "seconds": round(heard.seconds, 3),
         "score": round(score, 6),
         "spoof_probability": round(float(verdict.spoof_probabilities(np.array(score))), 6),
         "decision": verdict.label(score),
@@ -278,12 +279,14 @@ def hear_recording(path: Path, judge: Judge | OnnxJudge, keep: bool) -> Heard:
     import numpy as np
 
     from reprise.deepfake.data.audio import RATE, SILENCE, AudioFile
+    from reprise.deepfake.explainer.curve import frames_in
 
     scores: list[tuple[float, float]] = []
     lengths: list[int] = []
+    heard: list[int] = []  # lengths without silence
     importance: list[np.ndarray] = []
     kept: list[np.ndarray] = []
-    largest, started = 0.0, time.monotonic()
+    started = time.monotonic()
     audio = AudioFile(path)
     for block in audio.blocks():
         if time.monotonic() - started > judge.time_limit:
@@ -291,20 +294,24 @@ def hear_recording(path: Path, judge: Judge | OnnxJudge, keep: bool) -> Heard:
         if not len(block) or (lengths and len(block) < LEAST_SECONDS * RATE):
             continue  # too short a rest to say anything by itself
         lengths.append(len(block))
-        largest = max(largest, float(np.abs(block).max()))
+        kept += [block] if keep else []
+        if float(np.ptp(block)) < 2 * SILENCE:
+            importance.append(np.zeros(frames_in(len(block)), np.float32))
+            continue
+        heard.append(len(block))
         scores_here, curve_here = judge.hear(block)
         scores.append(scores_here)
         importance.append(curve_here)
-        kept += [block] if keep else []
     if not judge.take_damaged:
         audio.refuse_damage()
     seconds = sum(lengths) / RATE
     if seconds < LEAST_SECONDS:
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {LEAST_SECONDS:g} s")
-    if largest < SILENCE:
-        raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
+    audio.refuse_silence()
+    if not heard:
+        raise InputError(f"{path}: silent: its samples stay within {SILENCE:g} of one level")
     samples = np.concatenate(kept) if kept else np.zeros(0, np.float32)
-    return Heard(scores, lengths, np.concatenate(importance), samples, audio.damage)
+    return Heard(scores, heard, seconds, np.concatenate(importance), samples, audio.damage)
 
 
 def top_moments(curve: "np.ndarray") -> list[dict[str, float]]:

@@ -49,6 +49,8 @@ def main(
         raise InputError(f"no vocoder {unknown[0]!r}; there are {', '.join(VOCODERS)}")
     if unknown := [name for name in channels if name not in CHANNELS]:
         raise InputError(f"no channel {unknown[0]!r}; there are {', '.join(CHANNELS)}")
+    if Path.cwd().resolve().is_relative_to(out.resolve()):
+        raise InputError(f"{out}: the working folder is in it; name a new folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: not empty; name a new folder")
     recordings = name_recordings(folder, names, channels)

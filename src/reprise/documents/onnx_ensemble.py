@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from reprise.core.errors import InputError
 from reprise.documents.data.tables import Classes
 from reprise.onnx.session import OnnxDescription, Session, graph_path, read_description
 
@@ -46,9 +47,16 @@ class OnnxEnsemble:
         self.session = Session(graph_path(folder, GRAPH), threads)
 
     def probabilities(self, pages: np.ndarray) -> np.ndarray:
-        """Class probabilities (N, C) of stored pages (N, S', S', 3) uint8."""
+        """Class probabilities (N, C) of stored pages (N, S', S', 3) uint8.
+
+        Raises:
+            InputError: one is not finite.
+        """
         batches: Sequence[np.ndarray] = [
             self.session.run({"pages": pages[start : start + BATCH]})["probabilities"]
             for start in range(0, len(pages), BATCH)
         ]
-        return np.concatenate(batches)
+        probabilities = np.concatenate(batches)
+        if not np.isfinite(probabilities).all():
+            raise InputError("the classifier's probabilities are not finite: its graph is damaged")
+        return probabilities

@@ -16,7 +16,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 MAX_MEGAPIXELS = 200.0
 BLOCK = 256  # pages at once
+WARNINGS = {
+    "constant": "the page is of one colour all over",
+    "animated": "the file holds several pages, of which the first was read",
+}
 SHEET_EXAMPLES = 12  # surest, and least sure ones
 
 
@@ -143,19 +147,22 @@ def predict_block(paths: list[Path], ensemble: "Ensemble | OnnxEnsemble", second
     if decoded:
         rows = ensemble.probabilities(np.stack([page.pixels for page in decoded.values()]))
         for (index, page), row in zip(decoded.items(), rows, strict=True):
-            records[index] |= describe_prediction(row, ensemble, "constant" in page.handled)
+            records[index] |= describe_prediction(row, ensemble, page.handled)
     return records
 
 
-def describe_prediction(row: "np.ndarray", ensemble: "Ensemble | OnnxEnsemble", constant: bool) -> dict[str, Any]:
-    """Name a page's class and probabilities (C,)."""
+def describe_prediction(
+    row: "np.ndarray", ensemble: "Ensemble | OnnxEnsemble", handled: Sequence[str]
+) -> dict[str, Any]:
+    """Name a page's class and probabilities (C,), with what was unusual about its file (`images.Decoded`)."""
     best, names = int(row.argmax()), ensemble.classes.names
+    warnings = [line for kind, line in WARNINGS.items() if kind in handled]
     return {
         "target": ensemble.classes.targets[best],
         "class_name": names[best],
         "probability": round(float(row[best]), 6),
         "probabilities": dict(zip(names, row.round(6).tolist(), strict=True)),
-        **({"warning": "the page is of one colour all over"} if constant else {}),
+        **({"warning": "; ".join(warnings)} if warnings else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -123,8 +124,19 @@ def distances(headline: Headline, value: float | None) -> list[str]:
 
 
 def figure_of(snapshot: Snapshot, headline: Headline) -> float | None:
-    """A figure of a snapshot; None where it has none."""
-    return look_up(snapshot.read(headline.file), headline.key)
+    """A figure of a snapshot; None where it has none.
+
+    Raises:
+        InputError: the file is not JSON, or the figure no finite number.
+    """
+    where = f"{headline.file} ({snapshot.name})"
+    try:
+        value = look_up(snapshot.read(headline.file), headline.key)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
+        raise InputError(f"{where}: {headline.key}: {value!r}; expected a finite number")
+    return None if value is None else float(value)
 
 
 def interval_of_change(headline: Headline, base: Snapshot, here: Snapshot) -> Interval | None:
@@ -145,7 +157,11 @@ def interval_of_change(headline: Headline, base: Snapshot, here: Snapshot) -> In
 def stored_interval(snapshot: Snapshot, headline: Headline) -> Interval | None:
     """The interval that the stage stored beside a figure; None where it stored none."""
     stored = look_up(snapshot.read(headline.file), headline.interval or f"{headline.key}_ci95")
-    return (float(stored[0]), float(stored[1])) if isinstance(stored, list) and len(stored) == 2 else None
+    if not isinstance(stored, list) or len(stored) != 2:
+        return None
+    if not all(isinstance(end, int | float) and isfinite(end) for end in stored):
+        raise InputError(f"{headline.file} ({snapshot.name}): interval of {headline.key}: {stored}; expected numbers")
+    return float(stored[0]), float(stored[1])
 
 
 def paired(headline: Headline, base: Snapshot, here: Snapshot) -> Interval | None:

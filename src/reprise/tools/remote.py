@@ -49,11 +49,14 @@ def check_address(url: str, what: str) -> None:
     """
     if not url.strip():
         raise InputError(f"{what} is missing: make remote URL=s3://bucket/path")
+    if not url.isprintable() or url.startswith("-"):
+        raise InputError(f"{what}: a dash at its start, or characters that cannot be seen")
     if not (match := ADDRESS.fullmatch(url)):
         if "@" in url.partition("/")[0] or url.count(":") > 1:  # KEY:SECRET@bucket
             raise InputError(f"{what}: neither a folder nor scheme://host/path; {CREDENTIALS}")
         if re.match(r"[^/]*:", url):  # s3:/bucket, host:folder
-            raise InputError(f"{what}: {url}: expected scheme://host/path, such as s3://bucket/path, or a folder")
+            start = url.partition(":")[0]  # what follows could be a secret: KEY:SECRET
+            raise InputError(f"{what}: {start}:...: expected scheme://host/path, such as s3://bucket/path, or a folder")
         return
     if re.search("[?#]", url) or "@" in match["host"]:
         raise InputError(f"{what}: a user, a password, `?` and `#` are refused; {CREDENTIALS}")

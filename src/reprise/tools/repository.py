@@ -128,8 +128,15 @@ def base_of(revision: str) -> str:
 
 
 def look_up(text: str | None, key: str) -> Any:
-    """The value under a dotted key of a JSON text; None where there is neither."""
-    value = json.loads(text) if text is not None else None
+    """The value under a dotted key of a JSON text; None where there is neither.
+
+    Raises:
+        InputError: the text is not JSON.
+    """
+    try:
+        value = json.loads(text) if text is not None else None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{key}: not in a valid JSON file: {error}") from None
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value

@@ -43,6 +43,32 @@ def test_clipped_recordings_are_told(tmp_path):
     assert read_audio(tmp_path / "a.wav", 0.2, 10).clipped
 
 
+@pytest.mark.parametrize("level", [0.5, -1 / 128])
+def test_one_level_is_silence(tmp_path, level):
+    soundfile.write(tmp_path / "a.wav", np.full(2 * RATE, level), 2 * RATE, subtype="PCM_U8")
+    with pytest.raises(InputError, match=r"a\.wav: silent"):
+        read_audio(tmp_path / "a.wav", 0.2, 10)
+
+
+def test_channels_that_cancel_each_other_are_refused_and_others_are_not(tmp_path):
+    one, other = speech(1, 0), speech(1, 1)
+    noise = np.random.default_rng(0).normal(0, 1e-3, len(one))
+    for opposite in (-one, noise - one):
+        soundfile.write(tmp_path / "a.wav", np.stack([one, opposite], 1), RATE)
+        with pytest.raises(InputError, match=r"a\.wav: its channels cancel each other"):
+            read_audio(tmp_path / "a.wav", 0.2, 10)
+    for channels in ([one, other], [one] + [np.zeros(len(one))] * 15):
+        soundfile.write(tmp_path / "a.wav", np.stack(channels, 1), RATE)
+        assert len(read_audio(tmp_path / "a.wav", 0.2, 10).samples) == RATE
+
+
+@pytest.mark.parametrize("factor", [32767, 1e30])
+def test_samples_in_other_units_are_refused(tmp_path, factor):
+    soundfile.write(tmp_path / "a.wav", factor * speech(1, 0), RATE, subtype="DOUBLE")
+    with pytest.raises(InputError, match=r"a\.wav: samples up to .*; expected -1 to 1"):
+        read_audio(tmp_path / "a.wav", 0.2, 10)
+
+
 def damaged(path, content):
     path.write_bytes(content)
 

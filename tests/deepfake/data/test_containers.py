@@ -9,7 +9,7 @@ import soundfile
 
 from reprise.core.errors import InputError
 from reprise.deepfake.data.audio import RATE, AudioFile, read_audio
-from reprise.deepfake.data.containers import PiecewiseFile, find_streams, mp3_frame, ogg_checksum
+from reprise.deepfake.data.containers import PiecewiseFile, find_streams, mp3_frame, ogg_checksum, ogg_pages
 from tests.deepfake.helpers import encode, speech
 
 KINDS = ("flac", "wav", "gsm", "ima", "ogg", "opus", "mp3", "vbr")
@@ -215,3 +215,61 @@ def test_what_is_given_to_the_decoder_of_a_wav_file_is_its_format_and_its_sample
     extra = content[:36] + b"LIST" + struct.pack("<I", 3) + b"abc\0" + content[36:]
     stream = find_streams(extra)[0]
     assert PiecewiseFile(extra, stream.pieces).read() == content
+
+
+def move_positions(content, places):
+    """Give pages, by number from the end, other positions, with checksums that fit."""
+    pages = [page for page in ogg_pages(content) if not isinstance(page, str)]
+    parts = [bytearray(content[page.start : page.end]) for page in pages]
+    for place, position in places.items():
+        page = parts[place]
+        page[6:14], page[22:26] = struct.pack("<Q", position), bytes(4)
+        page[22:26] = ogg_checksum(bytes(page))
+    return b"".join(map(bytes, parts))
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_sound_behind_the_stated_end_of_an_ogg_stream_is_told(file, kind):
+    content = encode(kind, speech(4, 0))
+    pages = [page for page in ogg_pages(content) if not isinstance(page, str)]
+    before, last = pages[-3].position, pages[-1].position
+    assert last - before > 8192
+    _, damage = decode(file, move_positions(content, {-2: before, -1: before}))
+    assert "there is sound behind its stated end" in str(damage)
+    _, damage = decode(file, move_positions(content, {-1: last - 100}))  # as encoders do with their padding
+    assert damage is None
+
+
+def test_frames_in_a_tag_among_the_frames_of_an_mp3_file_are_heard_and_told(file):
+    first, second = encode("mp3", speech(1, 0)), encode("mp3", speech(2, 1))
+
+    def tag(body):
+        return (
+            b"ID3\4\0\0"
+            + bytes([len(body) >> 21 & 127, len(body) >> 14 & 127, len(body) >> 7 & 127])
+            + (bytes([len(body) & 127]) + body)
+        )
+
+    samples, damage = decode(file, first + tag(second))
+    assert len(samples) / RATE == pytest.approx(3, abs=0.15)
+    assert "frames within a tag" in str(damage)
+    samples, damage = decode(file, first + tag(b"a picture, say" * 100) + second)
+    assert len(samples) / RATE == pytest.approx(3, abs=0.15)
+    assert damage is None
+    assert "a tag of 1200010 bytes" in str(decode(file, first + tag(bytes(1_200_000)) + second)[1])
+
+
+@pytest.mark.parametrize(("place", "form", "value"), [(28, "<I", 1), (32, "<H", 1)])
+def test_one_wrong_figure_of_a_wav_header_is_outvoted(file, place, form, value):
+    content = bytearray(encode("wav", speech(1, 0)))
+    expected, _ = decode(file, bytes(content))
+    content[place : place + struct.calcsize(form)] = struct.pack(form, value)
+    samples, damage = decode(file, bytes(content))
+    assert damage is None
+    assert np.array_equal(samples, expected)
+
+
+def test_samples_of_another_width_than_the_header_says_are_refused(file):
+    content = bytearray(encode("wav", speech(1, 0)))
+    content[34:36] = struct.pack("<H", 24)
+    assert "it ends early" in str(decode(file, bytes(content))[1])

@@ -99,3 +99,21 @@ def test_any_text_is_read_or_refused_in_one_line(tmp_path_factory, text):
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     _, error = value_or_error(lambda: read_verdicts(path))
     assert error is None or "verdicts.txt" in error
+
+
+def test_a_verdict_about_one_of_several_files_of_a_name_finds_it_by_its_folders(tmp_path):
+    for number, name in enumerate(("real/s1/a", "real/s2/a", "fake/s1/a", "fake/s2/a")):
+        write_flac(tmp_path / f"{name}.flac", speech(0.05, number))
+    trials = {
+        "train": [Trial("real/s1/a.flac", "s1", "-", False, "p:1"), Trial("fake/s1/a.flac", "s1", "x", True, "p:2")],
+        "dev": [Trial("c", "-", "-", False, "p:3"), Trial("d", "-", "spoof", True, "p:4")],
+        "eval": [Trial("real/s2/a.flac", "s2", "-", False, "p:5"), Trial("fake/s2/a.flac", "s2", "x", True, "p:6")],
+    }
+    verdicts = tmp_path / "verdicts.txt"
+    verdicts.write_text("fake/s2/a train spoof\n")
+    with pytest.raises(InputError, match=r"'fake/s2/a' is in eval, not in train"):
+        apply_verdicts(trials, read_verdicts(verdicts), AudioFolder(tmp_path))
+    verdicts.write_text("fake/s2/a eval spoof\n")
+    corrected, counts = apply_verdicts(trials, read_verdicts(verdicts), AudioFolder(tmp_path))
+    assert keys(corrected) == keys(trials)
+    assert counts["eval"] == {"confirmed": 1, "changed": 0, "added": 0}

@@ -169,6 +169,32 @@ def test_pixels_that_are_not_0_to_255_are_scaled(tmp_path, name, values, handled
     assert np.abs(decoded.pixels[..., 0].astype(int) - gradient()).max() <= 1
 
 
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_what_resampling_adds_to_a_range_of_floats_is_cut_off(tmp_path, low):
+    values = gradient() / np.float32(255) * np.float32(1 - low) + np.float32(low)
+    values[0, :2] = low - 0.02, 1.03
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    decoded = decode(tmp_path / "a.tif", 64, 1.0)
+    assert decoded.handled == ("float",)
+    assert np.abs(decoded.pixels[1:, :, 0].astype(int) - gradient()[1:]).max() <= 1
+
+
+def test_floats_a_little_above_one_are_not_a_black_page(tmp_path):
+    Image.fromarray(gradient() / np.float32(255) * 2).save(tmp_path / "a.tif")
+    decoded = decode(tmp_path / "a.tif", 64, 1.0)
+    assert decoded.handled == ("float", "own_range")
+    assert np.abs(decoded.pixels[..., 0].astype(int) - gradient()).max() <= 1
+
+
+def test_a_few_outliers_leave_a_page_its_contrast(tmp_path):
+    values = gradient() / np.float32(255)
+    values[3, 3] = 1e30
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    decoded = decode(tmp_path / "a.tif", 64, 1.0)
+    assert decoded.handled == ("float", "own_range")
+    assert np.abs(np.delete(decoded.pixels[..., 0], 3, 0).astype(int) - np.delete(gradient(), 3, 0)).max() <= 2
+
+
 def test_the_range_that_a_tiff_states_and_white_as_nought(tmp_path):
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[340], tags[341] = 0.0, 2.0
@@ -287,6 +313,16 @@ def test_pixels_that_are_no_numbers_are_refused(tmp_path):
 def test_a_page_of_one_colour_is_said_to_be_one(tmp_path, value):
     Image.new("L", (40, 40), value).save(tmp_path / "a.png")
     assert decode(tmp_path / "a.png", 32, 1.0).handled == ("constant",)
+
+
+def test_a_speck_leaves_a_page_of_one_colour_and_a_line_does_not(tmp_path):
+    page = Image.new("L", (40, 40), 200)
+    page.putpixel((0, 0), 0)
+    page.save(tmp_path / "a.png")
+    assert decode(tmp_path / "a.png", 40, 1.0).handled == ("constant",)
+    page.paste(0, (5, 5, 30, 6))
+    page.save(tmp_path / "a.png")
+    assert decode(tmp_path / "a.png", 40, 1.0).handled == ()
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])

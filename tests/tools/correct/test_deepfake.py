@@ -71,3 +71,12 @@ def test_bad_verdicts_write_nothing(own, answer, message):
     with pytest.raises(InputError, match=message):
         judge_recording(own, trials(own), *answer)
     assert not (own / "verdicts.txt").exists()
+
+
+def test_a_name_that_several_recordings_have_is_written_with_its_folders(own):
+    for speaker in ("s1", "s2"):
+        write_flac(own / speaker / "g.flac", speech(0.05, 20 + len(speaker) + int(speaker[1])))
+    with pytest.raises(InputError, match="could be any of"):
+        judge_recording(own, trials(own), "g", "spoof", "train")
+    assert judge_recording(own, trials(own), "s2/g", "spoof", "train") == "s2/g.flac train spoof"
+    assert judge_recording(own, trials(own), "s2/g", "withdraw") == "s2/g.flac train spoof"

@@ -129,7 +129,7 @@ def test_a_person_sees_the_page_in_its_own_proportions(beside):
     Image.new("RGB", (4000, 10), "white").save("long.png")
     page = read_page(beside / "long.png", 32)
     assert page.shown.shape == (2, own.SHOWN, 3)
-    assert page.constant
+    assert "constant" in page.handled
 
 
 def test_a_bad_image_is_the_line_of_the_command_with_the_files_own_name(beside):
@@ -188,7 +188,7 @@ def test_a_turned_training_page_finds_itself(models, ensemble, beside, monkeypat
     """The features are those of the page in the view in which it was found to stand upright."""
     stored = write_prepared_pages()
     monkeypatch.setattr(own, "view_weights", lambda *_: np.eye(8)[1])
-    lying = own.Page("lying.png", turned(stored[5], 3), turned(stored[5], 3), False)
+    lying = own.Page("lying.png", turned(stored[5], 3), turned(stored[5], 3), ())
     answer = explain_page(lying, Pages(ensemble, models), unwatched)
     assert answer.record["nearest_pages"][0]["file"] == "dots5.png"
     assert answer.record["nearest_pages"][0]["similarity"] > 0.999

@@ -15,12 +15,21 @@ import soxr
 
 from reprise.core.errors import InputError
 from reprise.core.files import atomic_path
-from reprise.deepfake.data.containers import ContainerError, Content, PiecewiseFile, Stream, find_streams
+from reprise.deepfake.data.containers import (
+    MOST_PADDING,
+    ContainerError,
+    Content,
+    PiecewiseFile,
+    Stream,
+    find_streams,
+)
 from reprise.deepfake.data.protocols import normalise
 
 RATE = 16_000  # samples a second, of everything after this module
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg", ".opus")
-SILENCE = 1e-4  # a recording whose largest sample is smaller holds nothing
+SILENCE = 1e-4  # a recording whose samples stay this near to one level holds nothing
+LOUDEST = 16  # of full scale; samples of floating point beyond that count in other units
+CANCELLED = 0.01  # of the channels' power; a mix of less is what is left where channels are opposite
 CLIPPED_LEVEL, CLIPPED_SHARE = 0.999, 1e-3  # of full scale; of the samples, to be called clipped
 BLOCK_SECONDS = 30  # given out at once, so that memory does not grow with the length
 FRAMES_AT_ONCE = 4096  # decoded at once; what precedes an error in them is lost
@@ -60,9 +69,7 @@ def read_audio(path: Path, min_seconds: float, max_seconds: float) -> Recording:
     seconds = len(samples) / RATE
     if seconds < min_seconds:
         raise InputError(f"{path}: {seconds:.3f} s; expected at least {min_seconds:g} s")
-    largest = float(np.abs(samples).max())
-    if largest < SILENCE:
-        raise InputError(f"{path}: silent: no sample is above {SILENCE:g} of full scale")
+    audio.refuse_silence()
     clipped = float((np.abs(samples) >= CLIPPED_LEVEL).mean()) > CLIPPED_SHARE
     return Recording(samples, audio.rate, audio.channels, clipped)
 
@@ -84,6 +91,7 @@ class AudioFile:
         self.path, self.max_seconds = path, max_seconds
         self.rate = self.channels = 0
         self.damage: str | None = None
+        self._levels: list[Levels] = []
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Read blocks (N,) float32 at RATE, mono, of BLOCK_SECONDS; the last one is shorter.
@@ -110,6 +118,19 @@ class AudioFile:
         if self.damage is not None:
             raise InputError(f"{self.path}: {self.damage}")
 
+    def refuse_silence(self) -> None:
+        """To be called after the blocks.
+
+        Raises:
+            InputError: nothing is to be heard: the samples stay at one level, or the channels cancel each other.
+        """
+        heard = [levels for levels in self._levels if levels.high >= levels.low]
+        mixed, power = sum(levels.mixed for levels in heard), sum(levels.power for levels in heard)
+        if heard and mixed < CANCELLED * power:
+            raise InputError(f"{self.path}: its channels cancel each other where they are mixed; give one of them")
+        if not heard or max(each.high for each in heard) - min(each.low for each in heard) < 2 * SILENCE:
+            raise InputError(f"{self.path}: silent: its samples stay within {SILENCE:g} of one level")
+
     def _parts(self) -> Iterator[np.ndarray]:
         with open_content(self.path) as content:
             try:
@@ -119,6 +140,7 @@ class AudioFile:
             read, promised, reason = 0.0, 0.0, None
             for stream in streams:
                 decoder = Decoder(self.path, content, stream, self.max_seconds - read)
+                self._levels.append(decoder.levels)
                 yield from decoder.parts()
                 if not self.rate:
                     self.rate, self.channels = decoder.rate, decoder.channels
@@ -191,6 +213,29 @@ def silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+@dataclasses.dataclass
+class Levels:
+    """What was decoded, at the file's rate.
+
+    Attributes:
+        low: least sample of the mix of all channels.
+        high: largest one.
+        mixed: sum of the squares of the mix.
+        power: the same of the channels, their mean.
+    """
+
+    low: float = float("inf")
+    high: float = -float("inf")
+    mixed: float = 0.0
+    power: float = 0.0
+
+    def add(self, block: np.ndarray, mono: np.ndarray) -> None:
+        """Count samples (N, C) and their mix (N,)."""
+        self.low, self.high = min(self.low, float(mono.min())), max(self.high, float(mono.max()))
+        self.mixed += float(np.square(mono, dtype=np.float64).sum())
+        self.power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
+
+
 class Decoder:
     """Decodes one stream.
 
@@ -204,12 +249,14 @@ class Decoder:
         rate: samples a second.
         channels: number of them.
         seconds: decoded so far.
+        levels: of what was decoded so far.
         damage: after the last part, what is wrong with the stream; None: nothing.
     """
 
     def __init__(self, path: Path, content: Content, stream: Stream, max_seconds: float) -> None:
         self.path, self.stream, self.max_seconds = path, stream, max_seconds
         self.seconds = 0.0
+        self.levels = Levels()
         self.damage = stream.damage
         try:
             with silenced():
@@ -229,17 +276,19 @@ class Decoder:
         with self.file:
             while len(block := self._read()):
                 decoded += len(block)
-                self.seconds = decoded / self.rate
+                if not len(block := self._cut(block, decoded)):
+                    continue  # to the end, to know how much lies there
+                self.seconds += len(block) / self.rate
                 self._limit(self.seconds)
                 with np.errstate(all="ignore"):  # what is not finite is refused below
                     mono = block.mean(axis=1)
-                if not np.isfinite(mono).all():
-                    raise InputError(f"{self.path}: samples that are not finite numbers")
+                self._refuse_other_units(block)
+                self.levels.add(block, mono)
                 yield resample.resample_chunk(mono) if resample else mono
         if resample and decoded:
             yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
         expected = self.stream.promised or 0.0
-        if self.file.frames < ENDLESS:
+        if self.file.frames < ENDLESS and self.stream.frames is None:
             expected = max(expected, self.file.frames / self.rate)
         if self.seconds < expected - TOLERANCE:
             self.damage = self.damage or "it ends early"
@@ -251,6 +300,21 @@ class Decoder:
         except soundfile.LibsndfileError as error:
             self.damage = self.damage or error.error_string.removeprefix("Error : ").strip().rstrip(".")
             return np.zeros((0, self.channels), np.float32)
+
+    def _cut(self, block: np.ndarray, decoded: int) -> np.ndarray:
+        """Leave out what lies behind the stream's stated end: an encoder's padding, or else sound that is hidden."""
+        beyond = 0 if self.stream.frames is None else decoded - self.stream.frames
+        if beyond > MOST_PADDING:
+            self.damage = self.damage or "there is sound behind its stated end"
+        return block[: max(0, len(block) - max(0, beyond))]
+
+    def _refuse_other_units(self, block: np.ndarray) -> None:
+        with np.errstate(all="ignore"):
+            loudest = float(np.abs(block).max(initial=0))
+        if not np.isfinite(loudest):
+            raise InputError(f"{self.path}: samples that are not finite numbers")
+        if loudest > LOUDEST:
+            raise InputError(f"{self.path}: samples up to {loudest:g}; expected -1 to 1, which is full scale")
 
     def _limit(self, seconds: float) -> None:
         if seconds > self.max_seconds:
@@ -289,14 +353,18 @@ class AudioFolder:
             for name in (path.name, path.stem):
                 self.paths.setdefault(normalise(name), []).append(path)
 
+    def matches(self, utterance: str) -> list[Path]:
+        """All recordings that an utterance may mean: one where it is clear."""
+        *folders, name = utterance.split("/")
+        return [path for path in self.paths.get(name, []) if not folders or self._lies_in(path, folders)]
+
     def find(self, utterance: str, where: str) -> Path:
         """Find an utterance, whose name is composed (`normalise`) and may have folders before it.
 
         Raises:
             InputError: none, or several; the line starts with `where`.
         """
-        *folders, name = utterance.split("/")
-        found = [path for path in self.paths.get(name, []) if not folders or self._lies_in(path, folders)]
+        found = self.matches(utterance)
         if not found:
             raise InputError(f"{where}: utterance {utterance!r} has no recording under {self.folder}")
         if len(found) > 1:

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice, pairwise
+from statistics import mode
 
 from reprise.core.errors import InputError
 
@@ -23,6 +24,8 @@ MOST_STREAMS = 1000  # of a file
 MOST_CHUNKS = 10_000  # of a WAV file
 MOST_DAMAGED_PAGES = 100  # of an Ogg file
 LONGEST_GAP = 2**20  # bytes of an MP3 file that are no frames, together
+MOST_HIDDEN_FRAMES = 3  # that follow each other in an MP3 file's tag; pictures hold two by chance
+MOST_PADDING = 8192  # samples behind the stated end of an Ogg stream: the longest packet
 
 
 class ContainerError(InputError):
@@ -37,11 +40,13 @@ class Stream:
         pieces: what the decoder is given, one after the other.
         promised: seconds that the file's own header promises; None: it promises nothing.
         damage: what is wrong with the container; None: nothing.
+        frames: samples of each channel at which a container ends that the decoder goes beyond; None: it does not.
     """
 
     pieces: Sequence[Piece]
     promised: float | None = None
     damage: str | None = None
+    frames: int | None = None
 
 
 class PiecewiseFile(io.RawIOBase):
@@ -129,6 +134,7 @@ def skip_id3(content: Content, start: int) -> int:
 UNKNOWN_SIZES = (0xFFFFFFFF, 0)  # what programs write that do not know the size when they start
 LARGEST_SIZES = 0x7FFF0000  # or a number about as large as a signed one can be
 CODECS = {1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE}  # PCM, ADPCM, float, A-law, mu-law, IMA ADPCM, GSM 6.10, extensible
+SAMPLES_APART = {1, 3, 6, 7, 0xFFFE}  # of these, those whose samples are whole bytes
 GIB4 = 2**32 - 2**16
 
 
@@ -157,7 +163,9 @@ def wav_stream(content: Content) -> Stream:
         if name in (b"fmt ", b"fact") and data is None:
             kept += content[position : start + size + size % 2]
         if name == b"fmt " and size >= 16 and len(content) >= start + 16:
-            codec, _, _, byte_rate = struct.unpack(order + "HHII", content[start : start + 12])
+            codec, channels, rate, byte_rate, width, bits = struct.unpack(order + "HHIIHH", content[start : start + 16])
+            if codec in SAMPLES_APART and rate:  # of three figures that say the same, two that agree
+                byte_rate = mode((byte_rate, rate * width, rate * channels * -(-bits // 8)))
             if codec not in CODECS:
                 raise ContainerError(
                     f"WAV with codec {codec:#x}; expected PCM, float, A-law, mu-law, ADPCM or GSM 6.10"
@@ -236,13 +244,16 @@ def flac_streams(content: Content, start: int) -> Iterator[Stream]:
 # Ogg
 
 CONTINUED, FIRST, LAST = 1, 2, 4  # flags of a page
+VORBIS, OPUS = b"\x01vorbis", b"OpusHead"
+LARGEST_PAGE = 255 * MOST_PADDING  # samples; a page has 255 packets at most
+ENDLESS_POSITION = 2**40  # added to a stream's end
 NO_POSITION = 0xFFFFFFFFFFFFFFFF  # of a page on which no packet ends
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A page of an Ogg file, as its header describes it."""
+    """A page of an Ogg file, as its header describes it; `body` is where what follows the header starts."""
 
     start: int
     end: int
@@ -251,6 +262,7 @@ class Page:
     serial: int
     number: int
     ends_packet: bool
+    body: int
 
 
 def ogg_streams(content: Content) -> Iterator[Stream]:
@@ -265,7 +277,7 @@ def ogg_streams(content: Content) -> Iterator[Stream]:
             if link and all(other.flags & FIRST for other in link):
                 raise ContainerError("Ogg with several streams at once; expected one after the other")
             if link:
-                yield ogg_stream(link, damage)
+                yield ogg_stream(content, link, damage)
             link, damage = [page], None
         elif link:
             link.append(page)
@@ -273,10 +285,10 @@ def ogg_streams(content: Content) -> Iterator[Stream]:
             damage = damage or "the start of the stream is missing"
     if not link:
         raise ContainerError("Ogg without the start of a stream")
-    yield ogg_stream(link, damage)
+    yield ogg_stream(content, link, damage)
 
 
-def ogg_stream(pages: Sequence[Page], damage: str | None) -> Stream:
+def ogg_stream(content: Content, pages: Sequence[Page], damage: str | None) -> Stream:
     """Check that pages belong together; positions that go back would make a decoder stop early."""
     if len({page.serial for page in pages}) > 1:
         raise ContainerError("Ogg with several streams at once; expected one after the other")
@@ -289,7 +301,57 @@ def ogg_stream(pages: Sequence[Page], damage: str | None) -> Stream:
         damage = damage or "a page is missing"
     if not pages[-1].flags & LAST:
         damage = damage or "the file is cut short"
+    if content[pages[0].body : pages[0].body + 7] == VORBIS:
+        return vorbis_stream(content, pages, damage)
+    is_opus = content[pages[0].body : pages[0].body + 8] == OPUS
+    if is_opus and opus_frames(content, pages) > pages[-1].position + MOST_PADDING:
+        damage = damage or "there is sound behind its stated end"
     return Stream([(pages[0].start, pages[-1].end)], None, damage)
+
+
+def vorbis_stream(content: Content, pages: Sequence[Page], damage: str | None) -> Stream:
+    """Move the end of a Vorbis stream, which its last page states, behind all of its packets."""
+    last, first_sound = pages[-1], next((page for page in pages if page.position > 0), pages[0])
+    if last.position == NO_POSITION or not 0 < first_sound.position <= LARGEST_PAGE:
+        return Stream([(pages[0].start, last.end)], None, damage)  # without sound, or not from its start
+    page = bytearray(content[last.start : last.end])
+    page[6:14] = (last.position + ENDLESS_POSITION).to_bytes(8, "little")
+    page[22:26] = bytes(4)
+    page[22:26] = ogg_checksum(bytes(page))
+    return Stream([(pages[0].start, last.start), bytes(page)], None, damage, last.position)
+
+
+def opus_frames(content: Content, pages: Sequence[Page]) -> int:
+    """Samples at 48 kHz of the packets of an Opus stream (RFC 6716, section 3.1), as its pages number them.
+
+    Where a stream does not start at 0, as one that was cut out of a longer one, its first page says at how many.
+    """
+    total, start = 0, 0
+    for number, page in enumerate(pages):
+        count, begins = 0, not page.flags & CONTINUED
+        position = page.body
+        for length in content[page.start + 27 : page.body]:
+            if begins and length:
+                count += opus_packet_frames(content[position : position + 2], length)
+            position, begins = position + length, length < 255
+        if number > 0 and not total:
+            start = max(0, page.position - count) if page.position != NO_POSITION else 0
+        total += count
+    return start + total
+
+
+def opus_packet_frames(packet: bytes, length: int) -> int:
+    """Samples at 48 kHz that a packet holds, by its first bytes; those of a header hold none."""
+    configuration, code = packet[0] >> 3, packet[0] & 3
+    if packet in (b"Op",):  # OpusHead, OpusTags
+        return 0
+    if configuration < 12:
+        frame = (480, 960, 1920, 2880)[configuration & 3]
+    elif configuration < 16:
+        frame = (480, 960)[configuration & 1]
+    else:
+        frame = (120, 240, 480, 960)[configuration & 3]
+    return frame * (1, 2, 2, packet[1] & 63 if length > 1 else 0)[code]
 
 
 def ogg_pages(content: Content) -> Iterator[Page | str]:
@@ -319,7 +381,8 @@ def ogg_pages(content: Content) -> Iterator[Page | str]:
                 raise ContainerError("Ogg with too many damaged pages")
             position += 4
             continue
-        yield Page(position, end, flags, granule, serial, number, any(length < 255 for length in lengths))
+        ends_packet, body = any(length < 255 for length in lengths), position + 27 + len(lengths)
+        yield Page(position, end, flags, granule, serial, number, ends_packet, body)
         position = end
 
 
@@ -468,7 +531,7 @@ class _Mp3Walker:
         """Pass what is no frame, or none that is whole; returns where the next one starts."""
         content = self.content
         if content[position : position + 3] == b"ID3":
-            return skip_id3(content, position)
+            return self._skip_tag(position, skip_id3(content, position))
         if content[position : position + 3] == b"TAG" and len(content) - position <= 128 + 227:
             return None
         if content[position : position + 8] in (b"APETAGEX", b"LYRICSBE"):
@@ -482,6 +545,25 @@ class _Mp3Walker:
             self.damage = self.damage or "bytes that are no frame"
         self.gaps += len(gap)
         return following if self.gaps <= LONGEST_GAP else None
+
+    def _skip_tag(self, position: int, end: int) -> int:
+        """Pass a tag among the frames, but for frames in it: some players skip them, and others play them."""
+        if end - position > LONGEST_GAP:
+            self.damage = self.damage or f"a tag of {end - position} bytes among the frames"
+            return end
+        following = _next_mp3_frame(self.content, position + 10, end)
+        while following is not None:
+            place = following
+            for _ in range(MOST_HIDDEN_FRAMES + 1):
+                frame = mp3_frame(self.content, place)
+                if frame is None or place + frame.length > end:
+                    break
+                place += frame.length
+            else:
+                self.damage = self.damage or "frames within a tag"
+                return following
+            following = _next_mp3_frame(self.content, following + 1, end)
+        return end
 
     def stream(self) -> Stream:
         """Give the frames a first one of information that counts them, so that the decoder goes to their end."""

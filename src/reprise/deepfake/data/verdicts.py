@@ -75,7 +75,7 @@ def apply_verdicts(
     places: dict[Path, tuple[str, int]] = {}
     for split, part in corrected.items() if verdicts else ():
         for index, trial in enumerate(part):
-            if len(found := folder.paths.get(trial.utterance, [])) == 1:  # what is missing is reported when it is read
+            if len(found := folder.matches(trial.utterance)) == 1:  # what is missing is reported when it is read
                 places[found[0]] = split, index
     judged: dict[Path, Trial] = {}
     for split, verdict in ((verdict.split, verdict.trial) for verdict in verdicts):

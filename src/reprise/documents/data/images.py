@@ -22,6 +22,11 @@ CACHE_FACTOR = 1.125  # stored pages are so much larger than what a network sees
 MAX_FILE_BYTES = 2**30
 MAX_SCANS = 100  # of a progressive JPEG, each of which goes over the whole page; encoders write about ten
 DEPTHS = {8: "eight", 10: "ten", 12: "twelve", 14: "fourteen", 16: "sixteen"}  # bits that cameras and scanners fill
+OVERSHOOT = 0.05  # of a range of floats, by which resampling leaves it
+DARKEST = 25  # floats that stay below are not taken for 0 ... 255: the page would be black
+OUTLIERS = (0.1, 99.9)  # percentiles that make a float page's own range, where the whole range is
+FAR = 10  # times as wide
+SAME_LEVELS, OTHER_SHARE = 2, 1e-3  # of a pixel from the median; of pixels farther off, on a page of one colour
 STORED = {2: "sixteen_bit", 4: "thirty_two_bit"}  # bytes of an integer pixel
 
 ORIENTATION, SMALLEST, LARGEST, SAMPLE_FORMAT, PHOTOMETRIC = 274, 340, 341, 339, 262  # tags of EXIF and TIFF
@@ -224,7 +229,7 @@ def decode(path: Path, size: int, max_megapixels: float) -> Decoded:
         # zlib.error, and others with each version. Any of them says that this file cannot be read, and none is lost.
         raise InputError(f"{path}: damaged image: {str(error) or type(error).__name__}") from None
     pixels = np.asarray(square)
-    if (pixels == pixels[0, 0]).all():
+    if _of_one_colour(pixels):
         handled.append("constant")
     return Decoded(pixels, tuple(handled))
 
@@ -341,7 +346,8 @@ def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]
     """Scale wide pixels to 0 ... 255 by the range that they were written with.
 
     That is the range of TIFF's tags where there are any; for floats 0 ... 1, -1 ... 1 or 0 ... 255, whichever is the
-    first to hold all; for integers that of the smallest usual depth that holds all; else the pixels' own range.
+    first to hold all but what resampling adds; for integers that of the smallest usual depth that holds all; else the
+    pixels' own range, without a few pixels that lie far off.
 
     Args:
         values: (H, W) of an integer or a float type.
@@ -367,8 +373,9 @@ def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]
         kind = STORED[values.dtype.itemsize]
     stored = _tagged_range(tags)
     ranges = [*([] if stored is None else [stored]), *usual]
-    black, white = next((each for each in ranges if each[0] <= low and high <= each[1]), (low, high))
-    note = usual.get((black, white), "") if (black, white) in ranges else "own_range"
+    found = next((each for each in ranges if _holds(each, low, high, kind)), None)
+    black, white = found or _own_range(values, low, high)
+    note = "own_range" if found is None else usual.get(found, "")
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         black, white = white, black
     scaled = np.empty(values.shape, np.uint8)
@@ -378,6 +385,26 @@ def to_uint8(values: np.ndarray, tags: Any) -> tuple[np.ndarray, tuple[str, ...]
         strip *= np.float32(255 / ((white - black) or 1))
         scaled[row : row + 256] = strip.clip(0, 255, out=strip).round(out=strip)
     return scaled, (kind, note) if note and note != f"{kind}_range" else (kind,)
+
+
+def _holds(limits: tuple[float, float], low: float, high: float, kind: str) -> bool:
+    """Whether pixels of a kind were most likely written within these limits."""
+    if kind != "float":
+        return limits[0] <= low and high <= limits[1]
+    margin = OVERSHOOT * (limits[1] - limits[0])
+    return limits[0] - margin <= low and high <= limits[1] + margin and (limits != (0.0, 255.0) or high >= DARKEST)
+
+
+def _own_range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Least and largest pixel, but for a few outliers that would leave one colour to all others."""
+    inner = np.percentile(values, OUTLIERS).tolist()
+    return (inner[0], inner[1]) if 0 < FAR * (inner[1] - inner[0]) < high - low else (low, high)
+
+
+def _of_one_colour(pixels: np.ndarray) -> bool:
+    """Whether next to no pixel of (S, S, 3) uint8 differs from the others."""
+    apart = np.abs(pixels.astype(np.int16) - np.median(pixels, axis=(0, 1))).max(axis=2) > SAME_LEVELS
+    return bool(apart.mean() <= OTHER_SHARE)
 
 
 def stretch_colour(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:

@@ -114,7 +114,8 @@ def replace_verdict(
             split = split or home_of(file, files, trials)
             if split is None:
                 raise InputError(f"{recording!r} is in no protocol; expected --split train, dev or eval")
-            lines = [join_columns([file.name, split, key])]
+            clear = len(files.matches(normalise(file.name))) == 1
+            lines = [join_columns([file.name if clear else file.relative_to(folder).as_posix(), split, key])]
             trial = parse_line("the answer", lines[0], split)
             assert trial is not None, "the answer's own split was asked for"
             now.append(Verdict(split, trial))
@@ -131,9 +132,7 @@ def replace_verdict(
 
 def home_of(file: Path, files: "AudioFolder", trials: "Mapping[str, Sequence[Trial]]") -> str | None:
     """The split whose protocol has a recording; None where no protocol has it."""
-    homes = {
-        found: home for home, part in trials.items() for trial in part for found in files.paths.get(trial.utterance, [])
-    }
+    homes = {found: home for home, part in trials.items() for trial in part for found in files.matches(trial.utterance)}
     return homes.get(file)
 
 

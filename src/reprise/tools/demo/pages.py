@@ -37,13 +37,13 @@ class Page:
         name: of its file.
         stored: (S', S', 3) uint8, what the networks take.
         shown: (H, W, 3) uint8, for a person.
-        constant: whether it is of one colour all over.
+        handled: what was unusual about its file, as of `images.Decoded`.
     """
 
     name: str
     stored: np.ndarray
     shown: np.ndarray
-    constant: bool
+    handled: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def read_page(path: Path, image_size: int) -> Page:
     """
     with named_as_given(path):
         stored = decode(path, cache_size(image_size), MAX_MEGAPIXELS)
-        return Page(path.name, stored.pixels, read_for_people(path), "constant" in stored.handled)
+        return Page(path.name, stored.pixels, read_for_people(path), stored.handled)
 
 
 def read_for_people(path: Path) -> np.ndarray:
@@ -157,7 +157,7 @@ def explain_page(page: Page, pages: Pages, report: Report) -> PageAnswer:
     best = int(row.argmax())
     weights = view_weights(logits, len(ensemble.classes), ensemble.temperature)
     view = ensemble.views[int(weights.argmax())] if weights is not None else 0
-    record = {"name": page.name, **describe_prediction(row, ensemble, page.constant)}
+    record = {"name": page.name, **describe_prediction(row, ensemble, page.handled)}
     record["orientation"] = describe_orientation(ensemble.views, weights)
     report(1, 4, "looking where the networks looked")
     standing = turned(page.shown, view)
@@ -187,7 +187,7 @@ def classify_page(page: Page, ensemble: Ensemble) -> dict[str, Any]:
     """
     logits = view_logits(page.stored, ensemble)
     row = average_views(logits, len(ensemble.classes), ensemble.temperature)[0]
-    record = {"name": page.name, **describe_prediction(row, ensemble, page.constant)}
+    record = {"name": page.name, **describe_prediction(row, ensemble, page.handled)}
     weights = view_weights(logits, len(ensemble.classes), ensemble.temperature)
     return record | {"orientation": describe_orientation(ensemble.views, weights)}
 

@@ -52,7 +52,7 @@ def read_recordings() -> Recordings:
         found: (split, KEYS[trial.spoof])
         for split, part in trials.items()
         for trial in part
-        for found in files.paths.get(trial.utterance, [])
+        for found in files.matches(trial.utterance)
     }
     heard = {
         files.find(verdict.trial.utterance, verdict.trial.where): (verdict.split, KEYS[verdict.trial.spoof])
