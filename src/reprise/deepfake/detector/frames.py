@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from reprise.core import kernels
-from reprise.core.files import hash_bytes, read_npy, write_npy
+from reprise.core.files import hash_bytes
+from reprise.core.kept import kept_array
 from reprise.core.models import hash_tensors
 from reprise.deepfake.detector.front_ends import WhisperFrontEnd
 from reprise.deepfake.detector.model import Detector
@@ -57,9 +58,7 @@ def hear_once(
     name, apply = change or ("", lambda same: same)
     key = hash_bytes(samples.tobytes(), name.encode())
     path = CACHE / encoder_key(detector) / f"{key}.npy"
-    if not path.exists():
-        write_npy(path, hear(apply(samples), detector, device))
-    return read_npy(path)
+    return kept_array(path, lambda: hear(apply(samples), detector, device))
 
 
 @functools.lru_cache(maxsize=4)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from reprise.core.files import hash_bytes, hash_file, read_npy, write_npy
+from reprise.core.files import hash_bytes, hash_file
+from reprise.core.kept import kept_array
 from reprise.core.seed import derive_seed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
@@ -99,14 +100,16 @@ def open_familiarity(channel_copies: int, seed: int, report: Report, prepared: P
 
 def described_corpus(path: Path, folder: Path, copies: int, seed: int, report: Report) -> np.ndarray:
     """Descriptions (N (1 + copies), 3 BANDS) of a split's recordings and their copies, once."""
-    if not path.is_file():
+
+    def describe() -> np.ndarray:
         corpus = read_corpus(folder)
         rows = []
         for row in range(len(corpus)):
             report(row, len(corpus), f"listening to the {folder.name} recordings, once")
             rows += [describe_sound(samples) for samples in forms(corpus, row, copies, seed)]
-        write_npy(path, np.stack(rows))
-    return np.asarray(read_npy(path))
+        return np.stack(rows)
+
+    return np.asarray(kept_array(path, describe))
 
 
 def forms(corpus: Corpus, row: int, copies: int, seed: int) -> Sequence[np.ndarray]:

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
-from reprise.core.files import hash_bytes, hash_file, read_json, read_npy, read_parquet, write_npy
+from reprise.core.files import hash_bytes, hash_file, read_json, read_npy, read_parquet
+from reprise.core.kept import kept_array
 from reprise.documents.network.ensemble import FoldModel
 from reprise.documents.network.pages import upright
 from reprise.documents.paths import CLASSES, IMAGES, PAGES, PREPARED
@@ -110,9 +111,8 @@ def open_neighbours(model: FoldModel, weights: Path, report: Report, prepared: P
         hash_file(weights).encode(),
     )
     path = CACHE / f"pages-{key[:24]}.npy"
-    if not path.is_file():
-        write_npy(path, compute(model, images, report))
-    return Neighbours(pages, images, np.asarray(read_npy(path)), names)
+    features = kept_array(path, lambda: compute(model, images, report))
+    return Neighbours(pages, images, np.asarray(features), names)
 
 
 def compute(model: FoldModel, images: np.ndarray, report: Report) -> np.ndarray:
