@@ -89,6 +89,8 @@ def test_each_run_has_a_log_of_its_own_and_old_ones_go(tmp_path):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."), "(4096 bytes"),
         (MemoryError("Unable to allocate 1.5 TiB for an array"), "(1.5 TiB asked for)"),
         (MemoryError(), "out of memory; lower batch_size"),
+        (RuntimeError("could not create a primitive"), "out of memory; lower batch_size"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "out of memory; lower batch_size"),
     ],
 )
 def test_memory_that_ran_out_is_one_line_that_says_what_to_lower(error, said):

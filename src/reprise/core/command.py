@@ -58,7 +58,7 @@ def one_line_errors(main: Callable[..., Any]) -> Callable[..., Any]:
             # The reader, such as `head`, has seen enough. Python would complain once more when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
-        except (OSError, RuntimeError, MemoryError) as error:
+        except (OSError, RuntimeError, MemoryError, ImportError) as error:
             line = out_of_memory(error, "end other programs, or take another --accelerator")
             if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
                 line = f"{os.fsdecode(error.filename)}: {error.strerror}"
