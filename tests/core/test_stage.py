@@ -49,7 +49,14 @@ def start(folder: Path, what: str, **hardware: Any) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DVC_STAGE": "toy@1"}
     command = [sys.executable, "toy.py", what]
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
