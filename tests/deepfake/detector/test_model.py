@@ -103,7 +103,7 @@ def test_the_published_recipe_has_the_published_shape():
     params = read_params()["deepfake"]
     own = params["train"] | params["recipes"]["conformer-tcm"]
     assert (own["embedding"], own["encoders"], own["heads"], own["kernel"]) == (144, 4, 4, 31)
-    assert (own["batch_size"], own["epochs"]) == (32, 30)
+    assert (own["batch_size"] * own["accumulate"], own["epochs"]) == (32, 30)
     recipe = parse_params(own, Recipe, "conformer-tcm").model_copy(update={"ssl_weights": False})
     tiny = WAV2VEC2_TINY["ssl_config"]
     output = Detector(recipe.model_copy(update={"ssl_config": tiny}))(torch.randn(2, 16_000))
