@@ -282,7 +282,7 @@ class Decoder:
                 self._limit(self.seconds)
                 with np.errstate(all="ignore"):  # what is not finite is refused below
                     mono = block.mean(axis=1)
-                self._refuse_other_units(block)
+                self._refuse_impossible(block)
                 self.levels.add(block, mono)
                 yield resample.resample_chunk(mono) if resample else mono
         if resample and decoded:
@@ -308,7 +308,8 @@ class Decoder:
             self.damage = self.damage or "there is sound behind its stated end"
         return block[: max(0, len(block) - max(0, beyond))]
 
-    def _refuse_other_units(self, block: np.ndarray) -> None:
+    def _refuse_impossible(self, block: np.ndarray) -> None:
+        """Refuse samples (N, C) that are not finite, or so large that they count in other units."""
         with np.errstate(all="ignore"):
             loudest = float(np.abs(block).max(initial=0))
         if not np.isfinite(loudest):

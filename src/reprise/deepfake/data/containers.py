@@ -343,7 +343,7 @@ def opus_frames(content: Content, pages: Sequence[Page]) -> int:
 def opus_packet_frames(packet: bytes, length: int) -> int:
     """Samples at 48 kHz that a packet holds, by its first bytes; those of a header hold none."""
     configuration, code = packet[0] >> 3, packet[0] & 3
-    if packet in (b"Op",):  # OpusHead, OpusTags
+    if packet == OPUS[:2]:  # of OpusHead and OpusTags; as sound it would be a packet of 960 ms, which there is not
         return 0
     if configuration < 12:
         frame = (480, 960, 1920, 2880)[configuration & 3]

@@ -53,9 +53,9 @@ def make_copies(corpus: Corpus, detector: Detector, recipe: Recipe, seed: int, d
             return hear_once(samples, detector, device) if detector.framed else samples
         own_seed = derive_seed(seed, kind, row, number)
         change = change_of(kind, own_seed)
-        return (
-            hear_once(samples, detector, device, (f"{kind} {own_seed}", change)) if detector.framed else change(samples)
-        )
+        if not detector.framed:
+            return change(samples)
+        return hear_once(samples, detector, device, (f"{kind} {own_seed}", change))
 
     def forms_of(row: int) -> list[np.ndarray]:
         return [

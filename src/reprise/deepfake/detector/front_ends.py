@@ -3,7 +3,7 @@
 Shapes: B pieces of N samples, T frames of 10 ms, M of the Conformer, D dimensions.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,29 @@ class CepstralFrontEnd(nn.Module):
         return self.convolutions(features.transpose(1, 2)).transpose(1, 2)
 
 
-class SelfSupervisedFrontEnd(nn.Module):
+class EncoderFrontEnd(nn.Module):
+    """What front-ends with a pretrained encoder share.
+
+    Args:
+        encoder: a model of transformers.
+        trained: whether it learns; else it stays in evaluation mode.
+    """
+
+    encoder: Any  # whose config says its shape
+
+    def __init__(self, encoder: nn.Module, trained: bool) -> None:
+        super().__init__()
+        self.encoder, self.trained = encoder.requires_grad_(trained), trained
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if not self.trained:
+            self.encoder.eval()
+        return self
+
+
+class SelfSupervisedFrontEnd(EncoderFrontEnd):
     """A wav2vec2-type model of transformers, frozen or trained, projected to D dimensions; frames of 20 ms.
 
     Args:
@@ -70,30 +92,21 @@ class SelfSupervisedFrontEnd(nn.Module):
     """
 
     def __init__(self, name: str, weights: bool, trained: bool, dim: int, config: dict[str, Any] | None) -> None:
-        super().__init__()
         from transformers import AutoConfig, AutoModel
 
         try:
             if weights:
-                self.encoder = AutoModel.from_pretrained(name)
+                encoder = AutoModel.from_pretrained(name)
             elif config is not None:
-                self.encoder = AutoModel.from_config(AutoConfig.for_model(**config))
+                encoder = AutoModel.from_config(AutoConfig.for_model(**config))
             else:
-                self.encoder = AutoModel.from_config(AutoConfig.from_pretrained(name))
+                encoder = AutoModel.from_config(AutoConfig.from_pretrained(name))
         except Exception as error:  # transformers and the hub's client have errors of many kinds for a wrong shape
             reason = " ".join(str(error).split())[:200]
             what = f"ssl_model {name!r}" if config is None or weights else "ssl_config"
             raise InputError(f"{what} cannot be loaded: {reason}") from error
-        self.trained = trained
-        self.encoder.requires_grad_(trained)
-        self.projection = nn.Linear(self.encoder.config.hidden_size, dim)
-
-    def train(self, mode: bool = True) -> "SelfSupervisedFrontEnd":
-        """Set the mode; a frozen encoder stays in evaluation mode."""
-        super().train(mode)
-        if not self.trained:
-            self.encoder.eval()
-        return self
+        super().__init__(encoder, trained)
+        self.projection = nn.Linear(encoder.config.hidden_size, dim)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Samples (B, N), normalised as wav2vec2 wants them -> (B, M, D)."""
@@ -103,7 +116,7 @@ class SelfSupervisedFrontEnd(nn.Module):
         return self.projection(hidden)
 
 
-class WhisperFrontEnd(nn.Module):
+class WhisperFrontEnd(EncoderFrontEnd):
     """Whisper's hidden states of all layers, weighed by learned weights, added to the frames of the cepstra.
 
     The upper layers carry over to synthesis that training lacks, the cepstra tell the vocoders at hand; each frame of a
@@ -125,25 +138,16 @@ class WhisperFrontEnd(nn.Module):
     def __init__(
         self, name: str, weights: bool, trained: bool, dim: int, dropout: float, config: dict[str, Any], pooled: bool
     ) -> None:
-        super().__init__()
-        self.encoder = load_encoder(name) if weights else build_encoder(config)
-        self.trained = trained
-        self.encoder.requires_grad_(trained)
-        width = self.encoder.config.d_model
-        self.log_mel = LogMel(self.encoder.config.num_mel_bins)
-        self.layers = self.encoder.config.encoder_layers + 1
+        encoder = load_encoder(name) if weights else build_encoder(config)
+        super().__init__(encoder, trained)
+        width = encoder.config.d_model
+        self.log_mel = LogMel(encoder.config.num_mel_bins)
+        self.layers = encoder.config.encoder_layers + 1
         self.layer_weights = nn.Parameter(torch.zeros(self.layers))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.projection = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, dim))
         self.pooled_weights = nn.Parameter(torch.zeros(self.layers)) if pooled else None
         self.cepstral = CepstralFrontEnd("lfcc", dim)
-
-    def train(self, mode: bool = True) -> "WhisperFrontEnd":
-        """Set the mode; a frozen encoder stays in evaluation mode."""
-        super().train(mode)
-        if not self.trained:
-            self.encoder.eval()
-        return self
 
     def states(self, samples: Tensor) -> Tensor:
         """Samples (B, N) -> hidden states (B, M, layers, width), each the mean of two."""
