@@ -18,12 +18,13 @@ from reprise.core.errors import InputError
 from reprise.core.models import load_model
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import read_corpus
+from reprise.deepfake.data.windows import read_windows
 from reprise.deepfake.detector.learner import Learner as DetectorLearner
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus
 from reprise.deepfake.explainer.learner import Learner as ExplainerLearner
 from reprise.deepfake.explainer.model_file import published_mode
-from reprise.deepfake.paths import MODES, PREPARED
+from reprise.deepfake.paths import MODES, PREPARED, WINDOWS
 from reprise.deepfake.predict import judge_recording, load_judge
 from reprise.deepfake.quality.metrics import equal_error_rate
 from reprise.deepfake.quality.plots import plot_explanations
@@ -242,6 +243,21 @@ def test_explainers_that_are_trained_no_more_are_deleted(in_finished, tmp_path, 
     assert [path.name for path in Path("models/deepfake/explainers").iterdir()] == ["fixed.safetensors"]
     assert published_mode() == "fixed"
     assert next(iter(read("metrics/deepfake/explanation.json"))) == "fixed"
+
+
+def test_explainers_learn_places_from_spliced_training_spoofs(in_finished):
+    described, train = read_windows(WINDOWS / "train"), read_corpus(PREPARED / "train")
+    assert len(described) == len(train) + 4 < len(train) + (train.twin >= 0).sum()
+    for row in range(len(train)):
+        known = described.spoofed(row)
+        assert np.isnan(known).all() if train.spoof[row] else (known == 0).all()
+        assert len(known) == len(described.utterance(row))
+    for row in range(len(train), len(described)):
+        known = described.spoofed(row)
+        assert described.spoof[row]
+        assert described.index["utterance"][row].endswith("-partial")
+        assert set(known.tolist()) == {0.0, 1.0}
+        assert np.abs(np.diff(known)).sum() == 2, "one stretch, with natural speech before and after it"
 
 
 def test_explaining_leaves_the_detector_as_it_was(in_finished):

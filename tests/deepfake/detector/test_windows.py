@@ -4,7 +4,7 @@ import torch
 
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.detector.pieces import LENGTHS, cut_windows, moment_centres
+from reprise.deepfake.detector.pieces import LENGTHS, cut_windows, moment_centres, moments_within
 from reprise.deepfake.detector.windows import describe
 from tests.deepfake.helpers import speech, tiny_recipe
 
@@ -42,3 +42,10 @@ def test_what_happens_far_away_does_not_move_a_moment():
     first, second = describe(samples, detector), describe(other, detector)
     assert np.allclose(first[:14], second[:14], atol=1e-4)
     assert not np.allclose(first[-3:], second[-3:], atol=1e-2)
+
+
+def test_a_moment_is_within_a_stretch_where_its_centre_is():
+    within = moments_within([(800, 4000), (7200, 7201)], 16_000)  # centres 800, 2400, 4000, ...
+    assert np.flatnonzero(within).tolist() == [0, 1, 4]
+    assert len(within) == len(moment_centres(16_000))
+    assert not moments_within([], 16_000).any()

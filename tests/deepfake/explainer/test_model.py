@@ -7,7 +7,14 @@ from torch.nn import functional as F
 
 from reprise.core.params import parse_params
 from reprise.deepfake.explainer.curve import resample_importance
-from reprise.deepfake.explainer.model import NATURAL, SPOOF, Explainer, ExplainerParams, explainer_loss
+from reprise.deepfake.explainer.model import (
+    NATURAL,
+    SPOOF,
+    Explainer,
+    ExplainerParams,
+    explainer_loss,
+    localisation_loss,
+)
 from reprise.deepfake.paths import MODES
 from tests.conftest import read_params
 
@@ -116,6 +123,20 @@ def test_ema_prototypes_follow_the_batch_at_their_rate():
     target = F.normalize(torch.stack(means).mean(0), dim=0)
     expected = F.normalize(0.75 * before[NATURAL] + 0.25 * target, dim=0)
     assert torch.allclose(explainer.prototypes[NATURAL], expected, atol=1e-5)
+
+
+def test_places_are_learned_of_known_moments_alone():
+    evidence = torch.tensor([[2.0, -1.0, 5.0], [0.5, 9.0, -9.0]], requires_grad=True)
+    spoofed = torch.tensor([[1.0, 0.0, torch.nan], [0.0, torch.nan, torch.nan]])
+    loss = localisation_loss(evidence, spoofed)
+    expected = [np.log1p(np.exp(-2.0)), np.log1p(np.exp(-1.0)), np.log1p(np.exp(0.5))]
+    assert loss.item() == pytest.approx(np.mean(expected), rel=1e-6)
+    loss.backward()
+    assert evidence.grad is not None
+    assert evidence.grad[spoofed.isnan()].eq(0).all()
+    nothing = localisation_loss(evidence, torch.full((2, 3), torch.nan))
+    assert nothing.item() == 0
+    nothing.backward()
 
 
 @pytest.mark.parametrize("key", ["lambda_bonafide_reg", "lambda_temporal_smooth", "lambda_sparsity"])

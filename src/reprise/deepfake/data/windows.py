@@ -17,8 +17,8 @@ class Windows:
 
     Attributes:
         values: (moments of all, W, V + 1): for each window length the detector's vector and, last, its logit.
-        index: one row an utterance: its name, its first moment (`start`), its number of moments (`count`), and in
-            train and dev whether it is a spoof.
+        index: one row an utterance: its name, its first moment (`start`), its number of moments (`count`); in train
+            and dev whether it is a spoof; in train which of its moments are spoofed (`spoofed`), where that is known.
     """
 
     values: np.ndarray
@@ -36,6 +36,11 @@ class Windows:
         """(M, W, V + 1) of one utterance."""
         start, count = (int(self.index[name].to_numpy()[row]) for name in ("start", "count"))
         return np.array(self.values[start : start + count])
+
+    def spoofed(self, row: int) -> np.ndarray:
+        """(M,) float32 of one utterance: 1 where a moment is spoofed, 0 where it is not, NaN where nobody knows."""
+        known = self.index["spoofed"].to_numpy()[row]
+        return np.array(known if len(known) else [np.nan] * int(self.index["count"].to_numpy()[row]), np.float32)
 
 
 def write_windows(folder: Path, utterances: pd.DataFrame, shape: tuple[int, int], values: Iterable[np.ndarray]) -> None:

@@ -3,6 +3,8 @@
 Without torch, since prediction with ONNX files cuts them in the same way.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from reprise.deepfake.data.audio import RATE
@@ -32,6 +34,15 @@ def moment_centres(samples: int) -> np.ndarray:
     """Centres of the moments in samples, (M,): every HOP_SECONDS, the first after half of it."""
     hop = int(HOP_SECONDS * RATE)
     return np.arange(hop // 2, max(samples, hop // 2 + 1), hop)
+
+
+def moments_within(spans: Iterable[Sequence[int]], samples: int) -> np.ndarray:
+    """Whether the centre of each moment in samples lies in a stretch [start, end), (M,) bool."""
+    centres = moment_centres(samples)
+    within = np.zeros(len(centres), bool)
+    for start, end in spans:
+        within |= (start <= centres) & (centres < end)
+    return within
 
 
 def cut_windows(samples: np.ndarray, seconds: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from reprise.core.errors import InputError
 from reprise.core.processes import gather
 from reprise.deepfake.data.windows import Windows
 from reprise.deepfake.error_rate import equal_error_rate
-from reprise.deepfake.explainer.model import Explainer, ExplainerParams, explainer_loss
+from reprise.deepfake.explainer.model import Explainer, ExplainerParams, explainer_loss, localisation_loss
 from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
 
@@ -43,11 +43,17 @@ class Learner(LightningModule):
         spoof = torch.from_numpy(windows.spoof[rows.numpy()])
         return padded.to(self.device), mask.to(self.device), spoof.to(self.device)
 
+    def spoofed(self, rows: Tensor) -> Tensor:
+        """Which moments of training utterances, rows (B,), are spoofed: (B, M) of 1, 0 and, where unknown, NaN."""
+        pieces = [torch.from_numpy(self.train_windows.spoofed(row)) for row in rows.tolist()]
+        return pad_sequence(pieces, batch_first=True, padding_value=torch.nan).to(self.device)
+
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Loss of a batch of rows (B,); in mode ema the prototypes follow."""
         windows, mask, spoof = self.batch(self.train_windows, batch.cpu())
         explanation = self.explainer(windows, mask)
         loss = explainer_loss(explanation, mask, spoof, self.params)
+        loss = loss + self.params.lambda_localisation * localisation_loss(explanation.evidence, self.spoofed(batch))
         self.explainer.update(explanation, mask, spoof, self.params.ema_rate)
         log_mean(self, "train_loss", loss, len(batch))
         return loss

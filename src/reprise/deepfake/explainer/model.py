@@ -4,6 +4,8 @@ Each moment's description h is mapped to q; its evidence is how much nearer q is
 of natural speech, averaged over its neighbours: what is spoofed is a stretch, and single windows err. The utterance's
 logit is the evidence of its moments, weighed by the softmax of the evidence itself: there is no weight beside the
 evidence. (The published loss, a sum over moments of weight times prototype loss, is least where all weights are zero.)
+Of natural speech and of spoofs that were spliced for training it is known which moments are spoofed: evidence learns
+that, too.
 """
 
 import dataclasses
@@ -38,6 +40,7 @@ class ExplainerParams(TrainParams):
     lambda_bonafide_reg: NotNegative
     lambda_temporal_smooth: NotNegative
     lambda_sparsity: NotNegative
+    lambda_localisation: NotNegative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +203,19 @@ def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, params
     loss = loss + params.lambda_bonafide_reg * (mean * (1 - labels)).sum() / (1 - labels).sum().clamp(min=1)
     loss = loss + params.lambda_temporal_smooth * jumps.mean()
     return loss + params.lambda_sparsity * (mean * labels).sum() / labels.sum().clamp(min=1)
+
+
+def localisation_loss(evidence: Tensor, spoofed: Tensor) -> Tensor:
+    """Cross-entropy of the moments of which it is known whether they are spoofed; 0 where none is.
+
+    Args:
+        evidence: (B, M).
+        spoofed: (B, M) of 1, 0 and, where unknown, NaN.
+    """
+    known = ~spoofed.isnan()
+    if not known.any():
+        return evidence.sum() * 0
+    return F.binary_cross_entropy_with_logits(evidence[known], spoofed[known])
 
 
 @torch.inference_mode()

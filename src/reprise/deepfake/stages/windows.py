@@ -3,10 +3,13 @@
     python src/run.py deepfake.windows
 
 Writes data/deepfake/windows/<train, dev, eval, partial>: windows.npy (moments of all utterances, W, V + 1) float32,
-and index.parquet: where each utterance's moments start and how many there are, with the labels of train and dev.
+and index.parquet: where each utterance's moments start and how many there are, with the labels of train and dev. Train
+has partial spoofs, too, spliced of its spoofs with a twin as those of eval are: `spoofed` says which of their moments
+are spoofed. Explainers learn places from them.
 """
 
 import contextlib
+import itertools
 import logging
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -14,19 +17,21 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from reprise.core.devices import torch_devices
-from reprise.core.params import Hardware, load_params
-from reprise.core.seed import use_deterministic_kernels
+from reprise.core.params import Hardware, load_params, load_seed, load_value
+from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
+from reprise.deepfake.data.partial import make_partial_spoofs
 from reprise.deepfake.data.windows import write_windows
 from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import load_detector
-from reprise.deepfake.detector.pieces import moment_centres
+from reprise.deepfake.detector.pieces import moment_centres, moments_within
 from reprise.deepfake.detector.windows import describe
 from reprise.deepfake.paths import PARTIAL, PREPARED, TIMING, WINDOWS
 
@@ -52,19 +57,42 @@ def main() -> None:
             pool = ProcessPoolExecutor(hardware.threads, mp_context=spawn, initializer=load_in_process)
             describe_all = partial(stack.enter_context(pool).map, describe_in_process, chunksize=4)
         for name in (*LABELLED, "eval", "partial"):
-            corpus = read_corpus(PARTIAL if name == "partial" else PREPARED / name)
-            columns = ["utterance", "spoof"] if name in LABELLED else ["utterance"]
-            utterances = corpus.table[columns].assign(count=moments(corpus))
-            described = tqdm(describe_all(waveforms(corpus)), name, total=len(corpus), disable=None)
-            write_windows(WINDOWS / name, utterances, shape, described)
-            seconds += float(corpus.samples.sum()) / RATE
+            corpora = [read_corpus(PARTIAL if name == "partial" else PREPARED / name)]
+            if name == "train":
+                corpora.append(splice_as_eval(corpora[0]))
+            utterances = pd.concat([list_utterances(corpus, name in LABELLED) for corpus in corpora])
+            if name == "train":
+                utterances["spoofed"] = [*known_moments(*corpora)]
+            waves = itertools.chain.from_iterable(map(waveforms, corpora))
+            described = tqdm(describe_all(waves), name, total=len(utterances), disable=None)
+            write_windows(WINDOWS / name, utterances.reset_index(drop=True), shape, described)
+            seconds += sum(float(corpus.samples.sum()) for corpus in corpora) / RATE
         figures["audio_seconds"] = round(seconds, 1)
     logger.info("%.0f s of speech described", seconds)
 
 
-def moments(corpus: Corpus) -> np.ndarray:
-    """Number of moments of each utterance, (N,)."""
-    return np.array([len(moment_centres(int(samples))) for samples in corpus.samples], np.int64)
+def splice_as_eval(corpus: Corpus) -> Corpus:
+    """Partial spoofs of the training split, as many and as long as `deepfake-prepare` makes of the eval split."""
+    count, seconds = load_value("deepfake.prepare.partial_count"), load_value("deepfake.prepare.partial_seconds")
+    return make_partial_spoofs(corpus, count, seconds, derive_seed(load_seed(), "deepfake-windows"))
+
+
+def list_utterances(corpus: Corpus, labelled: bool) -> pd.DataFrame:
+    """Name, number of moments and, where labelled, class of each utterance."""
+    counts = np.array([len(moment_centres(int(samples))) for samples in corpus.samples], np.int64)
+    return corpus.table[["utterance", "spoof"] if labelled else ["utterance"]].assign(count=counts)
+
+
+def known_moments(train: Corpus, partial: Corpus) -> Iterator[list[bool]]:
+    """Which moments of each utterance are spoofed; an empty list where that is unknown.
+
+    Natural speech has no spoofed moment. Of a spoof it is unknown: some corpora's are spoofed in part. Without a
+    partial spoof nothing is known, so that natural speech alone does not decide what a spoofed moment is.
+    """
+    for spoof, samples in zip(train.spoof, train.samples, strict=True):
+        yield [] if spoof or not len(partial) else [False] * len(moment_centres(int(samples)))
+    for spans, samples in zip(partial.table["spans"], partial.samples, strict=True):
+        yield moments_within(spans, int(samples)).tolist()
 
 
 def waveforms(corpus: Corpus) -> Iterator[np.ndarray]:
