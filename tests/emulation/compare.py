@@ -3,10 +3,12 @@
     python -m tests.emulation.compare                                    # every operation, on AMD and Intel
     python -m tests.emulation.compare numpy torch --processors Intel     # groups of them, or single ones, on one
     python -m tests.emulation.compare --tasks taxonomy documents deepfake
+    python -m tests.emulation.compare --tasks --networks                 # up to the training, with the default networks
 
 QEMU's user mode (Debian: `apt-get install qemu-user`) runs this Python on an instruction set and under the name of
 another processor; libraries choose their kernels by both. It knows no AVX-512, which is what the pins avoid: that
-they do shows where this machine has it. A group takes minutes, a task ten to thirty.
+they do shows where this machine has it. A group takes minutes, a task ten to thirty,
+with its default network as long.
 
 Prints a line for each group or task and ends with exit code 1 where a byte differs.
 """
@@ -35,6 +37,29 @@ GROUPS = ("numpy", "scipy", "sklearn", "torch", "pictures", "sounds", "networks"
 OUTPUTS = ("data", "models", "metrics")
 # A detector that has learned less teaches an explainer nothing, which its stage refuses.
 CHANGES: dict[str, dict[str, Any]] = {"deepfake": {"deepfake.sample.train_utterances": 16, "deepfake.train.epochs": 12}}
+# The networks of the default recipes, with their weights, on few and small inputs.
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+NETWORKS: dict[str, dict[str, Any]] = {
+    "taxonomy": {"taxonomy.similarity.encoder": MINILM, "taxonomy.train.encoder": MINILM, "taxonomy.train.epochs": 1},
+    "documents": {
+        "documents.recipe": "pretrained",
+        "documents.train.image_size": 64,
+        "documents.train.lr": 2e-4,  # few steps: near what the head was fitted to
+        "documents.train.epochs": 2,
+    },
+    "deepfake": {
+        "deepfake.recipe": "whisper",
+        "deepfake.train.ssl_weights": True,
+        "deepfake.train.ssl_config": {},
+        "deepfake.train.least_batches": 4,
+        "deepfake.train.epochs": 2,
+    },
+}
+NETWORK_STAGES = {
+    "taxonomy": ["sample", "prepare", "similarity", "core_classes", "recipe", "train"],
+    "documents": ["sample", "recipe", "prepare", "train 0"],
+    "deepfake": ["sample", "recipe", "prepare", "detector", "windows"],
+}
 
 
 def run_python(words: Sequence[str], processor: str | None, folder: Path = ROOT) -> str:
@@ -69,16 +94,24 @@ def hash_operations(groups: Iterable[str], processor: str | None) -> dict[str, s
     return found
 
 
-def hash_task(task: str, encoder: Path, folder: Path, processor: str | None) -> dict[str, str]:
+def hash_task(task: str, encoder: Path, folder: Path, processor: str | None, networks: bool) -> dict[str, str]:
     """Run a task's stages on tiny samples in a new folder.
+
+    Args:
+        task: all of its stages, or up to the training.
+        encoder: the tiny text encoder.
+        folder: is emptied.
+        processor: None for this one.
+        networks: the default recipe's network instead of a tiny one, up to the training.
 
     Returns:
         SHA-256 of each file that they wrote, but not of the seconds they took.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write_params(folder, changed_params(encoder, CHANGES.get(task, {})))
-    run_python(["tests.emulation.stages", *(f"{task}.{stage}" for stage in STAGES[task])], processor, folder)
+    changes, stages = (NETWORKS[task], NETWORK_STAGES[task]) if networks else (CHANGES.get(task, {}), STAGES[task])
+    write_params(folder, changed_params(encoder, changes))
+    run_python(["tests.emulation.stages", *(f"{task}.{stage}" for stage in stages)], processor, folder)
     files = sorted(path for name in OUTPUTS for path in (folder / name).rglob("*") if path.is_file())
     names = [path.relative_to(folder) for path in files]
     return {
@@ -104,6 +137,7 @@ def report(what: str, processor: str, here: Mapping[str, str], there: Mapping[st
 def main(
     groups: Annotated[list[str] | None, typer.Argument(help="groups of operations, or single ones")] = None,
     tasks: Annotated[bool, typer.Option("--tasks", help="the arguments are tasks, whose tiny pipelines run")] = False,
+    networks: Annotated[bool, typer.Option("--networks", help="with --tasks: the default recipes' networks")] = False,
     processors: Annotated[str, typer.Option(help="AMD, Intel, or both with a comma")] = "AMD,Intel",
     keep: Annotated[Path | None, typer.Option(help="folder in which the tasks' files stay")] = None,
 ) -> None:
@@ -121,7 +155,7 @@ def main(
 
             def hashes(processor: str | None, what: str = what) -> dict[str, str]:
                 if tasks:
-                    return hash_task(what, encoder, place / f"{what}-{processor or 'here'}", processor)
+                    return hash_task(what, encoder, place / f"{what}-{processor or 'here'}", processor, networks)
                 return hash_operations([what], processor)
 
             here = hashes(None)
