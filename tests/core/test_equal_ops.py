@@ -67,39 +67,29 @@ def test_large_products_take_onednn_and_small_ones_do_not():
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("size", [1, 3])
-@pytest.mark.parametrize("stride", [1, 2])
-def test_convolutions_of_small_batches_and_one_thread(layout, size, stride):
+@pytest.mark.parametrize(("batch", "size", "bias"), [(2, 1, True), (2, 1, False), (1, 3, True)])
+def test_convolutions_that_took_slow_products(layout, batch, size, bias):
+    """In one thread: those of 1x1, and a single small image's."""
     generator = torch.Generator().manual_seed(0)
-    x, w, b = (torch.randn(*shape, generator=generator) for shape in ((2, 16, 9, 8), (24, 16, size, size), (24,)))
-    threads = torch.get_num_threads()
+    shapes = (batch, 16, 9, 8), (24, 16, size, size), (24,)
+    values = [torch.randn(*shape, generator=generator) for shape in shapes[: 2 + bias]]
+    results, threads = [], torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        results = []
         for dtype in (torch.float32, torch.float64):
-            leaves = [value.detach().to(dtype, copy=True) for value in (x, w, b)]
+            leaves = [value.to(dtype, copy=True) for value in values]
             leaves[0] = leaves[0].to(memory_format=layout)
             leaves = [leaf.requires_grad_() for leaf in leaves]
-            images, weights, bias = leaves
-            y = torch.nn.functional.conv2d(images, weights, bias, stride=stride, padding=size // 2)
+            y = torch.nn.functional.conv2d(leaves[0], leaves[1], leaves[2] if bias else None, padding=size // 2)
             results.append([y.detach(), *torch.autograd.grad(y.square().sum(), leaves)])
-        empty = torch.nn.functional.conv2d(x[:0], w, b)
-    finally:
-        torch.set_num_threads(threads)
-    for single, double in zip(*results, strict=True):
-        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-3)
-    assert results[0][0].is_contiguous(memory_format=layout)
-    assert empty.shape[0] == 0
-
-
-def test_a_pointwise_convolution_of_one_thread_takes_onednn():
-    layer, threads = torch.nn.Conv2d(16, 24, 1), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        ops = ops_of(lambda: layer(torch.randn(4, 16, 9, 9)))
+        x, w = (value.to(memory_format=layout) for value in values[:2])
+        ops = ops_of(lambda: torch.nn.functional.conv2d(x, w, padding=size // 2))
     finally:
         torch.set_num_threads(threads)
     assert {"aten::_slow_conv2d_forward", "aten::mkldnn_convolution"} <= ops
+    for single, double in zip(*results, strict=True):
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-3)
+    assert results[0][0].is_contiguous(memory_format=layout)
 
 
 def test_what_does_not_fit_is_refused_as_ever():

@@ -245,13 +245,18 @@ def test_explainers_that_are_trained_no_more_are_deleted(in_finished, tmp_path, 
     assert next(iter(read("metrics/deepfake/explanation.json"))) == "fixed"
 
 
-def test_explainers_learn_places_from_spliced_training_spoofs(in_finished):
+def test_windows_of_train_say_which_moments_are_spoofed(in_finished):
     described, train = read_windows(WINDOWS / "train"), read_corpus(PREPARED / "train")
     assert len(described) == len(train) + 4 < len(train) + (train.twin >= 0).sum()
+    names = train.table["utterance"].tolist()
+    sources = [name.removesuffix("-partial") for name in described.index["utterance"][len(train) :]]
+    spliced_into = {int(train.twin[names.index(source)]) for source in sources}
     for row in range(len(train)):
         known = described.spoofed(row)
-        assert np.isnan(known).all() if train.spoof[row] else (known == 0).all()
+        assert (known == 0).all() if row in spliced_into else np.isnan(known).all()
         assert len(known) == len(described.utterance(row))
+    assert len(spliced_into) == 4
+    assert not any(train.spoof[row] for row in spliced_into)
     for row in range(len(train), len(described)):
         known = described.spoofed(row)
         assert described.spoof[row]
@@ -478,6 +483,8 @@ def test_without_twins_all_stages_run(tmp_path, monkeypatch):
             soundfile.write(path, samples[: -rate // 4], rate)
     run_all(tiny())
     assert read("metrics/deepfake/data.json")["partial_spoofs"] == 0
+    described = read_windows(WINDOWS / "train")
+    assert all(np.isnan(described.spoofed(row)).all() for row in range(len(described)))
     explanation = read("metrics/deepfake/explanation.json")
     assert explanation["ema"]["localisation_auc"] is None
     assert explanation["ema"]["localisation_auc_ci95"] is None

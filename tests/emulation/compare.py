@@ -7,8 +7,7 @@
 
 QEMU's user mode (Debian: `apt-get install qemu-user`) runs this Python on an instruction set and under the name of
 another processor; libraries choose their kernels by both. It knows no AVX-512, which is what the pins avoid: that
-they do shows where this machine has it. A group takes minutes, a task ten to thirty,
-with its default network as long.
+they do shows where this machine has it. A group takes minutes, a task ten to thirty.
 
 Prints a line for each group or task and ends with exit code 1 where a byte differs.
 """
@@ -142,6 +141,8 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="folder in which the tasks' files stay")] = None,
 ) -> None:
     """Compare bytes between this processor and emulated ones."""
+    if networks and not tasks:
+        raise typer.BadParameter("--networks needs --tasks")
     if shutil.which(EMULATOR) is None:
         raise typer.BadParameter(f"{EMULATOR} is not installed; Debian and Ubuntu: apt-get install qemu-user")
     equal = True

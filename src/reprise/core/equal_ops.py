@@ -5,8 +5,8 @@ MKL gives AMD and Intel the same bytes only on its slow path (`MKL_CBWR=COMPATIB
 - Products of two matrices take 2.2 times as long. oneDNN's AVX2 kernels give both the same bytes at the speed of MKL's
   own: products of two float32 matrices go there, forward and backward. What is left to MKL (batches of small products,
   float64, FFT, exp, log, ...) costs less.
-- Convolutions of small batches and one thread take the same slow products: in the 1x1 convolutions of a mobile network
-  they were a sixth of a training's time. They go to oneDNN, where larger batches go anyway. Their gradients stay.
+- With one thread, 1x1 convolutions of fewer than 16 images are such products, too, as in the parts in which frozen
+  layers take a batch. They go to oneDNN, where larger batches go anyway. Their gradients stay with MKL.
 - Square roots start from the processor's approximate reciprocal root, which AMD and Intel round differently: AdamW
   takes one for each weight. numpy's are exact. MKL's tan, atan and acos do the same, and are left: nothing here uses
   them.

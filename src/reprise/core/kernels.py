@@ -1,4 +1,4 @@
-"""The same bytes on every x86-64 processor: which kernels the numerical libraries use, fixed before they are loaded.
+"""The same bytes on every x86-64 processor with AVX2: which kernels the numerical libraries use, fixed beforehand.
 
 torch, MKL, oneDNN, OpenBLAS and numpy look at the processor and take the widest vector instructions it has, and MKL
 takes other paths on AMD than on Intel. Each way of adding up numbers rounds differently, so a training ends with

@@ -56,7 +56,7 @@ class Hardware(Params):
     threads: int  # CPU threads for linear algebra and encoders
     training_threads: int  # CPU threads of a training: more only help large models
     workers: int  # data loading processes
-    same_bytes: bool  # the CPU kernels that every x86-64 processor has; false: the fastest this one has
+    same_bytes: bool  # the CPU kernels that every x86-64 processor with AVX2 has; false: the fastest this one has
     image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
     eval_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"]  # of prediction; auto: halved where memory runs out
 

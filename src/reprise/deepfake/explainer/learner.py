@@ -25,8 +25,8 @@ class Learner(LightningModule):
     Args:
         explainer: to be trained.
         params: loss, optimiser, rate of the prototypes.
-        train: descriptions of the training utterances, with their labels.
-        dev: those to choose the epoch by.
+        train: descriptions of the training utterances, with their labels and the moments known to be spoofed or not.
+        dev: those to choose the epoch by, as whole utterances: `valid_loss` lacks the loss of moments.
     """
 
     def __init__(self, explainer: Explainer, params: ExplainerParams, train: Windows, dev: Windows) -> None:

@@ -12,8 +12,9 @@ import contextlib
 import itertools
 import logging
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -38,6 +39,7 @@ from reprise.deepfake.paths import PARTIAL, PREPARED, TIMING, WINDOWS
 logger = logging.getLogger("reprise")
 
 LABELLED = ("train", "dev")  # the explainers learn from these
+AHEAD = 32  # utterances that wait for the processes of the pool
 PROCESS: dict[str, Detector] = {}  # of a process of the pool
 
 Describe = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
@@ -55,7 +57,7 @@ def main() -> None:
         if device == "cpu" and hardware.threads > 1:  # small windows gain nothing from a second thread
             spawn = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(hardware.threads, mp_context=spawn, initializer=load_in_process)
-            describe_all = partial(stack.enter_context(pool).map, describe_in_process, chunksize=4)
+            describe_all = partial(map_ahead, stack.enter_context(pool), describe_in_process)
         for name in (*LABELLED, "eval", "partial"):
             corpora = [read_corpus(PARTIAL if name == "partial" else PREPARED / name)]
             if name == "train":
@@ -72,9 +74,14 @@ def main() -> None:
 
 
 def splice_as_eval(corpus: Corpus) -> Corpus:
-    """Partial spoofs of the training split, as many and as long as `deepfake-prepare` makes of the eval split."""
+    """Partial spoofs of the training split, made as `deepfake-prepare` makes those of the eval split."""
     count, seconds = load_value("deepfake.prepare.partial_count"), load_value("deepfake.prepare.partial_seconds")
-    return make_partial_spoofs(corpus, count, seconds, derive_seed(load_seed(), "deepfake-windows"))
+    spliced = make_partial_spoofs(corpus, count, seconds, derive_seed(load_seed(), "deepfake-windows"))
+    if len(spliced):
+        logger.info("%d training spoofs are spliced into their twins, to learn places from", len(spliced))
+    else:
+        logger.warning("no training spoof is spliced into a twin: explainers learn of whole utterances alone")
+    return spliced
 
 
 def list_utterances(corpus: Corpus, labelled: bool) -> pd.DataFrame:
@@ -86,17 +93,32 @@ def list_utterances(corpus: Corpus, labelled: bool) -> pd.DataFrame:
 def known_moments(train: Corpus, partial: Corpus) -> Iterator[list[bool]]:
     """Which moments of each utterance are spoofed; an empty list where that is unknown.
 
-    Natural speech has no spoofed moment. Of a spoof it is unknown: some corpora's are spoofed in part. Without a
-    partial spoof nothing is known, so that natural speech alone does not decide what a spoofed moment is.
+    Of a spoof it is unknown: some corpora's are spoofed in part. No moment of natural speech is spoofed; that is said
+    of the utterances that a spoof was spliced into alone, so that there are about as many moments of either kind.
     """
-    for spoof, samples in zip(train.spoof, train.samples, strict=True):
-        yield [] if spoof or not len(partial) else [False] * len(moment_centres(int(samples)))
-    for spans, samples in zip(partial.table["spans"], partial.samples, strict=True):
-        yield moments_within(spans, int(samples)).tolist()
+    spliced_into = set(partial.twin.tolist())
+    for row, samples in enumerate(train.samples.tolist()):
+        yield [False] * len(moment_centres(samples)) if row in spliced_into else []
+    for spans, samples in zip(partial.table["spans"], partial.samples.tolist(), strict=True):
+        within = moments_within(spans, samples)
+        yield within.tolist() if within.any() else []  # a stretch between the centres of two moments
 
 
 def waveforms(corpus: Corpus) -> Iterator[np.ndarray]:
     return (corpus.waveform(row) for row in range(len(corpus)))
+
+
+def map_ahead(
+    pool: Executor, function: Callable[[np.ndarray], np.ndarray], items: Iterator[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Results in order, with few items in memory: the pool's own `map` reads all of them first."""
+    waiting: deque[Future[np.ndarray]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) == AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def load_in_process() -> None:
