@@ -139,6 +139,17 @@ def test_places_are_learned_of_known_moments_alone():
     nothing.backward()
 
 
+def test_known_moments_count_the_same_in_every_process(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    evidence, spoofed = torch.randn(5, 6, generator=generator), torch.full((5, 6), torch.nan)
+    spoofed[0, :2], spoofed[1], spoofed[3, :1] = 1.0, 0.0, 1.0
+    whole = localisation_loss(evidence, spoofed)
+    both = torch.tensor([9.0, 5.0])  # known moments, utterances
+    monkeypatch.setattr("reprise.deepfake.explainer.model.sum_over_processes", lambda own: both)
+    shares = [localisation_loss(evidence[rows], spoofed[rows]) * len(rows) / 5 for rows in ([0, 1], [2, 3, 4])]
+    assert (shares[0] + shares[1]).item() == pytest.approx(whole.item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("key", ["lambda_bonafide_reg", "lambda_temporal_smooth", "lambda_sparsity"])
 def test_every_lambda_is_read(key):
     windows, mask, spoof = data()

@@ -208,14 +208,19 @@ def explainer_loss(explanation: Explanation, mask: Tensor, spoof: Tensor, params
 def localisation_loss(evidence: Tensor, spoofed: Tensor) -> Tensor:
     """Cross-entropy of the moments of which it is known whether they are spoofed; 0 where none is.
 
+    Every known moment of a batch counts the same, however many of them each process has.
+
     Args:
         evidence: (B, M).
         spoofed: (B, M) of 1, 0 and, where unknown, NaN.
     """
     known = ~spoofed.isnan()
+    own = torch.tensor([float(known.sum()), len(spoofed)], device=evidence.device)  # known moments, utterances
+    moments, utterances = sum_over_processes(own)
     if not known.any():
         return evidence.sum() * 0
-    return F.binary_cross_entropy_with_logits(evidence[known], spoofed[known])
+    share = (own[0] / own[1]) / (moments / utterances)  # processes are weighed by their utterances
+    return share * F.binary_cross_entropy_with_logits(evidence[known], spoofed[known])
 
 
 @torch.inference_mode()
