@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from reprise.core import kernels
 from reprise.core.kernels import PINS
 from tests.conftest import ROOT
 
@@ -62,3 +63,18 @@ def test_one_line_says_where_numpy_was_first():
         "kernels are not pinned: numpy loaded before: results differ in the last bits from those of other processors"
     ]
     assert run(f"import numpy; {PIN}", **PINS).stderr == ""  # pinned by the parent
+
+
+def test_what_is_kept_is_keyed_by_the_operations_that_are_replaced(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    for name in kernels.PINS:
+        os.environ.pop(name, None)
+    assert kernels.chosen() == "fastest"
+    os.environ.update(kernels.PINS)
+    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernels.py"))
+    keys = []
+    for text in ("one", "another", "one"):
+        (tmp_path / "equal_ops.py").write_text(text)
+        keys.append(kernels.chosen())
+    assert keys[0] == keys[2] != keys[1]
+    assert keys[0].startswith("pinned-")

@@ -10,8 +10,10 @@ of their own and are not concerned. `python -m tests.emulation.compare` compares
 of the tasks, under emulation: docs/developing.md.
 """
 
+import hashlib
 import os
 import sys
+from pathlib import Path
 
 PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
@@ -53,8 +55,14 @@ def can_pin() -> bool:
 
 
 def chosen() -> str:
-    """Which kernels compute here: part of the key of whatever is kept to be used again."""
-    return "pinned" if pinned() else "fastest"
+    """Which kernels compute here: part of the key of whatever is kept to be used again.
+
+    Pinned ones are named by the operations that `equal_ops.py` replaces: what older ones computed is not used again.
+    """
+    if not pinned():
+        return "fastest"
+    replaced = Path(__file__).with_name("equal_ops.py").read_bytes()
+    return f"pinned-{hashlib.sha256(replaced).hexdigest()[:16]}"
 
 
 def _has_avx2() -> bool:
