@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -133,14 +134,26 @@ def test_a_failure_leaves_the_shards_before_it(task, tmp_path):
     assert names == {"_job.json", "rows-000000000001-000000000007.parquet"}
 
 
+@pytest.mark.parametrize("content", ["", "garbage", "[]", "{}", '{"settings": 1, "versions": {}, "shards": []}'])
+def test_a_damaged_plan_is_one_line(task, texts, tmp_path, content):
+    run(prepare(task, texts, str(tmp_path / "out"), None))
+    (tmp_path / "out/_job.json").write_text(content)
+    with pytest.raises(InputError, match=r"_job\.json: damaged, or of another version; choose another folder"):
+        prepare(task, texts, str(tmp_path / "out"), None)
+
+
 def test_another_model_source_or_setting_does_not_go_on(task, texts, tmp_path):
-    out = str(tmp_path / "out")
+    out, before = str(tmp_path / "out"), Path(texts).read_text()
     run(prepare(task, texts, out, None))
     with pytest.raises(InputError, match="out: was begun with shard_rows 7, this is 3; choose another folder"):
         prepare(task, texts, out, 3)
     with open(texts, "a") as file:  # noqa: PTH123
         file.write("more\n")
-    with pytest.raises(InputError, match=r"texts.txt: \d+ bytes, \d+ when the run began"):
+    changed = r"texts.txt: \d+ bytes, \S+; \d+ bytes, \S+ when the run began; choose another folder"
+    with pytest.raises(InputError, match=changed):
+        prepare(task, texts, out, None)
+    Path(texts).write_text("b" + before[1:])
+    with pytest.raises(InputError, match=changed):  # as long as it was
         prepare(task, texts, out, None)
     task.models.write_text("other weights")
     with pytest.raises(InputError, match="was begun with models "):

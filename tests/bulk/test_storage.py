@@ -25,7 +25,8 @@ def test_what_is_written_is_read(place):
     place.write_lines("lines.txt", iter([b"a", b"b"]))
     place.write("lines.txt.old", b"")
     assert place.read("a/one.bin", 2, 5) == b"234"
-    assert place.size("a/one.bin") == 10
+    assert place.version("a/one.bin").startswith("10 bytes, ")
+    assert place.version("a/one.bin") == place.version("a/one.bin")
     with place.open("lines.txt") as file:
         assert file.read() == b"a\nb\n"
     assert {"lines.txt", "lines.txt.old"} <= place.names() <= {"a", "lines.txt", "lines.txt.old"}
@@ -44,7 +45,7 @@ def test_a_place_travels(place):
 def test_what_is_not_there_is_one_line(place):
     assert place.names() == set()
     assert not place.exists("none")
-    for call in (place.open, place.size, lambda name: place.read(name, 0, 1)):
+    for call in (place.open, place.version, lambda name: place.read(name, 0, 1)):
         with pytest.raises(InputError, match=r"none: no such file or folder"):
             call("none")
     with pytest.raises(InputError, match="no such folder on this machine"):

@@ -1,5 +1,6 @@
 """The pins, in processes of their own: what is set, when, and how it is taken back."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -69,7 +70,8 @@ def test_what_is_kept_is_keyed_by_the_operations_that_are_replaced(monkeypatch, 
     monkeypatch.setattr(os, "environ", dict(os.environ))
     for name in kernels.PINS:
         os.environ.pop(name, None)
-    assert kernels.chosen() == "fastest"
+    version = importlib.metadata.version("torch")
+    assert kernels.chosen() == f"torch {version} fastest"
     os.environ.update(kernels.PINS)
     monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernels.py"))
     keys = []
@@ -77,4 +79,4 @@ def test_what_is_kept_is_keyed_by_the_operations_that_are_replaced(monkeypatch, 
         (tmp_path / "equal_ops.py").write_text(text)
         keys.append(kernels.chosen())
     assert keys[0] == keys[2] != keys[1]
-    assert keys[0].startswith("pinned-")
+    assert keys[0].startswith(f"torch {version} pinned ")

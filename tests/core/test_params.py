@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from reprise.core.errors import InputError
-from reprise.core.params import Params, load_params, load_path, load_seed, load_value, parse_params
+from reprise.core.params import Params, load_as, load_params, load_path, load_seed, load_value, parse_params
 
 
 class Point(Params):
@@ -78,12 +78,23 @@ def test_missing_and_broken_files(tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("seed", ["abc", "-1", "1.5", "true", "null"])
+@pytest.mark.parametrize("seed", ["abc", "-1", "1.5", "true", "null", "4294967296"])
 def test_a_seed_is_a_whole_number(tmp_path, seed):
     path = tmp_path / "params.yaml"
     path.write_text(f"seed: {seed}\n")
-    with pytest.raises(InputError, match=r"params\.yaml: seed: expected a whole number from 0 on, got "):
+    with pytest.raises(InputError, match=r"params\.yaml: seed: expected a whole number from 0 to 4294967295, got "):
         load_seed(path)
+
+
+@pytest.mark.parametrize("value", ["3", "[0.6, 0.4]", "[a, b, c]", "null"])
+def test_a_single_value_is_of_its_type(tmp_path, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"deepfake: {{prepare: {{shares: {value}}}}}\n")
+    with pytest.raises(InputError, match=r"params\.yaml: deepfake\.prepare\.shares: .+, got ") as refused:
+        load_as("deepfake.prepare.shares", tuple[float, float, float], path)
+    assert "\n" not in str(refused.value)
+    path.write_text("deepfake: {prepare: {shares: [0.6, 0.2, 0.2]}}\n")
+    assert load_as("deepfake.prepare.shares", tuple[float, float, float], path) == (0.6, 0.2, 0.2)
 
 
 @pytest.mark.parametrize("value", ["null", "5", "''", "[a]"])

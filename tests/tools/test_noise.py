@@ -100,3 +100,13 @@ def test_mistakes_in_a_table_of_items_are_named():
     with pytest.raises(InputError, match=r"items\.csv: mean of its rows is 0\.5000, but F1 is 0\.6000"):
         check_rows("mean", rows, ["hit"], 0.6, "F1")
     check_rows("mean", rows, ["hit"], 0.5, "F1")
+
+
+def test_draws_of_one_class_do_not_count():
+    weights = np.array([[2.0, 2, 0, 0], [0, 0, 2, 2], [1, 1, 1, 1]])
+    found = equal_error_rate(np.array([True, True, False, False]), np.array([0.0, 2, 1, 3]), weights)
+    assert np.isnan(found[:2]).all()
+    assert found[2] == 0.5
+    spoof = [1, 0, 0]  # a third of the draws have no spoof
+    before, now = table(id="abc", spoof=spoof, score=[4, 1, 3]), table(id="abc", spoof=spoof, score=[0, 1, 3])
+    assert paired_interval("eer", before, now, ["spoof", "score"]) == (-1.0, -1.0)

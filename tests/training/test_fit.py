@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -154,7 +155,9 @@ def test_every_epoch_is_a_row_and_the_best_weights_are_published(tmp_path):
     losses = [row["valid_loss"] for row in result.history]
     assert result.best_epoch == losses.index(min(losses)) + 1
     assert result.best["valid_loss"] == min(losses)
-    assert rows["lr"]["lr"].iloc[-1] == pytest.approx(0, abs=1e-9)
+    assert rows["lr"]["lr"].tolist() == pytest.approx(
+        [0.025 * (1 + math.cos(math.pi * last / 24)) for last in (5, 11, 17, 23)]
+    )
     steps = pd.read_csv(tmp_path / "live/plots/steps/plots/metrics/train_loss.tsv", sep="\t")
     assert steps["step"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
     rates = pd.read_csv(tmp_path / "live/plots/steps/plots/metrics/lr.tsv", sep="\t")
@@ -164,6 +167,15 @@ def test_every_epoch_is_a_row_and_the_best_weights_are_published(tmp_path):
     written = json.loads((tmp_path / "live/metrics.json").read_text())
     assert (written["step"], written["best_epoch"]) == (3, result.best_epoch)
     assert written["best_valid_loss"] == min(losses)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_losses_of_steps_agree_with_those_of_epochs(tmp_path, accumulate):
+    result = train_toy(tmp_path, settings(accumulate=accumulate), log=LOG.model_copy(update={"every_n_steps": 1}))
+    steps = pd.read_csv(tmp_path / "live/plots/steps/plots/metrics/train_loss.tsv", sep="\t")["train_loss"].to_numpy()
+    sizes = np.array([8, 8, 8, 8, 8, 4])
+    means = (steps.reshape(4, 6) * sizes).sum(1) / sizes.sum()
+    assert means == pytest.approx([row["train_loss"] for row in result.history], rel=1e-5)
 
 
 def test_zero_epochs_publish_the_model_as_it_came(tmp_path):

@@ -163,14 +163,15 @@ def prepare(task: BulkTask, source: str, target: str, shard_rows: int | None) ->
         raise InputError(f"{to.address}: holds {others[0]!r}, and no run of this command; choose another folder")
     if task.files_are_rows:
         write_listing(where, task.extensions, to)
-        sizes, shards = {}, plan(to, [LISTING], rows, [])
+        versions, shards = {}, plan(to, [LISTING], rows, [])
     else:
         files = row_files(where, task.extensions)
-        sizes, shards = {name: where.size(name) for name in files}, plan(where, files, rows, task.columns)
+        versions = {name: where.version(name) for name in files}
+        shards = plan(where, files, rows, task.columns)
     planned = tuple(shards)
     if not planned:
         raise InputError(f"{where.address}: no rows")
-    content = {"settings": settings, "sizes": sizes, "shards": [dataclasses.astuple(shard) for shard in planned]}
+    content = {"settings": settings, "versions": versions, "shards": [dataclasses.astuple(shard) for shard in planned]}
     to.write(PLAN, json.dumps(content).encode())
     return Job(task, where, to, models, planned)
 
@@ -179,16 +180,21 @@ def take_up(source: Place, target: Place, settings: dict[str, Any], files_are_ro
     """Read the plan of an earlier run.
 
     Raises:
-        InputError: it was another source, model or setting, or the source has changed.
+        InputError: it is damaged, it was another source, model or setting, or a file of the source has changed.
     """
-    with target.open(PLAN) as file:
-        content = json.load(file)
+    try:
+        with target.open(PLAN) as file:
+            content = json.load(file)
+        before, versions = dict(content["settings"]), dict(content["versions"])
+        shards = tuple(Shard(*values) for values in content["shards"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{target.path(PLAN)}: damaged, or of another version; choose another folder") from None
     for name, value in settings.items():
-        if (before := content["settings"].get(name)) != value:
+        if before.get(name) != value:
             raise InputError(
-                f"{target.address}: was begun with {name} {before}, this is {value}; choose another folder"
+                f"{target.address}: was begun with {name} {before.get(name)}, this is {value}; choose another folder"
             )
-    for name, size in content["sizes"].items():
-        if (now := source.size(name)) != size:
-            raise InputError(f"{source.path(name)}: {now} bytes, {size} when the run began; choose another folder")
-    return tuple(Shard(*values) for values in content["shards"])
+    for name, version in versions.items():
+        if (now := source.version(name)) != version:
+            raise InputError(f"{source.path(name)}: {now}; {version} when the run began; choose another folder")
+    return shards

@@ -69,14 +69,15 @@ class Place:
         with self._explained():
             return bool(self._files.exists(self.path(name)))
 
-    def size(self, name: str = "") -> int:
-        """Bytes of a file.
+    def version(self, name: str = "") -> str:
+        """What tells whether a file was changed: its bytes, with the store's checksum or else the time of the change.
 
         Raises:
             InputError: no such file.
         """
         with self._explained(name):
-            return int(self._files.size(self.path(name)))
+            info = self._files.info(self.path(name))
+        return f"{info['size']} bytes, {info.get('ETag') or info.get('LastModified') or info.get('mtime')}"
 
     def open(self, name: str = "") -> IO[bytes]:
         """Open a file to read; parts of it are fetched as they are asked for.

@@ -1,9 +1,10 @@
-"""Which code this process runs: part of every checkpoint's key, and compared when a stage ends.
+"""Which code this process runs: part of the key of whatever is kept to be used again, and compared when a stage ends.
 
 The package's files are hashed once, as this module is imported, before a stage's own modules are. A module that is
 loaded later from a file that was edited in between counts as changed.
 """
 
+import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def code_fingerprint() -> str:
     """Hash of the package's modules that are loaded, as they were at the process's start."""
     loaded = [name for name in _AT_START if name in sys.modules]
     return hash_bytes(*(part.encode() for name in loaded for part in (name, _AT_START[name])))
+
+
+def hash_modules(*names: str) -> str:
+    """Hash of these modules of the package, as they were at the process's start."""
+    return hash_bytes(*(part.encode() for name in names for part in (name, _AT_START[name])))
+
+
+def versions(*distributions: str) -> str:
+    """The installed versions of these distributions, in one line."""
+    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in distributions)
 
 
 def changed_modules() -> list[str]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from reprise.core import kernels
 
-LEAST_WORK = 2**15  # multiplications from which on oneDNN pays for the way to it
+LEAST_WORK = 2**15  # multiplications; for fewer, the way to oneDNN takes longer than it saves
 
 
 @functools.cache  # once a process

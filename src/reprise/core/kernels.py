@@ -11,6 +11,7 @@ of the tasks, under emulation: docs/developing.md.
 """
 
 import hashlib
+import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -57,12 +58,14 @@ def can_pin() -> bool:
 def chosen() -> str:
     """Which kernels compute here: part of the key of whatever is kept to be used again.
 
-    Pinned ones are named by the operations that `equal_ops.py` replaces: what older ones computed is not used again.
+    That is the version of torch and, where they are pinned, the operations that `equal_ops.py` replaces: what older
+    ones computed is not used again.
     """
+    version = f"torch {importlib.metadata.version('torch')}"
     if not pinned():
-        return "fastest"
+        return f"{version} fastest"
     replaced = Path(__file__).with_name("equal_ops.py").read_bytes()
-    return f"pinned-{hashlib.sha256(replaced).hexdigest()[:16]}"
+    return f"{version} pinned {hashlib.sha256(replaced).hexdigest()[:16]}"
 
 
 def _has_avx2() -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -19,6 +19,7 @@ from reprise.core.text import for_terminal
 
 PARAMS_FILE = Path("params.yaml")
 ERRORS_SHOWN = 3
+SEEDS = 2**32  # that NumPy's older generators take
 
 AnyParams = TypeVar("AnyParams", bound="Params")
 
@@ -113,12 +114,31 @@ def load_seed(path: Path = PARAMS_FILE) -> int:
     """Read the seed of all draws.
 
     Raises:
-        InputError: it is missing, or is no whole number from 0 on.
+        InputError: it is missing, or is no whole number that NumPy's generators take.
     """
     seed = load_value("seed", path)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"{path}: seed: expected a whole number from 0 on, got {seed!r}")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
+        raise InputError(f"{path}: seed: expected a whole number from 0 to {SEEDS - 1}, got {seed!r}")
     return seed
+
+
+def load_as(key: str, kind: Any, path: Path = PARAMS_FILE) -> Any:
+    """Read and check the value under a dotted key, where a command needs a single one of a stage's section.
+
+    Args:
+        key: such as `deepfake.prepare.shares`.
+        kind: a type, such as `tuple[float, float, float]`.
+        path: of the file.
+
+    Raises:
+        InputError: the key is missing, or its value is of another type.
+    """
+    value = load_value(key, path)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise InputError(f"{path}: {key}: {message[0].lower()}{message[1:]}, got {value!r}") from None
 
 
 def load_path(key: str, path: Path = PARAMS_FILE) -> Path:

@@ -34,6 +34,7 @@ from reprise.core.text import for_terminal
 logger = logging.getLogger("reprise")
 
 LOG_FOLDER = Path(".logs")
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # the system names no file with these
 
 
 class Terminated(BaseException):
@@ -66,7 +67,8 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
             logger.exception("%s: failed", name)
             _end(1)
         logger.debug("traceback", exc_info=True)
-        _end(1, f"{name}: {error.filename or 'the disk'}: {error.strerror}")
+        where = error.filename or ("the disk" if error.errno in OF_THE_DISK else "the system")
+        _end(1, f"{name}: {where}: {error.strerror}")
     except Exception as error:
         if os.strerror(errno.ENOSPC) in str(error):  # libraries with errors of their own
             _end(1, f"{name}: the disk: {os.strerror(errno.ENOSPC)}")

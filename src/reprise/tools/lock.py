@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reprise.core.errors import InputError
+
 LOCK = Path("dvc.lock")
 PACKAGE = "src/reprise/"
 
@@ -13,10 +15,20 @@ Record = Mapping[str, Any]  # a stage in dvc.lock: cmd, deps, params, outs
 
 @functools.lru_cache(maxsize=8)
 def stages_of(text: str | None) -> Mapping[str, Record]:
-    """The stages of a dvc.lock, by name; none for None."""
-    from ruamel.yaml import YAML
+    """The stages of a dvc.lock, by name; none for None.
 
-    return dict(YAML(typ="safe").load(text)["stages"]) if text and text.strip() else {}
+    Raises:
+        InputError: it is no lock.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if not text or not text.strip():
+        return {}
+    try:
+        return dict(YAML(typ="safe").load(text)["stages"])
+    except (YAMLError, KeyError, TypeError, ValueError):
+        raise InputError(f"{LOCK}: not what DVC writes; restore it with `git checkout {LOCK}`") from None
 
 
 def changed_paths(before: Record, now: Record, kind: str) -> set[str]:

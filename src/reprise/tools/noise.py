@@ -140,6 +140,8 @@ def macro_f1(labels: Sequence[str], predictions: Sequence[str], weights: "np.nda
 def equal_error_rate(spoof: "np.ndarray", scores: "np.ndarray", weights: "np.ndarray") -> "np.ndarray":
     """Equal error rate (B,) under weights (B, N): the mean of misses and false alarms where they are closest.
 
+    NaN where only spoofs, or only natural speech, have a weight.
+
     Args:
         spoof: (N,) whether an item is a spoof.
         scores: (N,) higher for natural speech.
@@ -153,7 +155,8 @@ def equal_error_rate(spoof: "np.ndarray", scores: "np.ndarray", weights: "np.nda
     def below(chosen: np.ndarray) -> np.ndarray:
         """Share (B, thresholds) of the chosen items whose scores are below each threshold, from the lowest on."""
         own = weights[:, order] * chosen[order]
-        passed = np.cumsum(own, axis=1)[:, ends] / np.maximum(own.sum(axis=1, keepdims=True), 1)
+        with np.errstate(invalid="ignore"):
+            passed = np.cumsum(own, axis=1)[:, ends] / own.sum(axis=1, keepdims=True)
         return np.concatenate([np.zeros((len(weights), 1)), passed], axis=1)
 
     miss, alarm = below(~spoof), 1 - below(spoof)
@@ -167,6 +170,8 @@ def paired_interval(
     statistic: Statistic, before: Rows, now: Rows, columns: Sequence[str], groups: Sequence[str] | None = None
 ) -> Interval:
     """The 95 % interval of the difference of a statistic between two runs on the same items, in the same order.
+
+    Draws for which the statistic is NaN do not count.
 
     Args:
         statistic: which.
@@ -188,7 +193,7 @@ def paired_interval(
         weights = rng.multinomial(count, np.full(count, 1 / count), size)[:, member].astype(float)  # (B, N)
         earlier, later = (statistic_of(statistic, rows, columns, weights) for rows in (before, now))
         differences.append(later - earlier)
-    low, high = np.quantile(np.concatenate(differences), [0.025, 0.975])
+    low, high = np.nanquantile(np.concatenate(differences), [0.025, 0.975])
     return float(low), float(high)
 
 

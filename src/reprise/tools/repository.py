@@ -79,11 +79,18 @@ class Snapshot:
     root: Path = Path()
 
     def read(self, path: Path) -> str | None:
-        """A file's text; None where there is no such file."""
-        if self.commit is not None:
-            return _file_at_commit(self.commit, path)
+        """A file's text; None where there is no such file.
+
+        Raises:
+            InputError: it is not text.
+        """
         file = self.root / path
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        try:
+            if self.commit is not None:
+                return _file_at_commit(self.commit, path)
+            return file.read_text(encoding="utf-8") if file.is_file() else None
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: not text in UTF-8, in {self.name}") from None
 
 
 WORKSPACE = Snapshot("workspace")

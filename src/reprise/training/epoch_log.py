@@ -100,12 +100,13 @@ class EpochLog(Callback):
             epoch = trainer.current_epoch + 1
             raise TrainingDivergedError(f"the loss is {loss} at step {step}, in epoch {epoch}; {ADVICE}")
         if self.every_n_steps > 0 and step % self.every_n_steps == 0:
-            loss = float(sum_over_processes(outputs["loss"].detach())) / trainer.world_size
+            mean = float(sum_over_processes(outputs["loss"].detach())) / trainer.world_size
+            loss = mean * trainer.accumulate_grad_batches  # by which Lightning has divided it
             self.steps.append((step, loss, self._rate))
             self._write_step(*self.steps[-1])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Keep the rate that this step takes: the schedule moves on before the step's end."""
+        """Keep the rate that this step takes, for the step and the epoch: the schedule moves on before their ends."""
         self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
@@ -127,7 +128,7 @@ class EpochLog(Callback):
             TrainingDivergedError: a metric is not a finite number.
         """
         row = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
-        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row["lr"] = self._rate
         if self.gradient_norm:
             row["gradient_norm"] = float(torch.stack(self._norms).mean())
             self._norms.clear()

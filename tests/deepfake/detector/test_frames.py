@@ -1,11 +1,14 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 
+from reprise.core import code
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.copies import make_copies
+from reprise.deepfake.detector.copies import change_key, make_copies
 from reprise.deepfake.detector.crops import CropMaker
-from reprise.deepfake.detector.frames import hear, hear_once
+from reprise.deepfake.detector.frames import encoder_key, hear, hear_once
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import LENGTHS, moment_centres
 from reprise.deepfake.detector.scoring import score_utterance
@@ -22,9 +25,11 @@ VIEWS = 3  # Conformer, statistics, pooled states
 
 
 @pytest.fixture
-def detector() -> Detector:
+def detector() -> Iterator[Detector]:
     torch.manual_seed(0)
-    return Detector(whisper_recipe()).eval()
+    yield Detector(whisper_recipe()).eval()
+    encoder_key.cache_clear()
+    change_key.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +80,39 @@ def test_another_encoder_hears_anew(detector):
     other = Detector(whisper_recipe()).eval()
     np.testing.assert_array_equal(hear_once(samples, other), hear(samples, other))
     assert not np.array_equal(first, hear_once(samples, other))
+
+
+@pytest.mark.parametrize("module", ["frames", "front_ends", "pieces", "whisper"])
+def test_edited_code_hears_anew(detector, monkeypatch, module):
+    samples = speech(0.5, 0)
+    hear_once(samples, detector)
+    edit(monkeypatch, module)
+    monkeypatch.setattr(Detector, "listen", None)
+    with pytest.raises(TypeError):
+        hear_once(samples, detector)
+
+
+@pytest.mark.parametrize("module", ["channel", "copies", "resynthesis"])
+def test_edited_code_makes_copies_anew(detector, monkeypatch, module):
+    corpus, recipe = make_corpus(2), whisper_recipe(resyntheses=1, channel_copies=1)
+    make_copies(corpus, detector, recipe, 0, "cpu")
+    edit(monkeypatch, module)
+    heard = []
+
+    def listen(self: Detector, samples: torch.Tensor) -> torch.Tensor:
+        heard.append(samples)
+        return torch.zeros(1, 3, 16)
+
+    monkeypatch.setattr(Detector, "listen", listen)
+    make_copies(corpus, detector, recipe, 0, "cpu")
+    assert len(heard) == 4 + 2  # a channel copy of each of the four, a re-synthesis of each natural one; no recording
+
+
+def edit(monkeypatch, module: str) -> None:
+    """Have one source look as if it had been another one at the process's start."""
+    monkeypatch.setattr(code, "_AT_START", {**code._AT_START, f"reprise.deepfake.detector.{module}": "edited"})
+    encoder_key.cache_clear()
+    change_key.cache_clear()
 
 
 def test_crops_of_frames_are_slices_of_twins_at_the_same_place(detector):

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, chunks
-from reprise.deepfake.detector.scoring import score_utterance
+from reprise.deepfake.detector.scoring import chunk_logits, score_utterance
+from tests.conftest import TINY_WHISPER
+from tests.deepfake.helpers import speech, tiny_recipe
 
 
 def test_long_utterances_are_scored_in_equal_chunks():
@@ -26,3 +29,17 @@ def test_long_utterances_are_scored_in_equal_chunks():
 
     detector: Any = Mean()
     assert score_utterance(samples, detector) == pytest.approx(-2.0)
+
+
+@pytest.mark.parametrize("front_end", ["small", "whisper"])
+def test_logits_of_any_length_are_those_of_the_scores(front_end, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    whisper = {"ssl_weights": False, "ssl_config": TINY_WHISPER} if front_end == "whisper" else {}
+    detector = Detector(tiny_recipe(front_end, **whisper)).eval()
+    for seconds in (1.0, 7.9, 8.1, 33.0):
+        samples = speech(seconds, 0)
+        with torch.no_grad():
+            found = chunk_logits(torch.from_numpy(np.stack([samples, -samples])), detector)
+        scores = [-score_utterance(each, detector) for each in (samples, -samples)]
+        assert found.tolist() == pytest.approx(scores, abs=2e-2)  # frames are kept in half precision

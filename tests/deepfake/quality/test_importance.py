@@ -13,3 +13,9 @@ def test_baselines_by_their_definitions():
     assert importance.shape == (30,)
     assert (importance >= 0).all()
     assert importance.max() > 0
+
+
+def test_gradients_reach_every_chunk_of_a_long_recording():
+    importance = gradient_importance(speech(33.0, 0), Detector(tiny_recipe()).eval(), "cpu")
+    assert importance.shape == (1650,)
+    assert (importance.reshape(33, 50).max(axis=1) > 0).all()

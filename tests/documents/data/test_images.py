@@ -3,6 +3,8 @@ import os
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,6 +301,27 @@ def test_damage_that_libtiff_alone_tells_is_refused_and_quiet(tmp_path, capfd):
     with pytest.raises(InputError, match=r"a\.tif: damaged image: Fax4Decode"):
         decode(tmp_path / "a.tif", 64, 1.0)
     assert capfd.readouterr().err == ""
+
+
+def test_threads_tell_damaged_files_from_whole_ones(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 2, (1000, 1000)).astype(bool)
+    Image.fromarray(pixels).save(tmp_path / "whole.tif", compression="group4")
+    content = bytearray((tmp_path / "whole.tif").read_bytes())
+    content[30] ^= 0xFF
+    (tmp_path / "damaged.tif").write_bytes(content)
+
+    def is_refused(path: Path) -> bool:
+        try:
+            decode(path, 128, 1.0)
+        except InputError:
+            return True
+        return False
+
+    before = os.fstat(2).st_ino
+    with ThreadPoolExecutor(4) as pool:
+        refused = list(pool.map(is_refused, [tmp_path / "whole.tif", tmp_path / "damaged.tif"] * 100))
+    assert refused == [False, True] * 100
+    assert os.fstat(2).st_ino == before
 
 
 def test_pixels_that_are_no_numbers_are_refused(tmp_path):

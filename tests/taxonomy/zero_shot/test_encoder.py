@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from reprise.core import code
 from reprise.core.errors import InputError
 from reprise.taxonomy.zero_shot.encoder import embed, locate_encoder, model_fingerprint, open_encoder, save_encoder
 
@@ -30,6 +31,16 @@ def test_the_cache_gives_the_same_bytes(encoder_folder, tmp_path, monkeypatch):
     first = embed(encoder, TEXTS, 2, ["cpu"], "test")
     monkeypatch.setattr(encoder, "encode", None)  # may not be called again
     assert np.array_equal(embed(encoder, TEXTS, 2, ["cpu"], "test"), first)
+
+
+def test_edited_code_embeds_anew(encoder_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encoder = open_encoder(str(encoder_folder), 16)
+    embed(encoder, TEXTS, 2, ["cpu"], "test")
+    monkeypatch.setattr(code, "_AT_START", {**code._AT_START, "reprise.taxonomy.zero_shot.encoder": "edited"})
+    monkeypatch.setattr(encoder, "encode", None)
+    with pytest.raises(TypeError):
+        embed(encoder, TEXTS, 2, ["cpu"], "test")
 
 
 def test_a_saved_encoder_is_the_same_encoder(encoder_folder, tmp_path):

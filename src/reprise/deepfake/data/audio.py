@@ -15,6 +15,7 @@ import soxr
 
 from reprise.core.errors import InputError
 from reprise.core.files import atomic_path
+from reprise.core.standard_error import standard_error_to
 from reprise.deepfake.data.containers import (
     MOST_PADDING,
     ContainerError,
@@ -202,15 +203,8 @@ class _Unsought(soundfile.SoundFile):
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
     """Keep what C code writes to standard error from the console: mpg123 tells there of every frame that is damaged."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with Path(os.devnull).open("wb") as nowhere, standard_error_to(nowhere.fileno()):
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @dataclasses.dataclass

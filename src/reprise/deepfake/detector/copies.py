@@ -5,6 +5,7 @@ sign of natural speech, and knows no vocoder but those of the training recording
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from reprise.deepfake.detector.resynthesis import resynthesise
 from reprise.deepfake.recipe import Recipe
 
 LARGEST_CHAIN = 2  # channels one after the other
+CHANGING = ("channel", "copies", "resynthesis")  # the modules of this folder that make copies
 RESYNTHESIS_CHANNEL = 0.5  # probability that a re-synthesis goes through channels too
 
 
@@ -55,7 +57,7 @@ def make_copies(corpus: Corpus, detector: Detector, recipe: Recipe, seed: int, d
         change = change_of(kind, own_seed)
         if not detector.framed:
             return change(samples)
-        return hear_once(samples, detector, device, (f"{kind} {own_seed}", change))
+        return hear_once(samples, detector, device, (f"{kind} {own_seed} {change_key()}", change))
 
     def forms_of(row: int) -> list[np.ndarray]:
         return [
@@ -74,6 +76,15 @@ def make_copies(corpus: Corpus, detector: Detector, recipe: Recipe, seed: int, d
             resyntheses_of(row)
         wait_for_all()
     return Copies([forms_of(row) for row in rows], [resyntheses_of(row) for row in rows])
+
+
+@functools.cache
+def change_key() -> str:
+    """Hash of the code that `change_of` runs."""
+    from reprise.core.code import hash_modules, versions
+
+    code = hash_modules(*(f"{__package__}.{name}" for name in CHANGING))
+    return f"{code} {versions('numpy', 'scipy', 'soundfile', 'soxr', 'transformers')}"
 
 
 def change_of(kind: str, seed: int) -> Change:

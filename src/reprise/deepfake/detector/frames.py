@@ -1,7 +1,7 @@
 """A frozen encoder's frames of recordings, 40 ms each, cached on disk by content so that none is encoded twice.
 
-The cache holds one file a recording, keyed by its samples, by what is done to them before they are heard, and by the
-encoder. Prediction keeps nothing.
+The cache holds one file a recording, keyed by its samples, by what is done to them before they are heard, by the
+encoder and the code that runs it, and by the device. Prediction keeps nothing.
 """
 
 import functools
@@ -20,7 +20,7 @@ from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import chunks
 
 CACHE = Path(".cache/deepfake-frames")
-VERSION = "1"  # of what `listen` computes
+DECIDING = ("frames", "front_ends", "pieces", "whisper")  # the modules of this folder that compute frames
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -53,16 +53,22 @@ def hear_once(
         samples: (N,) float32.
         detector: which hears.
         device: where it is.
-        change: a name, which with the samples decides the outcome, and what is done to the samples before.
+        change: a name, which with the samples decides the outcome, and what is done to the samples before. The code
+            that does it is part of the name.
     """
     name, apply = change or ("", lambda same: same)
     key = hash_bytes(samples.tobytes(), name.encode())
-    path = CACHE / encoder_key(detector) / f"{key}.npy"
+    path = CACHE / encoder_key(detector, torch.device(device).type) / f"{key}.npy"
     return kept_array(path, lambda: hear(apply(samples), detector, device))
 
 
 @functools.lru_cache(maxsize=4)
-def encoder_key(detector: Detector) -> str:
+def encoder_key(detector: Detector, device_type: str) -> str:
+    """Hash of whatever decides the frames beside the samples."""
+    from reprise.core.code import hash_modules, versions
+
     assert isinstance(detector.front_end, WhisperFrontEnd)
     state = {name: tensor.cpu() for name, tensor in detector.front_end.encoder.state_dict().items()}
-    return hash_bytes(hash_tensors(state).encode(), VERSION.encode(), kernels.chosen().encode())[:16]
+    code = hash_modules(*(f"{__package__}.{name}" for name in DECIDING))
+    parts = (hash_tensors(state), code, versions("transformers"), kernels.chosen(), device_type)
+    return hash_bytes(*(part.encode() for part in parts))[:16]

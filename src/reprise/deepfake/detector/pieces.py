@@ -21,8 +21,12 @@ def chunks(samples: np.ndarray) -> list[np.ndarray]:
     """Cut samples (N,) into the fewest equal chunks of at most CHUNK_SECONDS."""
     if len(samples) < SHORTEST_SECONDS * RATE:
         return [fit_length(samples, int(SHORTEST_SECONDS * RATE))]
-    count = -(-len(samples) // int(CHUNK_SECONDS * RATE))
-    return np.array_split(samples, count)
+    return np.array_split(samples, chunk_count(len(samples)))
+
+
+def chunk_count(samples: int) -> int:
+    """The fewest equal chunks of at most CHUNK_SECONDS that hold so many samples."""
+    return -(-samples // int(CHUNK_SECONDS * RATE))
 
 
 def frame_chunks(frames: np.ndarray) -> list[np.ndarray]:

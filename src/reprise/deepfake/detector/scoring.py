@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.frames import hear
 from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.detector.pieces import chunks, frame_chunks
+from reprise.deepfake.detector.pieces import chunk_count, chunks, frame_chunks
 
 Hear = Callable[[np.ndarray, Detector, str], np.ndarray]
 
@@ -35,6 +36,12 @@ def score_utterance(samples: np.ndarray, detector: Detector, device: str = "cpu"
         return score_frames(listen(samples, detector, device), detector, device)
     logits = [float(detector(torch.from_numpy(chunk)[None].to(device)).logits[0]) for chunk in chunks(samples)]
     return -float(np.mean(logits))
+
+
+def chunk_logits(samples: Tensor, detector: Detector) -> Tensor:
+    """Logits (B,) of recordings (B, N) of one length, heard anew: the mean over their chunks."""
+    parts = samples.tensor_split(chunk_count(samples.shape[1]), dim=1)
+    return torch.stack([detector(part).logits for part in parts]).mean(0)
 
 
 def score_corpus(corpus: Corpus, detector: Detector, device: str, listen: Hear = hear) -> np.ndarray:

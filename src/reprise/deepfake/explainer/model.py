@@ -4,8 +4,8 @@ Each moment's description h is mapped to q; its evidence is how much nearer q is
 of natural speech, averaged over its neighbours: what is spoofed is a stretch, and single windows err. The utterance's
 logit is the evidence of its moments, weighed by the softmax of the evidence itself: there is no weight beside the
 evidence. (The published loss, a sum over moments of weight times prototype loss, is least where all weights are zero.)
-For natural speech and for spoofs spliced for training, it is known which moments are spoofed; the evidence learns that,
-too.
+For spoofs spliced for training, and for the natural speech they were spliced into, it is known which moments are
+spoofed; the evidence learns that, too.
 """
 
 import dataclasses

@@ -16,7 +16,7 @@ from reprise.deepfake.detector.copies import change_of
 from reprise.deepfake.quality.metrics import equal_error_rate
 
 PENALTIES = (3.0, 10.0, 30.0)  # of the machine's errors; chosen on dev
-RESYNTHESIS_WEIGHT = 0.5  # of a re-synthesis; with 1 the known vocoders suffer: see docs/deepfake.md
+COPIES = 4  # re-syntheses for each one that the network learns; those of an utterance weigh as one spoof together
 
 
 @torch.inference_mode()
@@ -45,7 +45,7 @@ def train_baseline(
     Args:
         train: (N, STATISTICS).
         spoof: (N,) bool.
-        made: (R, STATISTICS), of re-syntheses, further spoofs.
+        made: (R, STATISTICS), of re-syntheses, further spoofs: of each natural utterance equally many.
         dev: (M, STATISTICS).
         dev_spoof: (M,) bool.
 
@@ -53,7 +53,7 @@ def train_baseline(
         The machine and its penalty.
     """
     statistics, labels = np.concatenate([train, made]), np.concatenate([spoof, np.ones(len(made), bool)])
-    weights = np.concatenate([np.ones(len(train)), np.full(len(made), RESYNTHESIS_WEIGHT)])
+    weights = np.concatenate([np.ones(len(train)), np.full(len(made), (~spoof).sum() / max(len(made), 1))])
     trained: list[tuple[float, Baseline, float]] = []
     for penalty in PENALTIES:
         scaler, machine = StandardScaler(), SVC(C=penalty, gamma=1 / STATISTICS, class_weight="balanced")

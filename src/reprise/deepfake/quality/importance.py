@@ -7,6 +7,7 @@ import torch
 
 from reprise.deepfake.data.splice import fit_length
 from reprise.deepfake.detector.model import Detector
+from reprise.deepfake.detector.scoring import chunk_logits
 from reprise.deepfake.explainer.curve import FRAME, frames_in
 from reprise.deepfake.explainer.model import Explainer, importance_of
 
@@ -41,5 +42,5 @@ def frame_means(values: np.ndarray) -> np.ndarray:
 def gradient_importance(samples: np.ndarray, detector: Detector, device: str) -> np.ndarray:
     """Size of the logit's gradient times the input, by frame (F,)."""
     inputs = torch.from_numpy(samples)[None].to(device).requires_grad_()
-    (gradient,) = torch.autograd.grad(detector(inputs).logits.sum(), inputs)
+    (gradient,) = torch.autograd.grad(chunk_logits(inputs, detector).sum(), inputs)
     return frame_means(np.abs(gradient[0].cpu().numpy() * samples))

@@ -31,7 +31,7 @@ from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus, score_utterance
 from reprise.deepfake.paths import METRICS, PREPARED, SCORES, TIMING
-from reprise.deepfake.quality.baseline import corpus_statistics, resynthesised_statistics, train_baseline
+from reprise.deepfake.quality.baseline import COPIES, corpus_statistics, resynthesised_statistics, train_baseline
 from reprise.deepfake.quality.metrics import equal_error_rate, fit_decision
 from reprise.deepfake.quality.plots import plot_det
 from reprise.deepfake.quality.report import describe_rates, measure, write_curve, write_items, write_scores
@@ -66,7 +66,7 @@ def main() -> None:
             split: {"detector": score_corpus(corpora[split], detector, device, hear_once)} for split in HELD_OUT
         }
         figures["audio_seconds"] = round(sum(float(corpora[split].samples.sum()) for split in HELD_OUT) / RATE, 1)
-        baseline = add_baseline(corpora, scores, recipe.resyntheses, seed)
+        baseline = add_baseline(corpora, scores, COPIES * recipe.resyntheses, seed)
         decisions = add_fusion(corpora["dev"].spoof, scores, params.published)
 
         def score(samples: np.ndarray) -> dict[str, float]:

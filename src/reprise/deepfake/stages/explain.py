@@ -30,6 +30,7 @@ from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.data.windows import Windows, read_windows
 from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.model_file import load_detector
+from reprise.deepfake.detector.scoring import chunk_logits
 from reprise.deepfake.explainer.model_file import load_explainer, publish_explainer
 from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS, Mode, explainer_path
 from reprise.deepfake.quality.faithfulness import choose_spoofs, faithfulness, localise, replacements
@@ -66,7 +67,7 @@ def main() -> None:
 
         def spoof_probabilities(recordings: list[np.ndarray]) -> np.ndarray:
             with torch.inference_mode():
-                logits = detector(torch.from_numpy(np.stack(recordings)).to(device)).logits
+                logits = chunk_logits(torch.from_numpy(np.stack(recordings)).to(device), detector)
             return decision.spoof_probabilities(-logits.cpu().numpy().astype(np.float64))
 
         for name, method in methods.items():

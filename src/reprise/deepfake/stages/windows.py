@@ -90,16 +90,16 @@ def list_utterances(corpus: Corpus, labelled: bool) -> pd.DataFrame:
     return corpus.table[["utterance", "spoof"] if labelled else ["utterance"]].assign(count=counts)
 
 
-def known_moments(train: Corpus, partial: Corpus) -> Iterator[list[bool]]:
+def known_moments(train: Corpus, spliced: Corpus) -> Iterator[list[bool]]:
     """Which moments of each utterance are spoofed; an empty list where that is unknown.
 
     Of a spoof it is unknown: some corpora's are spoofed in part. No moment of natural speech is spoofed; that is said
     of the utterances that a spoof was spliced into alone, so that there are about as many moments of either kind.
     """
-    spliced_into = set(partial.twin.tolist())
+    spliced_into = set(spliced.twin.tolist())
     for row, samples in enumerate(train.samples.tolist()):
         yield [False] * len(moment_centres(samples)) if row in spliced_into else []
-    for spans, samples in zip(partial.table["spans"], partial.samples.tolist(), strict=True):
+    for spans, samples in zip(spliced.table["spans"], spliced.samples.tolist(), strict=True):
         within = moments_within(spans, samples)
         yield within.tolist() if within.any() else []  # a stretch between the centres of two moments
 

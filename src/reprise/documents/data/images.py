@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from reprise.core.errors import InputError
+from reprise.core.standard_error import standard_error_to
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
@@ -251,14 +252,9 @@ def damage_that_libtiff_tells() -> Iterator[None]:
     Raises:
         InputError: with the first thing that is wrong.
     """
-    kept = os.dup(2)
     with tempfile.TemporaryFile() as told:
-        os.dup2(told.fileno(), 2)
-        try:
+        with standard_error_to(told.fileno()):
             yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
         told.seek(0)
         if lines := told.read().decode(errors="replace").split("\n")[0].strip():
             raise InputError(f"damaged image: {lines}")

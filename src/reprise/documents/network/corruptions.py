@@ -1,7 +1,8 @@
 """The fixed set of corrupted copies on which robustness is measured.
 
 Each page is damaged in each way alone, by an amount drawn from the ranges of damage.py, and then in all ways together,
-as by a careless scan. The amount depends on the seed, the kind and the page's row alone.
+as by a careless scan. What a page gets depends on the seed, the kind, and the place and number of the pages in its
+block: one page more changes the damage of all.
 """
 
 import numpy as np

@@ -28,7 +28,7 @@ from reprise.taxonomy import paths
 from reprise.taxonomy.data.corpus import read_texts
 from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.zero_shot.class_texts import add_keywords, check_template, class_texts, mean_per_class
-from reprise.taxonomy.zero_shot.encoder import embed, model_fingerprint, open_encoder
+from reprise.taxonomy.zero_shot.encoder import computed_by, embed, model_fingerprint, open_encoder
 from reprise.taxonomy.zero_shot.similarity import matrix_statistics, write_cosines
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def score_entailment(
     model, entailment = open_cross_encoder(params.entailment_model, params.max_tokens, devices[0])
     hypotheses = [params.hypothesis.format(name=name) for name in hierarchy.names]
     score = pair_scorer(model, entailment, params.batch_size, devices)
-    settings = json.dumps([model_fingerprint(model), params.batch_size, hypotheses, hierarchy.to_dict()])
+    code = computed_by(devices, "reprise.taxonomy.zero_shot.entailment")
+    settings = json.dumps([model_fingerprint(model), params.batch_size, hypotheses, hierarchy.to_dict(), code])
     return {
         split: cached_rows(
             "entailment",

@@ -136,7 +136,7 @@ def embed(
 
     if not cache:
         return encode(list(texts))
-    settings = f"{model_fingerprint(encoder)} {batch_size}"
+    settings = f"{model_fingerprint(encoder)} {batch_size} {computed_by(devices, __name__)}"
     return cached_rows("embedding", settings, texts, embedding_size(encoder), encode, chunk=CHUNK, label=label)
 
 
@@ -145,6 +145,16 @@ def embedding_size(encoder: "SentenceTransformer") -> int:
     size = encoder.get_embedding_dimension()
     assert size is not None
     return int(size)
+
+
+def computed_by(devices: Sequence[str], *modules: str) -> str:
+    """Which code computes rows, and on which kind of device: part of the key of kept ones."""
+    import torch
+
+    from reprise.core.code import hash_modules, versions
+
+    libraries = versions("sentence-transformers", "tokenizers", "transformers")
+    return f"{hash_modules(*modules)} {libraries} {torch.device(devices[0]).type}"
 
 
 def model_fingerprint(model: "SentenceTransformer | CrossEncoder") -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from reprise.core.errors import InputError
-from reprise.core.params import load_seed, load_value
+from reprise.core.params import load_as, load_seed
 from reprise.deepfake.data.audio import RATE, AudioFolder
 from reprise.deepfake.data.metadata import NATURAL, SYNTHESISED, read_header
 from reprise.deepfake.data.protocols import (
@@ -40,7 +40,7 @@ def check(folder: Path) -> Findings:
         found.overrides |= {f"deepfake.protocols.{split}": str(path) for split, path in sources.items()}
         for path in dict.fromkeys(sources.values()):
             found.recognised.append(f"{path}: {source_kind(path)}")
-        shares = dict(zip(SPLITS, load_value("deepfake.prepare.shares"), strict=True))
+        shares = dict(zip(SPLITS, load_as("deepfake.prepare.shares", tuple[float, float, float]), strict=True))
         trials = read_trials(sources, shares, load_seed())
         describe(found, sources, trials)
         check_speakers(found, trials)
@@ -162,7 +162,7 @@ def check_files(found: Findings, files: dict[Path, Trial]) -> None:
     if len(copies) > len(disputed):
         first = next(group for group in copies if group not in disputed)
         found.odd.append(f"{len(copies) - len(disputed)} recordings come twice, such as {first[0]} = {first[1]}")
-    shortest, longest = load_value("deepfake.prepare.min_seconds"), load_value("deepfake.prepare.max_seconds")
+    shortest, longest = (load_as(f"deepfake.prepare.{key}", float) for key in ("min_seconds", "max_seconds"))
     paths, started = list(files), time.monotonic()
     errors: list[str] = []
     rates: Counter[int] = Counter()

@@ -1,17 +1,18 @@
 """Check a folder of pages."""
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from reprise.core.errors import InputError
-from reprise.core.params import Hardware, load_params, load_seed, load_value
+from reprise.core.params import Hardware, load_as, load_params, load_seed, load_value
 from reprise.core.recipe import resolve_recipe
 from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_pairs, perceptual_hash
 from reprise.documents.data.images import EXTENSIONS, cache_size, decode, normalise
@@ -107,7 +108,7 @@ def class_folders_or_none(images: Path) -> list[str]:
 
 def label_files(folder: Path, files: Files) -> Iterator[str]:
     """Files at the top of a folder that could hold the training labels: tables first, then indexes."""
-    others = {files.classes, files.test, load_value("documents.evaluate.labels")}
+    others = {files.classes, files.test, load_as("documents.evaluate.labels", str)}
     texts = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".csv", ".txt", ".tsv", ".lst")]
     candidates = [path for path in texts if path.name not in others and "test" not in path.stem.lower()]
     for path in candidates:
@@ -168,14 +169,14 @@ def describe(found: Findings, folder: Path, settings: Settings, train: pd.DataFr
         found.recognised.append("folds from the column fold")
         with found.collect():
             targets = train["target"].to_numpy()
-            check_folds(train["fold"].to_numpy(), targets, load_value(f"{PREPARE}.folds"), classes.names)
+            check_folds(train["fold"].to_numpy(), targets, load_as(f"{PREPARE}.folds", int), classes.names)
     else:
         fit_folds(found, counts, classes)
 
 
 def fit_folds(found: Findings, counts: np.ndarray, classes: Classes) -> None:
     """Take as many folds as the rarest class has distinct pages, (C,) counts, where params.yaml asks for more."""
-    folds = int(found.overrides.get(f"{PREPARE}.folds", load_value(f"{PREPARE}.folds")))
+    folds = int(found.overrides.get(f"{PREPARE}.folds", load_as(f"{PREPARE}.folds", int)))
     fewest = int(counts[counts > 0].min())
     name = classes.names[int(np.flatnonzero(counts == fewest)[0])]
     if fewest >= folds:
@@ -202,7 +203,7 @@ def check_test_labels(
     found: Findings, folder: Path, ids: list[str], classes: Classes, columns: tuple[str, str]
 ) -> None:
     """Read the labels of test pages as documents-evaluate does, which alone uses them."""
-    path = folder / load_value("documents.evaluate.labels")
+    path = folder / load_as("documents.evaluate.labels", str)
     if path.exists():
         read_test_labels(path, ids, classes, columns)
         found.recognised.append(f"labels of the test pages, {path.name}")
@@ -222,7 +223,7 @@ def check_images(
         first = " = ".join(path.name for path in copies[0])
         found.odd.append(f"{sum(map(len, copies))} training images are copies of another one, such as {first}")
     hashes = decode_some(found, [*paths, *test_paths])
-    bits = load_value(f"{PREPARE}.duplicate_bits")
+    bits = load_as(f"{PREPARE}.duplicate_bits", int)
     rows = np.array([row for row in range(len(paths)) if row in hashes], np.int64)
     if not len(rows):
         return
@@ -240,27 +241,30 @@ def check_images(
         fit_folds(found, np.bincount(distinct, minlength=len(classes)), classes)
 
 
+def hash_page(path: Path, size: int, max_megapixels: float) -> np.ndarray | str:
+    """Perceptual hash of a page, or what is wrong with it."""
+    try:
+        return perceptual_hash(decode(path, size, max_megapixels).pixels)
+    except InputError as error:
+        return str(error)
+
+
 def decode_some(found: Findings, paths: list[Path]) -> dict[int, np.ndarray]:
     """Decode pages in random order for a few seconds, and hash them as documents-prepare does: hashes by row."""
     recipe, _ = resolve_recipe(TASK, Recipe)
-    size, most = cache_size(recipe.image_size), load_value(f"{PREPARE}.max_megapixels")
+    size, most = cache_size(recipe.image_size), load_as(f"{PREPARE}.max_megapixels", float)
     order = np.random.default_rng(load_seed()).permutation(len(paths)).tolist()
     hashes: dict[int, np.ndarray] = {}
     errors: list[str] = []
 
-    def look(row: int) -> np.ndarray | str:
-        try:
-            return perceptual_hash(decode(paths[row], size, most).pixels)
-        except InputError as error:
-            return str(error)
-
     started = time.monotonic()
-    with ThreadPoolExecutor(load_params("hardware", Hardware).threads) as pool:
+    look = functools.partial(hash_page, size=size, max_megapixels=most)
+    with ProcessPoolExecutor(load_params("hardware", Hardware).threads) as pool:
         for start in range(0, len(order), BLOCK):
             if time.monotonic() - started > SECONDS:
                 break
             rows = order[start : start + BLOCK]
-            for row, result in zip(rows, pool.map(look, rows), strict=True):
+            for row, result in zip(rows, pool.map(look, (paths[row] for row in rows)), strict=True):
                 if isinstance(result, str):
                     errors.append(result)
                 else:

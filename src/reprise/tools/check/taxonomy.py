@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reprise.core.params import load_value
+from reprise.core.params import load_as, load_value
 from reprise.taxonomy.data.class_lists import read_seed_documents
 from reprise.taxonomy.data.corpus import read_corpus
 from reprise.taxonomy.data.hierarchy import Hierarchy
@@ -20,7 +20,8 @@ from reprise.tools.check.findings import Findings, some
 def check(folder: Path) -> Findings:
     """Read a folder as taxonomy-prepare and taxonomy-evaluate do."""
     found = Findings(overrides={"taxonomy.data": str(folder)})
-    empty_text, few_words = (load_value(f"taxonomy.prepare.{key}") for key in ("empty_text", "near_empty_words"))
+    empty_text = load_value("taxonomy.prepare.empty_text")
+    few_words = load_as("taxonomy.prepare.near_empty_words", int)
     with found.collect():
         layout = recognise(folder)
         found.recognised.append(f"layout of {layout.name}, by {layout.classes.name}")

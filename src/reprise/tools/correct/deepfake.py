@@ -16,7 +16,7 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
-from reprise.core.params import load_path, load_seed, load_value
+from reprise.core.params import load_as, load_path, load_seed
 from reprise.deepfake.paths import SAMPLE
 from reprise.tools.correct.files import WITHDRAW, change_answers, refuse_nothing, write_answers
 
@@ -48,7 +48,7 @@ def load_trials() -> "dict[str, list[Trial]]":
     from reprise.deepfake.data.sources import read_trials
 
     sources = {name: load_path(f"deepfake.protocols.{name}") for name in SPLITS}
-    shares = dict(zip(SPLITS, load_value("deepfake.prepare.shares"), strict=True))
+    shares = dict(zip(SPLITS, load_as("deepfake.prepare.shares", tuple[float, float, float]), strict=True))
     return read_trials(sources, shares, load_seed())
 
 

@@ -10,14 +10,14 @@ declares, the stages' pictures, tables of single examples, and the seconds of ea
 import base64
 import csv
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from reprise.core.command import run_command
-from reprise.core.files import write_text
+from reprise.core.errors import InputError
+from reprise.core.files import read_json, write_text
 from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, compare, distances, split_elsewhere, write_interval
 from reprise.tools.report.charts import confused_table, declared_plots, draw, least_width, seconds_by_stage
@@ -179,7 +179,15 @@ def confused_rows(title: str, declaration: dict[str, Any]) -> Table | None:
 
 
 def read_seconds(path: Path) -> float:
-    return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+    """Seconds of a stage.
+
+    Raises:
+        InputError: the file is not what a stage writes.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("seconds"), int | float):
+        raise InputError(f"{path}: no number of seconds")
+    return float(found["seconds"])
 
 
 if __name__ == "__main__":

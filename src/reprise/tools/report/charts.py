@@ -248,5 +248,5 @@ def numbers(table: dict[str, list[str]], path: Path, name: str) -> list[float]:
     """
     try:
         return [float(value) for value in column_of(table, path, name)]
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # a TypeError of a row that ends before this column
         raise InputError(f"{path}: column {name!r}: {error}") from None
