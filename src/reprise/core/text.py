@@ -1,4 +1,4 @@
-"""Names made safe to show: one function for each medium.
+"""Names made safe to show, by one function for each medium, and made ready to be compared.
 
 A class, a file, an experiment or a parameter may be called `<img src=x>`, `a|b`, `@someone` or `=1+1`, and a name may
 hold escape sequences that move a terminal's cursor. What people are shown goes through one of these functions; what
@@ -19,6 +19,11 @@ MARKDOWN_START = re.compile(r"^([#+=-]+|\d+[.)])(?=\s|$)")  # a heading, a list,
 LINKED = re.compile(r"(@|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d))", re.IGNORECASE)
 ZERO_WIDTH_SPACE = "\u200b"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some take the wide signs too
+
+
+def compose_name(name: str) -> str:
+    """Compose a name (Unicode NFC) to be compared: in file names a Mac stores é as two characters, others as one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def for_terminal(text: object) -> str:

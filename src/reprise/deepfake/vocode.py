@@ -80,13 +80,14 @@ def name_recordings(folder: Path, names: Sequence[str], channels: Sequence[str] 
     Raises:
         InputError: no folder, no recording in it, or two that would be written to one file.
     """
+    from reprise.core.text import compose_name
     from reprise.deepfake.data.audio import list_recordings
-    from reprise.deepfake.data.protocols import check_name, normalise
+    from reprise.deepfake.data.protocols import check_name
 
     recordings: dict[str, Path] = {}
     taken: dict[str, Path] = {}
     for path in list_recordings(folder):
-        utterance = normalise(path.stem)
+        utterance = compose_name(path.stem)
         check_name(utterance, str(path))
         check_name(speaker_of(path, folder), str(path))
         for name, channel in itertools.product(("-", *names), ("-", *channels)):
@@ -108,9 +109,10 @@ def output_name(utterance: str, vocoder: str, channel: str = "-") -> str:
 
 
 def speaker_of(path: Path, folder: Path) -> str:
-    from reprise.deepfake.data.protocols import UNKNOWN, normalise
+    from reprise.core.text import compose_name
+    from reprise.deepfake.data.protocols import UNKNOWN
 
-    return normalise(path.parent.name) if path.parent != folder else UNKNOWN
+    return compose_name(path.parent.name) if path.parent != folder else UNKNOWN
 
 
 def split_speakers(speakers: Sequence[str], seed: int) -> dict[str, str]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from reprise.taxonomy.zero_shot.refine import (
     NameAnchoredMixture,
@@ -13,7 +14,6 @@ from reprise.taxonomy.zero_shot.refine import (
     refine_posterior,
     robust_lower_bound,
     smooth,
-    softmax,
 )
 from tests.conftest import read_params
 
@@ -32,7 +32,7 @@ def corpus(sizes: list[int], seed: int = 0, spread: float = 0.16, noise: float =
 
 
 def zero_shot_of(documents, names):
-    return softmax(SECTION["sharpness"] * documents @ names.T).astype(np.float32)
+    return softmax(SECTION["sharpness"] * documents @ names.T, axis=1).astype(np.float32)
 
 
 @pytest.mark.parametrize("sizes", [[60] * 12, [400, 200, 100, 60, 40, 30, 20, 15, 10, 8]])

@@ -16,6 +16,7 @@ import soxr
 from reprise.core.errors import InputError
 from reprise.core.files import atomic_path
 from reprise.core.standard_error import standard_error_to
+from reprise.core.text import compose_name
 from reprise.deepfake.data.containers import (
     MOST_PADDING,
     ContainerError,
@@ -24,7 +25,6 @@ from reprise.deepfake.data.containers import (
     Stream,
     find_streams,
 )
-from reprise.deepfake.data.protocols import normalise
 
 RATE = 16_000  # samples a second, of everything after this module
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg", ".opus")
@@ -346,7 +346,7 @@ class AudioFolder:
         self.paths: dict[str, list[Path]] = {}
         for path in self.recordings:
             for name in (path.name, path.stem):
-                self.paths.setdefault(normalise(name), []).append(path)
+                self.paths.setdefault(compose_name(name), []).append(path)
 
     def matches(self, utterance: str) -> list[Path]:
         """All recordings that an utterance may mean: one where it is clear."""
@@ -354,7 +354,7 @@ class AudioFolder:
         return [path for path in self.paths.get(name, []) if not folders or self._lies_in(path, folders)]
 
     def find(self, utterance: str, where: str) -> Path:
-        """Find an utterance, whose name is composed (`normalise`) and may have folders before it.
+        """Find an utterance, whose name is composed (`compose_name`) and may have folders before it.
 
         Raises:
             InputError: none, or several; the line starts with `where`.
@@ -368,8 +368,8 @@ class AudioFolder:
 
     def _lies_in(self, path: Path, folders: list[str]) -> bool:
         """Whether a recording's folders end in the given ones, or these in those below the folder of all."""
-        whole = [normalise(part) for part in path.parent.parts]
-        below = [normalise(part) for part in path.parent.relative_to(self.folder).parts]
+        whole = [compose_name(part) for part in path.parent.parts]
+        below = [compose_name(part) for part in path.parent.relative_to(self.folder).parts]
         return whole[-len(folders) :] == folders or folders[len(folders) - len(below) :] == below
 
 

@@ -8,6 +8,7 @@ A `meta.csv` of MLAAD beside spoofs says their system and speaker.
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.text import compose_name
 from reprise.deepfake.data.audio import list_recordings
 from reprise.deepfake.data.metadata import (
     NATURAL,
@@ -18,7 +19,7 @@ from reprise.deepfake.data.metadata import (
     read_split,
     reader_of,
 )
-from reprise.deepfake.data.protocols import SPLITS, UNKNOWN, Trial, check_name, normalise
+from reprise.deepfake.data.protocols import SPLITS, UNKNOWN, Trial, check_name
 
 EXPECTED = "expected a protocol file, or folders real/ and fake/ in it"
 
@@ -38,9 +39,9 @@ def read_class_folders(folder: Path) -> list[tuple[Trial, str | None]]:
     }
     trials = []
     for path, spoof, split, below in found:
-        utterance, where = normalise(path.relative_to(folder).as_posix()), str(path)
+        utterance, where = compose_name(path.relative_to(folder).as_posix()), str(path)
         check_name(utterance, where)
-        about = described.get(path.with_name(normalise(path.name)))
+        about = described.get(path.with_name(compose_name(path.name)))
         speaker, attack = (about.speaker, about.attack) if about else describe(below, spoof, speakers)
         trials.append((Trial(utterance, speaker, attack, spoof, where), split))
     return trials
@@ -52,7 +53,7 @@ def place_of(path: Path, folder: Path) -> tuple[bool, str | None, list[str]]:
     Raises:
         InputError: it lies in neither.
     """
-    parts = [normalise(part) for part in path.relative_to(folder).parent.parts]
+    parts = [compose_name(part) for part in path.relative_to(folder).parent.parts]
     kinds = [part.lower() in SYNTHESISED for part in parts if part.lower() in (*NATURAL, *SYNTHESISED)]
     if not kinds:
         raise InputError(f"{folder}: a folder, in which {path} lies in neither; {EXPECTED}")

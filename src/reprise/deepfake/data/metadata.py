@@ -12,7 +12,8 @@ import dataclasses
 from pathlib import Path
 
 from reprise.core.errors import InputError
-from reprise.deepfake.data.protocols import SPLITS, UNKNOWN, Trial, check_name, normalise
+from reprise.core.text import compose_name
+from reprise.deepfake.data.protocols import SPLITS, UNKNOWN, Trial, check_name
 
 COLUMNS = {  # what a column is -> how people call it; the first that is there counts
     "file": ("file", "path", "filename", "file_name", "filepath", "file_path", "audio", "wav", "utterance"),
@@ -116,7 +117,7 @@ def read_row(values: list[str], header: Header, where: str) -> tuple[Trial, str 
         check_name(name, where)
     attack = "spoof" if attack.lower() in ("", UNKNOWN, *NATURAL) else attack
     return (
-        Trial(normalise(utterance), normalise(speaker), attack if spoof else UNKNOWN, spoof, where),
+        Trial(compose_name(utterance), compose_name(speaker), attack if spoof else UNKNOWN, spoof, where),
         read_split(cells["split"], where) if "split" in cells else None,
     )
 

@@ -13,12 +13,12 @@ compared in Unicode's composed form (NFC).
 """
 
 import dataclasses
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
 from reprise.core.files import refuse_device
+from reprise.core.text import compose_name
 
 SPLITS = ("train", "dev", "eval")
 KEYS = ("bonafide", "spoof")
@@ -63,11 +63,6 @@ class Trial:
     attack: str
     spoof: bool
     where: str
-
-
-def normalise(name: str) -> str:
-    """Compose a name: a Mac writes é as two characters in file names, most other programs as one."""
-    return unicodedata.normalize("NFC", name)
 
 
 def refuse_shared_utterances(trials: Mapping[str, Sequence[Trial]]) -> None:
@@ -183,8 +178,8 @@ def parse_line(where: str, line: str, split: str) -> Trial | None:
     spoof = key == "spoof"
     attack = UNKNOWN if layout.attack is None else columns[layout.attack]
     return Trial(
-        normalise(columns[layout.utterance]),
-        UNKNOWN if layout.speaker is None else normalise(columns[layout.speaker]),
+        compose_name(columns[layout.utterance]),
+        UNKNOWN if layout.speaker is None else compose_name(columns[layout.speaker]),
         ("spoof" if attack in (UNKNOWN, "bonafide") else attack) if spoof else UNKNOWN,
         spoof,
         where,

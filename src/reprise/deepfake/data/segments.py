@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from reprise.core.errors import InputError
+from reprise.core.text import compose_name
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.data.protocols import Trial, normalise
+from reprise.deepfake.data.protocols import Trial
 
 NAME = re.compile(r"(train|dev|eval)_seglab_(\d+(?:\.\d+)?)\.npy")
 ALLOWED = {  # what np.save's pickle of a dictionary of arrays calls, in NumPy 1 and 2
@@ -65,7 +66,7 @@ def read_segment_labels(path: Path) -> dict[str, np.ndarray]:
         texts = np.atleast_1d(np.asarray(values)).astype(str)
         if not isinstance(name, str) or texts.ndim != 1 or not np.isin(texts, ("0", "1")).all():
             raise InputError(f"{path}: utterance {name!r}: expected a list of 1 (bona fide) and 0 (spoof)")
-        labels[normalise(name)] = texts == "0"
+        labels[compose_name(name)] = texts == "0"
     return labels
 
 

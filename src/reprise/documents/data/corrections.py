@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from reprise.core.errors import InputError
-from reprise.documents.data.images import normalise
+from reprise.core.text import compose_name
 from reprise.documents.data.tables import Classes, places_of, read_table, refuse_repeated, some
 
 FILE = "label_corrections.csv"
@@ -44,7 +44,7 @@ def read_corrections(path: Path, id_column: str, target_column: str, classes: Cl
     targets = []
     for line, decision, target in table[["decision", target_column]].itertuples():
         check_decision(f"{path}:{line}", decision, target, target_column, classes)
-        targets.append(places[normalise(target)] if target else NO_TARGET)
+        targets.append(places[compose_name(target)] if target else NO_TARGET)
     return pd.DataFrame({"id": table[id_column], "decision": table["decision"], "target": np.array(targets, dtype=int)})
 
 
@@ -59,7 +59,7 @@ def check_decision(where: str, decision: str, target: str, target_column: str, c
     if (decision == "change") != bool(target):
         expected = "expected the right class" if decision == "change" else "expected it empty"
         raise InputError(f"{where}: {decision} with {target_column} {target!r}; {expected}")
-    if target and normalise(target) not in places_of(classes):
+    if target and compose_name(target) not in places_of(classes):
         raise InputError(f"{where}: class {target!r} is not in meta.csv, which has {some(classes.targets)}")
 
 
@@ -79,13 +79,13 @@ def apply_corrections(
     Raises:
         InputError: a correction of a page that train.csv lacks.
     """
-    rows = {normalise(name): row for row, name in enumerate(labels["id"])}
+    rows = {compose_name(name): row for row, name in enumerate(labels["id"])}
     targets = labels["target"].to_numpy(copy=True)
     for line, name, _, target in corrections[["id", "decision", "target"]].itertuples():
-        if normalise(name) not in rows:
+        if compose_name(name) not in rows:
             raise InputError(f"{path}:{line}: {name!r} is not in train.csv")
         if target != NO_TARGET:
-            targets[rows[normalise(name)]] = target
+            targets[rows[compose_name(name)]] = target
     counts = {decision: int((corrections["decision"] == decision).sum()) for decision in DECISIONS}
     counts["labels_changed"] = int((targets != labels["target"].to_numpy()).sum())
     return labels.assign(target=targets), counts
@@ -93,4 +93,4 @@ def apply_corrections(
 
 def settled_pages(corrections: pd.DataFrame) -> set[str]:
     """Composed ids of the pages whose label a person has settled."""
-    return set(corrections.loc[corrections["decision"].isin(SETTLED), "id"].map(normalise))
+    return set(corrections.loc[corrections["decision"].isin(SETTLED), "id"].map(compose_name))

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import stat
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from reprise.core.errors import InputError
 from reprise.core.standard_error import standard_error_to
+from reprise.core.text import compose_name
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
@@ -47,11 +47,6 @@ TURNS = {  # orientation -> how the stored picture is put upright; anything else
 Image.MAX_IMAGE_PIXELS = None  # `decode` has its own limit, with a line that says what to do
 
 
-def normalise(name: str) -> str:
-    """Compose a name (NFC): a Mac stores é as two characters in file names, and most tables hold one."""
-    return unicodedata.normalize("NFC", name)
-
-
 class FileNames:
     """Names of files, found with or without their extension, or with that of another spelling.
 
@@ -65,8 +60,8 @@ class FileNames:
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
         for name in names:
-            self._by_name.setdefault(normalise(name), []).append(name)
-            self._by_stem.setdefault(normalise(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
+            self._by_name.setdefault(compose_name(name), []).append(name)
+            self._by_stem.setdefault(compose_name(name.removesuffix(PurePosixPath(name).suffix)), []).append(name)
 
     def find(self, identifier: str) -> list[str]:
         """All names that an id may mean: one where it is clear.
@@ -74,7 +69,7 @@ class FileNames:
         First the name itself counts, then one without its extension; then the id's own extension is left off, for it
         may be spelt otherwise in the folder (`.JPG`, `.jpeg`), or the file may have none.
         """
-        name = normalise(identifier)
+        name = compose_name(identifier)
         if found := self._by_name.get(name) or self._by_stem.get(name):
             return self._decide(found, self.preferred)
         extension = PurePosixPath(name).suffix

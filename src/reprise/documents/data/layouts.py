@@ -14,7 +14,8 @@ import pandas as pd
 
 from reprise.core.errors import InputError
 from reprise.core.params import Params
-from reprise.documents.data.images import image_names, normalise
+from reprise.core.text import compose_name
+from reprise.documents.data.images import image_names
 from reprise.documents.data.tables import (
     Classes,
     match_classes,
@@ -55,7 +56,7 @@ def recognise(folder: Path, files: Files, columns: tuple[str, str]) -> Layout:
 
 def file_layout(path: Path, columns: tuple[str, str]) -> Literal["table", "index"]:
     """Tell a table from an index: it is called .csv, or its first line names one of the columns."""
-    named = {normalise(column) for column in columns} & set(read_header(path))
+    named = {compose_name(column) for column in columns} & set(read_header(path))
     return "table" if named or path.suffix.lower() == ".csv" else "index"
 
 
@@ -86,15 +87,15 @@ def read_train(folder: Path, files: Files, columns: tuple[str, str]) -> tuple[pd
     if known is None:
         return with_own_classes(path, labels)
     if layout == "folders":  # they are called as people call their classes, or by their targets
-        targets = {normalise(name): target for target, name in zip(known.targets, known.names, strict=True)}
-        targets |= {normalise(target): target for target in known.targets}
-        labels["label"] = [targets.get(normalise(label), label) for label in labels["label"]]
+        targets = {compose_name(name): target for target, name in zip(known.targets, known.names, strict=True)}
+        targets |= {compose_name(target): target for target in known.targets}
+        labels["label"] = [targets.get(compose_name(label), label) for label in labels["label"]]
     return match_classes(path, labels, known, files.classes), known
 
 
 def with_own_classes(path: Path, labels: pd.DataFrame) -> tuple[pd.DataFrame, Classes]:
     """Take the labels themselves for the classes, by number where all are numbers, else by name."""
-    composed = labels["label"].map(normalise)
+    composed = labels["label"].map(compose_name)
     targets = sorted(composed.unique())
     classes = order_classes(path, targets, targets)
     return match_classes(path, labels, classes, str(path)), classes

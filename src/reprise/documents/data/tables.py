@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from reprise.core.errors import InputError
-from reprise.documents.data.images import normalise
+from reprise.core.text import compose_name
 
 NUMBER = re.compile(r"[0-9]{1,18}")
 FOLD = re.compile(r"[0-9]{1,4}")
@@ -53,7 +53,7 @@ def read_table(path: Path, columns: "tuple[str, ...]", optional: "tuple[str, ...
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
-            header = [normalise(name.strip()) for name in next(reader, [])]
+            header = [compose_name(name.strip()) for name in next(reader, [])]
             places = find_columns(path, header, columns, optional)
             line = reader.line_num + 1
             for row in reader:
@@ -87,10 +87,10 @@ def find_columns(
     """
     places = {}
     for column in dict.fromkeys((*columns, *optional)):
-        if (count := header.count(normalise(column))) > 1:
+        if (count := header.count(compose_name(column))) > 1:
             raise InputError(f"{path}:1: column {column!r} is there {count} times")
         if count:
-            places[column] = header.index(normalise(column))
+            places[column] = header.index(compose_name(column))
         elif column in columns:
             raise InputError(f"{path}: no column {column!r}; there are {some(header)}")
     return places
@@ -107,7 +107,7 @@ def refuse_repeated(path: Path, table: pd.DataFrame, column: str) -> None:
     Raises:
         InputError: names both lines.
     """
-    values = table[column].map(normalise)
+    values = table[column].map(compose_name)
     if (again := table.index[values.duplicated()]).size:
         first = table.index[values == values[again[0]]][0]
         raise InputError(f"{path}:{again[0]}: {column} {table.loc[again[0], column]!r} is already on line {first}")
@@ -132,8 +132,8 @@ def class_columns(path: Path, target_column: str) -> tuple[str, str]:
     Where only one column is there, its values are targets and names.
     """
     header = read_header(path)
-    targets = [name for name in (target_column, *TARGET_COLUMNS) if normalise(name) in header]
-    names = [name for name in NAME_COLUMNS if name in header and normalise(target_column) != name]
+    targets = [name for name in (target_column, *TARGET_COLUMNS) if compose_name(name) in header]
+    names = [name for name in NAME_COLUMNS if name in header and compose_name(target_column) != name]
     target, name = next(iter(targets), None), next((each for each in names if each not in targets[:1]), None)
     rest = [each for each in header if each not in (target, name)]
     if len(header) == 1 and (target or name):
@@ -147,7 +147,9 @@ def read_header(path: Path) -> list[str]:
     """Names of the columns, as `read_table` compares them; none where the file cannot be read: it says why."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return [normalise(name.strip()) for name in next(csv.reader(file, skipinitialspace=True, strict=True), [])]
+            return [
+                compose_name(name.strip()) for name in next(csv.reader(file, skipinitialspace=True, strict=True), [])
+            ]
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
 
@@ -169,7 +171,7 @@ def order_classes(path: Path, targets: list[str], names: list[str]) -> Classes:
 
 def places_of(classes: Classes) -> dict[str, int]:
     """Index of each class by its composed target."""
-    return {normalise(target): index for index, target in enumerate(classes.targets)}
+    return {compose_name(target): index for index, target in enumerate(classes.targets)}
 
 
 def read_labels(path: Path, id_column: str, target_column: str, classes: Classes) -> pd.DataFrame:
@@ -218,11 +220,11 @@ def match_classes(path: Path, labels: pd.DataFrame, classes: Classes, source: st
     Raises:
         InputError: an unknown class.
     """
-    places = {normalise(target): index for index, target in enumerate(classes.targets)}
+    places = {compose_name(target): index for index, target in enumerate(classes.targets)}
     for line, label in labels["label"].items():
-        if normalise(label) not in places:
+        if compose_name(label) not in places:
             raise InputError(f"{path}:{line}: class {label!r} is not in {source}, which has {some(classes.targets)}")
-    targets = [places[normalise(label)] for label in labels["label"]]
+    targets = [places[compose_name(label)] for label in labels["label"]]
     matched = labels.rename(columns={"label": "target"})
     matched["target"] = targets
     return matched

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
-from reprise.documents.data.images import FileNames, normalise
+from reprise.core.text import compose_name
+from reprise.documents.data.images import FileNames
 from reprise.documents.data.layouts import read_label_file
 from reprise.documents.data.tables import Classes, match_classes
 
@@ -36,9 +37,9 @@ def read_test_labels(path: Path, ids: Sequence[str], classes: Classes, columns: 
 
 def labels_of_folders(ids: Sequence[str], classes: Classes) -> list[int] | None:
     """Read the classes of test pages off their folders, `test/<class>/page.jpg`; None unless all lie in such ones."""
-    places = {normalise(name): index for index, name in enumerate(classes.names)}
-    places |= {normalise(target): index for index, target in enumerate(classes.targets)}
-    folders = [normalise(identifier).partition("/") for identifier in ids]
+    places = {compose_name(name): index for index, name in enumerate(classes.names)}
+    places |= {compose_name(target): index for index, target in enumerate(classes.targets)}
+    folders = [compose_name(identifier).partition("/") for identifier in ids]
     if not ids or not all(slash and folder in places for folder, slash, _ in folders):
         return None
     return [places[folder] for folder, _, _ in folders]

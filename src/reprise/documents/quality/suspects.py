@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from reprise.documents.data.images import normalise
+from reprise.core.text import compose_name
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.out_of_fold import OutOfFold
 from reprise.documents.quality.calibration import cross_fitted_temperatures
@@ -69,7 +69,7 @@ def list_suspects(
     by_fold = cross_fitted_temperatures(logits, targets, folds, np.unique(folds).tolist())
     temperatures = np.array([by_fold[fold] for fold in folds])[:, None]  # (N, 1)
     found = find_suspects(softmax(logits / temperatures, axis=1), targets)
-    asked = ~table["id"].iloc[found["row"]].map(normalise).isin(settled).to_numpy()
+    asked = ~table["id"].iloc[found["row"]].map(compose_name).isin(settled).to_numpy()
     found = found[asked].reset_index(drop=True)
     own = table.iloc[found["row"]]
     suspects = pd.DataFrame(

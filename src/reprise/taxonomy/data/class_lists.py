@@ -1,12 +1,12 @@
 """Lines of `doc id<TAB>class id,class id`: labels of a test set, and the seed documents of a person."""
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from reprise.core.errors import InputError
+from reprise.core.text import compose_name
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.data.lines import read_pairs, shorten
 
@@ -37,7 +37,7 @@ def read_class_lists(path: Path, hierarchy: Hierarchy, documents: Sequence[str])
         if row in lists:
             first = lists[row][0]
             raise InputError(f"{path}:{number}: duplicate document id {shorten(document)!r}, first on line {first}")
-        composed = unicodedata.normalize("NFC", text)
+        composed = compose_name(text)
         found = list(dict.fromkeys(part.strip() for part in composed.split(",") if part.strip()))
         for identifier in found:
             if identifier not in columns:

@@ -2,11 +2,11 @@
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
+from reprise.core.text import compose_name
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.data.layout import recognise
 from reprise.taxonomy.data.lines import read_lines, read_name, read_pairs, shorten
@@ -88,7 +88,7 @@ def _read_keywords(path: Path, names: Sequence[str], source: str) -> tuple[tuple
     keywords: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
     for number, line in read_lines(path):
-        text = unicodedata.normalize("NFC", line.strip())
+        text = compose_name(line.strip())
         if ":" not in text:
             raise InputError(f"{path}:{number}: no colon; expected name:keyword,keyword")
         # By length, not by colon: a line may hold a million colons, but names have few lengths.

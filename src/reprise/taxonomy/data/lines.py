@@ -4,12 +4,12 @@ A name is compared by its characters, not by their encoding: `é` typed as one c
 is one name. So keys are composed (Unicode NFC) as they are read.
 """
 
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from reprise.core.errors import InputError
 from reprise.core.files import refuse_device
+from reprise.core.text import compose_name
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_CHARACTERS = 1000  # of an id or a class name
@@ -96,7 +96,7 @@ def read_name(text: str, where: str) -> str:
     Raises:
         InputError: it is longer than any name.
     """
-    name = unicodedata.normalize("NFC", text.strip())
+    name = compose_name(text.strip())
     if len(name) > MOST_CHARACTERS:
         raise InputError(
             f"{where}: {shorten(name)!r} has {len(name)} characters; ids and names have at most {MOST_CHARACTERS}"
@@ -111,4 +111,4 @@ def shorten(text: str, length: int = 60) -> str:
 
 def normalise_text(text: str) -> str:
     """Compose characters, as encoders know them, and make every run of white space one space."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join(compose_name(text).split())

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
+from scipy.special import softmax
 
 from reprise.core.errors import InputError
 from reprise.core.params import Params, parse_params
 from reprise.core.recipe import Fraction
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.zero_shot.candidates import search_top_down
-from reprise.taxonomy.zero_shot.refine import RefineParams, Seeds, refine_posterior, softmax
+from reprise.taxonomy.zero_shot.refine import RefineParams, Seeds, refine_posterior
 
 BLOCK = 8192  # documents searched at once
 
@@ -88,7 +89,7 @@ def zero_shot_posterior(similarity: np.ndarray, sharpness: float) -> np.ndarray:
     """Softmax of the similarities (N, E); a pair that was never scored gets no mass."""
     logits = np.where(np.isnan(similarity), -np.inf, sharpness * similarity).astype(np.float32)
     logits[np.isneginf(logits).all(axis=1)] = 0.0  # no leaf was scored: nothing is known
-    return softmax(logits)
+    return softmax(logits, axis=1)
 
 
 def zero_shot_scores(similarity: np.ndarray, sharpness: float, hierarchy: Hierarchy) -> tuple[np.ndarray, np.ndarray]:

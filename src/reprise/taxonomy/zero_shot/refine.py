@@ -24,6 +24,7 @@ from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.special import softmax
 
 from reprise.core.params import Params
 from reprise.core.recipe import Fraction
@@ -165,9 +166,8 @@ class NameAnchoredMixture:
         """Softmax of the centred similarities with the anchors, (N, E)."""
         posterior = np.empty((len(self.documents), len(self.anchors)), dtype=np.float32)
         for rows in self._blocks():
-            posterior[rows] = softmax(
-                self.params.concentration * normalise(self.documents[rows] - self.mean) @ self.anchors.T
-            )
+            logits = self.params.concentration * normalise(self.documents[rows] - self.mean) @ self.anchors.T
+            posterior[rows] = softmax(logits, axis=1)
         self._give_seeds(posterior)
         return posterior
 
@@ -304,10 +304,3 @@ def normalise(rows: np.ndarray) -> np.ndarray:
     """Scale rows to norm 1; a row of zeros stays."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(norms > 0, norms, 1)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, in the precision of its input."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    powers /= powers.sum(axis=-1, keepdims=True)
-    return powers

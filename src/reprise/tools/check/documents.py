@@ -14,8 +14,9 @@ import pandas as pd
 from reprise.core.errors import InputError
 from reprise.core.params import Hardware, load_as, load_params, load_seed, load_value
 from reprise.core.recipe import resolve_recipe
+from reprise.core.text import compose_name
 from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_pairs, perceptual_hash
-from reprise.documents.data.images import EXTENSIONS, cache_size, decode, normalise
+from reprise.documents.data.images import EXTENSIONS, cache_size, decode
 from reprise.documents.data.layouts import Files, class_folders, file_layout, read_label_file, recognise
 from reprise.documents.data.listing import list_test, list_train
 from reprise.documents.data.tables import TARGET_COLUMNS, Classes, class_columns, read_header
@@ -135,7 +136,7 @@ def fit_columns(found: Findings, path: Path, settings: Settings) -> None:
     if file_layout(path, settings.columns) != "table" or not header:
         return
     for key, known in (("id_column", ID_COLUMNS), ("target_column", CLASS_COLUMNS)):
-        if normalise(getattr(settings, key)) not in header:
+        if compose_name(getattr(settings, key)) not in header:
             other = next((name for name in known if name in header), None)
             if other is not None:
                 setattr(settings, key, other)

@@ -96,14 +96,15 @@ def replace_verdict(
     Raises:
         InputError: as `judge_recording`.
     """
+    from reprise.core.text import compose_name
     from reprise.deepfake.data.audio import AudioFolder
-    from reprise.deepfake.data.protocols import KEYS, join_columns, normalise, parse_line
+    from reprise.deepfake.data.protocols import KEYS, join_columns, parse_line
     from reprise.deepfake.data.verdicts import FILE, Verdict, apply_verdicts, read_verdicts
 
     path = folder / FILE
     with change_answers(folder, SAMPLE):
         files = AudioFolder(folder)
-        file = files.find(normalise(recording), "the answer")
+        file = files.find(compose_name(recording), "the answer")
         kept: list[Verdict] = []
         removed: list[Verdict] = []
         for verdict in read_verdicts(path):
@@ -114,7 +115,7 @@ def replace_verdict(
             split = split or home_of(file, files, trials)
             if split is None:
                 raise InputError(f"{recording!r} is in no protocol; expected --split train, dev or eval")
-            clear = len(files.matches(normalise(file.name))) == 1
+            clear = len(files.matches(compose_name(file.name))) == 1
             lines = [join_columns([file.name if clear else file.relative_to(folder).as_posix(), split, key])]
             trial = parse_line("the answer", lines[0], split)
             assert trial is not None, "the answer's own split was asked for"

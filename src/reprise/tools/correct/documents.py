@@ -99,21 +99,21 @@ def replace_rows(
     Raises:
         InputError: as `correct_label`.
     """
+    from reprise.core.text import compose_name
     from reprise.documents.data.corrections import DECISIONS, FILE, check_decision, read_corrections
-    from reprise.documents.data.images import normalise
     from reprise.documents.data.layouts import read_train
 
     path, (id_column, target_column) = folder / FILE, columns
     with change_answers(folder, SAMPLE):
         labels, classes = read_train(folder, files, columns)
-        if normalise(page) not in set(labels["id"].map(normalise)):
+        if compose_name(page) not in set(labels["id"].map(compose_name)):
             raise InputError(f"{folder}: no training page {page!r}")
         for row in rows:
             check_decision("the answer", row["decision"], row[target_column], target_column, classes)
         read_corrections(path, id_column, target_column, classes)  # so that nothing is added to a file that is wrong
         fields, earlier = read_rows(path) if path.exists() else ([], [])
         fields = list(dict.fromkeys([*fields, *(name for row in rows for name in row), *(id_column, "decision")]))
-        removed = [row for row in earlier if normalise(row[id_column].strip()) == normalise(page)]
+        removed = [row for row in earlier if compose_name(row[id_column].strip()) == compose_name(page)]
         kept = [*(row for row in earlier if row not in removed), *rows]
         if removed or rows:
             write_answers(path, rows_text(fields, kept) if kept else "")

@@ -9,7 +9,6 @@ an answer replaces an earlier one about the same document or class. What to answ
 unclear_classes.csv.
 """
 
-import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ import typer
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.params import load_path
+from reprise.core.text import compose_name
 from reprise.taxonomy.paths import SAMPLE
 from reprise.tools.correct.files import change_answers, refuse_nothing, write_answers
 
@@ -214,12 +214,12 @@ def replace_words(folder: Path, identifier: str, words: list[str]) -> tuple[str,
 
 def words_of(line: str, name: str) -> str:
     """What a line of keywords says of the class of a name."""
-    return unicodedata.normalize("NFC", line.strip())[len(name) :].lstrip().removeprefix(":").strip()
+    return compose_name(line.strip())[len(name) :].lstrip().removeprefix(":").strip()
 
 
 def is_about(line: str, name: str, names: dict[str, str]) -> bool:
     """Whether a line of keywords is about the class of a name: of names that begin the line, the longest counts."""
-    text = unicodedata.normalize("NFC", line.strip())
+    text = compose_name(line.strip())
     heads = [own for own in names.values() if text.startswith(own) and text[len(own) :].lstrip().startswith(":")]
     return max(heads, key=len, default="") == name
 

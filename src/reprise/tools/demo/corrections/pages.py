@@ -9,9 +9,9 @@ from typing import Any
 
 from reprise.core.errors import InputError
 from reprise.core.params import load_path
-from reprise.core.text import for_csv
+from reprise.core.text import compose_name, for_csv
 from reprise.documents.data.corrections import FILE, read_corrections
-from reprise.documents.data.images import ImageFolder, normalise
+from reprise.documents.data.images import ImageFolder
 from reprise.documents.data.layouts import Files, read_train
 from reprise.documents.data.tables import Classes, read_table
 from reprise.documents.least_sure import LeastSure
@@ -55,7 +55,7 @@ def read_labels() -> Labels:
     labels, classes = read_train(folder, files, columns)
     said = read_corrections(folder / FILE, *columns, classes)
     answers = {
-        normalise(page): (decision, classes.targets[target] if decision == "change" else "")
+        compose_name(page): (decision, classes.targets[target] if decision == "change" else "")
         for page, decision, target in said[["id", "decision", "target"]].itertuples(index=False)
     }
     given = dict(zip(labels["id"], labels["target"].tolist(), strict=True))
@@ -82,7 +82,7 @@ def list_suspects() -> dict[str, Any]:
         if cell not in ids or predicted not in names:
             what = f"no page {cell!r}" if cell not in ids else f"no class {predicted!r}"
             raise InputError(f"{SUSPECTS}:{line}: {labels.folder} has {what}; `{NEXT}` writes the suspects anew")
-        decision, target = labels.answers.get(normalise(ids[cell]), ("", ""))
+        decision, target = labels.answers.get(compose_name(ids[cell]), ("", ""))
         suspects.append(
             {
                 "page": ids[cell],

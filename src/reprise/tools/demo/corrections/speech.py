@@ -10,8 +10,9 @@ from typing import Any
 
 from reprise.core.errors import InputError
 from reprise.core.params import load_path, load_seed
+from reprise.core.text import compose_name
 from reprise.deepfake.data.audio import AudioFolder
-from reprise.deepfake.data.protocols import KEYS, SPLITS, Trial, normalise, split_columns
+from reprise.deepfake.data.protocols import KEYS, SPLITS, Trial, split_columns
 from reprise.deepfake.data.verdicts import FILE, read_verdicts
 from reprise.tools.correct.deepfake import NEXT, load_trials, replace_verdict
 from reprise.tools.correct.files import WITHDRAW, refuse_nothing
@@ -90,7 +91,7 @@ def list_recordings(split: str, count: int = 10) -> dict[str, Any]:
 
 def drawn(path: Path, seed: int) -> str:
     """A recording's place in the order of chance: the same today and tomorrow, whatever else joins the folder."""
-    return hashlib.sha256(f"{seed}/{normalise(path.as_posix())}".encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(f"{seed}/{compose_name(path.as_posix())}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def describe_recording(path: Path, known: Recordings) -> dict[str, Any]:
@@ -102,8 +103,8 @@ def describe_recording(path: Path, known: Recordings) -> dict[str, Any]:
 
 def name_of(path: Path, known: Recordings) -> str:
     """A recording's name; with its folders where others have the same name."""
-    alone = len(known.files.paths[normalise(path.name)]) == 1
-    return normalise(path.name if alone else path.relative_to(known.folder).as_posix())
+    alone = len(known.files.paths[compose_name(path.name)]) == 1
+    return compose_name(path.name if alone else path.relative_to(known.folder).as_posix())
 
 
 def find_recording(name: str) -> tuple[Path, dict[str, Any]]:
@@ -113,7 +114,7 @@ def find_recording(name: str) -> tuple[Path, dict[str, Any]]:
         InputError: none or several of that name; or files that cannot be used.
     """
     known = read_recordings()
-    path = known.files.find(normalise(name), "the recording")
+    path = known.files.find(compose_name(name), "the recording")
     return path, describe_recording(path, known) | {"verdicts": len(known.heard)}
 
 
