@@ -23,9 +23,10 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from reprise.core import kernels
+from reprise.core.closure import Sources, code_path
 from reprise.core.code import changed_modules
 from reprise.core.errors import InputError, out_of_memory
-from reprise.core.files import write_json
+from reprise.core.files import read_json, write_json
 from reprise.core.light_imports import import_torchmetrics_light
 from reprise.core.params import Hardware, LogParams, load_params
 from reprise.core.processes import rank
@@ -56,6 +57,8 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
         choose_kernels()
         prune_logs(name, load_params("log", LogParams).files)
         main, arguments = find_stage(command_line)
+        if "DVC_STAGE" in os.environ:
+            refuse_unrecorded_code(command_line[0])
         main(*arguments)
         refuse_changed_code()
     except InputError as error:
@@ -117,8 +120,21 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     return main, arguments
 
 
+def refuse_unrecorded_code(stage: str) -> None:
+    """Fail where the code was edited after `recipe@<task>` hashed it: DVC would record that hash.
+
+    Raises:
+        InputError: the hash in `models/<task>/code.json` is not that of the code beside this file.
+    """
+    task, _, module = stage.partition(".")
+    path = code_path(task)
+    recorded = read_json(path).get(module) if path.is_file() else None
+    if recorded is not None and recorded != Sources().hash_stage(stage):
+        raise InputError(f"{path}: {stage} was edited since; run `dvc repro recipe@{task}`, then this again")
+
+
 def refuse_changed_code() -> None:
-    """Fail where the code on disk is no longer the code that ran: DVC would record what lies there now.
+    """Fail where code was edited while it ran: DVC would record the hash of other code than what was imported.
 
     Raises:
         InputError: a loaded module's file was changed while the stage ran.
