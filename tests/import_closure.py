@@ -1,61 +1,32 @@
-"""Which modules of the package a module imports, directly or not: worked out from the source alone."""
+"""Which modules of the package a module imports, directly or not, and which values of params.yaml it reads."""
 
 import ast
-from functools import cache
 from pathlib import Path
+
+from reprise.core.closure import Sources
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 PACKAGE = SOURCE / "reprise"
 TASKS = ("taxonomy", "documents", "deepfake")
-RUNNER = PACKAGE / "core/stage.py"  # runs every stage
+SOURCES = Sources(SOURCE)
+imports_of, closure = SOURCES.imports, SOURCES.closure
 
 
-def path_of(module: str) -> Path | None:
-    """File of a dotted module of the package; a folder's empty __init__.py counts as nothing."""
-    path = SOURCE.joinpath(*module.split(".")).with_suffix(".py")
-    return path if path.is_file() else None
-
-
-@cache
-def imports_of(path: Path) -> frozenset[Path]:
-    """Files of the package that a file imports, anywhere in it: imports inside functions too."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
-    paths = (path_of(name) for name in names if name.startswith("reprise."))
-    return frozenset(found for found in paths if found)
-
-
-@cache
-def closure(path: Path) -> frozenset[Path]:
-    """A file and all that it imports."""
-    found, waiting = set(), [path]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += imports_of(current)
-    return frozenset(found)
+def stage_of(command: str) -> str:
+    """What `python src/run.py <task>.<stage> ...` runs."""
+    return command.split()[2]
 
 
 def stage_file(command: str) -> Path:
-    """The module that `python src/run.py <task>.<stage> ...` runs."""
-    task, stage = command.split()[2].split(".")
+    """The module of a stage's command."""
+    task, stage = stage_of(command).split(".")
     return PACKAGE / task / "stages" / f"{stage}.py"
 
 
 def place_of(path: Path) -> str:
-    """What dvc.yaml names for a file: its folder two levels below the package at most, or a task's own file."""
-    parts = path.relative_to(PACKAGE).parts
-    if parts[0] in TASKS and (len(parts) == 2 or parts[1] == "stages"):
-        return str(path.relative_to(ROOT))
-    depth = 2 if parts[0] in TASKS else 1
-    return str(PACKAGE.joinpath(*parts[:depth]).relative_to(ROOT))
+    """What the stage `recipe@<task>` names in dvc.yaml for a file: its folder in the package, or the file beside it."""
+    return "/".join(path.relative_to(ROOT).parts[: 3 if path.is_relative_to(PACKAGE) else 2])
 
 
 def keys_read(tree: ast.Module) -> set[str]:

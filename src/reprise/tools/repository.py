@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from reprise.core.closure import code_of_stages
 from reprise.core.errors import InputError
 from reprise.core.text import for_terminal
+from reprise.tools.lock import LOCK, code_of, readers_of, stages_of
 
+SOURCE = Path("src")  # of the workspace, which is not always the one whose package runs
 SITE_CACHE = Path(".cache/dvc-site")  # DVC unpickles what it finds there; its default folder is writable for everyone
 
 
@@ -153,7 +156,7 @@ def stale_stages() -> list[str]:
     """Stages that `dvc repro` would run for another reason than cached data that is not here.
 
     Raises:
-        InputError: DVC cannot read the pipeline.
+        InputError: DVC cannot read the pipeline, or a source is not Python.
     """
     arguments = ("repro", "--dry", "--allow-missing", "--keep-going")
     done = _run_dvc(*arguments)  # exits with 0 where stages would run, too
@@ -162,4 +165,23 @@ def stale_stages() -> list[str]:
         raise _failure(done, *arguments)
     # Where data is not here, DVC leaves out what follows a stage that would run: it would run as well.
     left_out = [line for line in done.stderr.splitlines() if "be skipped" in line or "failed to reproduce" in line]
-    return list(dict.fromkeys([*stale, *re.findall(r"'([\w@.-]+)'", " ".join(left_out))]))
+    stale += re.findall(r"'([\w@.-]+)'", " ".join(left_out))
+    unchanged = set(re.findall(r"^Stage '(.+)' didn't change", done.stdout, re.MULTILINE))
+    frozen = set(re.findall(r"'(.+)' is frozen", done.stderr))
+    return list(dict.fromkeys([*stale, *_edited_stages(unchanged - frozen)]))
+
+
+def _edited_stages(unchanged: set[str]) -> list[str]:
+    """Stages whose code is not what dvc.lock records, and what follows those of them whose data is not here.
+
+    Args:
+        unchanged: those that DVC calls so. It compares them with hashes that `recipe@<task>` is still to renew.
+    """
+    lock = {name: record for name, record in stages_of(WORKSPACE.read(LOCK)).items() if name in unchanged}
+    tasks = {stage.partition(".")[0] for record in lock.values() for stage in code_of(record)}
+    now = {f"{task}.{module}": code for task in tasks for module, code in code_of_stages(task, SOURCE).items()}
+    found = [name for name, record in lock.items() if not code_of(record).items() <= now.items()]
+    for name in found:
+        if not all(Path(entry["path"]).exists() for entry in lock[name].get("deps") or []):
+            found += [reader for reader in readers_of(lock, name) if reader not in found]
+    return found

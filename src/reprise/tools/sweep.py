@@ -191,7 +191,7 @@ def fingerprint(section: SweepParams, seed: int) -> str:
         InputError: no Git repository with a commit.
     """
     try:
-        state = git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock", ":!metrics")
+        state = git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock", ":!metrics", ":!models")
     except InputError:
         raise InputError("a sweep needs a Git repository with a commit: DVC keeps experiments in it") from None
     parts = json.dumps([section.model_dump(mode="json"), seed, *state])
