@@ -1,7 +1,8 @@
 """A small copy of the pipeline whose stages cost nothing: the true dvc.yaml, params.yaml and sources, a false `python`.
 
 The false interpreter writes down which stage DVC has started, and gives each of its outputs a content never seen
-before, so that whatever depends on it has to run too. Recipe stages it resolves by the rule that params.yaml states.
+before, so that whatever depends on it has to run too. Recipe stages it resolves by the rule that params.yaml states,
+and lets the copy's sources hash themselves.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from unittest import mock
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import PACKAGE, place_of
+from tests.import_closure import PACKAGE, SOURCE, SOURCES, place_of
 
 TASKS = ("taxonomy", "documents", "deepfake")
 READ_YAML = YAML.load
@@ -52,6 +53,11 @@ time.sleep(float(os.environ.get("STAGE_SECONDS", 0)))
 outputs = json.loads(Path({outputs!r}).read_text())[stage]
 for output in outputs:
     path = Path(output)
+    if path.name == "code.json":
+        sys.path.insert(0, os.path.abspath("src"))
+        from reprise.core.closure import write_code
+        write_code(path.parent.name)
+        continue
     if stage.startswith("recipe@"):
         params = json.loads(Path("params.yaml").read_text())
         task = params[stage.removeprefix("recipe@")]
@@ -65,10 +71,15 @@ for output in outputs:
 """
 
 
-def one_module_a_place() -> dict[str, str]:
-    """The first module of each folder or file that a stage can depend on: a change of any counts for all of it."""
-    modules = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
-    return {place_of(path): str(path.relative_to(ROOT)) for path in reversed(modules)}
+def one_module_a_kind() -> list[str]:
+    """The first of the modules that lie in the same place and are imported by the same stages."""
+    stages = [f"{path.parts[-3]}.{path.stem}" for path in PACKAGE.glob("*/stages/[!_]*.py")]
+    closures = {stage: SOURCES.of_stage(stage) for stage in stages}
+    kinds: dict[Any, str] = {}
+    for path in sorted({*PACKAGE.rglob("[!_]*.py"), SOURCE / "run.py"}):
+        kind = place_of(path), *(stage for stage, files in closures.items() if path in files)
+        kinds.setdefault(kind, str(path.relative_to(ROOT)))
+    return list(kinds.values())
 
 
 class SmallGraph:
@@ -81,9 +92,7 @@ class SmallGraph:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copy(ROOT / "dvc.yaml", folder)
-        for module in one_module_a_place().values():
-            (folder / module).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / module, folder / module)
+        shutil.copytree(SOURCE, folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         shutil.copy(ROOT / ".dvcignore", folder)
         pipeline = YAML(typ="safe").load((folder / "dvc.yaml").read_text())
         (folder / "dvc.yaml").write_text(json.dumps(pipeline))
@@ -135,10 +144,10 @@ class SmallGraph:
             os.environ["PATH"] = before[1]
         return set(log.read_text().split()) if log.exists() else set()
 
-    def append(self, file: str) -> None:
-        """Change a file's content by a line."""
+    def append(self, file: str, line: str) -> None:
+        """Add a line to a file."""
         with (self.folder / file).open("a") as handle:
-            handle.write("\n# changed\n")
+            handle.write(f"\n{line}\n")
 
     def _make_interpreter(self) -> None:
         program = self.folder / "bin/python"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, read_params
-from tests.import_closure import RUNNER, closure, keys_read, place_of, stage_file
-from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, one_module_a_place, other
+from tests.import_closure import SOURCES, keys_read, place_of, stage_file, stage_of
+from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, one_module_a_kind, other
 
 pytestmark = pytest.mark.system
 
@@ -27,17 +27,23 @@ class Truth:
     def __init__(self, graph: SmallGraph) -> None:
         self.graph = graph
         self.scripts = {name: stage_file(stage["cmd"]) for name, stage in graph.stages.items()}
-        # Folders are what a stage depends on: a change in one of them counts for all of it.
-        self.places = {
-            name: {place_of(p) for p in closure(path) | closure(RUNNER)} for name, path in self.scripts.items()
-        }
+        self.closures = {name: SOURCES.of_stage(stage_of(stage["cmd"])) for name, stage in graph.stages.items()}
         self.read = {
             name: keys_read(ast.parse(path.read_text())) - set(UNTRACKED) for name, path in self.scripts.items()
         }
 
+    def of_comment(self, module: str) -> set[str]:
+        """The stages that hash the code of their task: one that reads the folder of a module."""
+        tasks = {
+            stage_file(self.graph.stages[name]["cmd"]).parts[-3]
+            for name, files in self.closures.items()
+            if place_of(ROOT / module) in {place_of(path) for path in files}
+        }
+        return {f"recipe@{task}" for task in tasks}
+
     def of_module(self, module: str) -> set[str]:
-        place = place_of(ROOT / module)
-        return self.downstream({name for name, own in self.places.items() if place in own})
+        importing = {name for name, files in self.closures.items() if ROOT / module in files}
+        return self.downstream(importing | self.of_comment(module))
 
     def of_leaf(self, leaf: str) -> set[str]:
         task, _, rest = leaf.partition(".")
@@ -150,16 +156,21 @@ def test_a_parameter_reruns_what_reads_it(group, graph):
     assert wrong == {}
 
 
-MODULES = one_module_a_place()
-
-
-@pytest.mark.parametrize("place", sorted(MODULES))
-def test_a_module_reruns_what_imports_its_folder(place, graph):
-    expected = Truth(graph).of_module(MODULES[place])
-    graph.append(MODULES[place])
+@pytest.mark.parametrize("module", one_module_a_kind())
+def test_a_module_reruns_what_imports_it(module, graph):
+    expected = Truth(graph).of_module(module)
+    graph.append(module, "CHANGED = 1")
     ran = graph.repro()
     assert ran - expected == set(), "ran for nothing"
     assert expected - ran == set(), "did not run"
+
+
+@pytest.mark.parametrize("module", ["run.py", "reprise/core/stage.py", "reprise/taxonomy/zero_shot/encoder.py"])
+def test_a_comment_or_a_docstring_reruns_what_hashes_the_code(module, graph):
+    path = graph.folder / "src" / module
+    path.write_text('"""Another docstring."""' + path.read_text().removeprefix('"""').partition('"""')[2])
+    graph.append(f"src/{module}", "# a comment")
+    assert graph.repro() == Truth(graph).of_comment(f"src/{module}")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -168,7 +179,7 @@ def test_an_input_file_reruns_what_reads_it(task, untouched):
     graph, truth = untouched, Truth(untouched)
     for file in INPUTS[task]:
         path = f"own/{task}/{file}"
-        graph.append(path)
+        graph.append(path, "changed")
         expected = truth.of_file(path)
         assert f"{task}-prepare" in expected
         assert graph.repro() == expected, path

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from reprise.core import files
+from reprise.core.closure import code_of_stages, code_path
 from reprise.core.command import typer_app
 from reprise.core.errors import InputError
 from reprise.core.params import Hardware, load_params
@@ -29,6 +31,25 @@ stages:
     deps: [src/toy]
     params: [rate]
     metrics: [{metrics/toy.json: {cache: false}}]
+"""
+HASHED = """
+  hash:
+    cmd: python src/run.py toy.recipe
+    deps: [src/reprise, src/run.py]
+    outs: [{models/toy/code.json: {cache: false}}]
+  train:
+    cmd: python src/run.py toy.train
+    params: [{models/toy/code.json: [train]}]
+    outs: [model]
+  evaluate:
+    cmd: python src/run.py toy.evaluate
+    params: [{models/toy/code.json: [evaluate]}]
+    deps: [model]
+    outs: [scores]
+  last:
+    cmd: python last.py
+    deps: [scores]
+    outs: [end]
 """
 
 
@@ -324,3 +345,72 @@ def test_a_pipeline_that_cannot_be_read_is_one_line(two_commits):
     done = run(current)
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def commit_code(message: str) -> None:
+    """Record the workspace as what its code has computed."""
+    files.write_json(code_path("toy"), code_of_stages("toy", Path("src")))
+    for name in ("model", "scores", "end"):
+        Path(name).write_text(f"{name} {message}")
+    subprocess.run(["dvc", "commit", "--force", "--quiet"], check=True)
+    git("add", "-A")
+    git("commit", "--quiet", "-m", message)
+
+
+@pytest.fixture
+def hashed(two_commits):
+    """The repository with stages that have a hash of their code: of a helper, which the evaluation alone imports."""
+    stages = Path("src/reprise/toy/stages")
+    stages.mkdir(parents=True)
+    Path("src/run.py").write_text("import sys\n")
+    (stages / "train.py").write_text("def main():\n    pass\n")
+    (stages / "evaluate.py").write_text("from reprise.toy import helper\n")
+    (stages.parent / "helper.py").write_text("LIMIT = 1\n")
+    with Path("dvc.yaml").open("a") as file:
+        file.write(HASHED)
+    commit_code("hashed")
+
+
+def append(path: str, text: str) -> None:
+    with Path(path).open("a") as file:
+        file.write(text)
+
+
+def test_stages_whose_code_was_edited_are_named_before_it_is_hashed(hashed):
+    assert run(current).exit_code == 0
+    append("src/reprise/toy/helper.py", "# a comment\n")
+    assert "is behind: hash would run" in run(current).stdout
+    append("src/reprise/toy/helper.py", "LIMIT = 2\n")
+    assert "is behind: hash, evaluate would run" in run(current).stdout
+    append("src/run.py", "import os\n")
+    assert "is behind: hash, train, evaluate would run" in run(current).stdout
+    subprocess.run(["dvc", "freeze", "--quiet", "train"], check=True)
+    assert "is behind: hash, evaluate would run" in run(current).stdout, "a frozen stage does not run"
+    Path("src/run.py").write_text("import (\n")
+    done = run(current)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("src/run.py:1: not Python: ")
+
+
+def test_what_follows_an_edited_stage_without_data_would_run_as_well(hashed):
+    shutil.rmtree(".dvc/cache")
+    for name in ("model", "scores", "end"):
+        Path(name).unlink()
+    append("src/reprise/toy/helper.py", "LIMIT = 2\n")
+    assert "is behind: hash, evaluate, last would run" in run(current).stdout
+
+
+def test_the_report_lists_edited_files_and_no_hashes(hashed):
+    append("src/reprise/toy/helper.py", "LIMIT = 2\n")
+    append("src/reprise/toy/stages/train.py", "# a comment\n")
+    commit_code("edited")
+    printed = run(pull_request, "HEAD~1").stdout
+    assert "| `evaluate` | code (toy/helper.py), data (model) | 1 outputs differ |" in printed
+    assert "| `hash` | code (src/reprise) | 1 outputs differ |" in printed
+    assert "| `train` |" not in printed
+    assert "No change of parameters." in printed
+    printed = run(pull_request, "main").stdout
+    assert "| `train` | new |" in printed
+    append("src/reprise/toy/helper.py", "# a comment\n")
+    commit_code("a comment")
+    assert "code" not in run(pull_request, "HEAD~1").stdout.replace("| `hash` | code (src/reprise) |", "")

@@ -83,11 +83,13 @@ class Sources:
         """Parse a file.
 
         Raises:
-            InputError: it is not Python in UTF-8, or has a relative import.
+            InputError: it is not there, is not Python in UTF-8, or has a relative import.
         """
         if path not in self._modules:
             try:
                 text = path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                raise InputError(f"{path}: no such file") from None
             except UnicodeDecodeError:
                 raise InputError(f"{path}: not text in UTF-8") from None
             self._modules[path] = parse(text, str(path))

@@ -7,15 +7,17 @@ The exit code is 1, and the report opens with it, if dvc.lock is behind the code
 """
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
+from reprise.core.closure import Sources, parse
 from reprise.core.command import run_command
 from reprise.core.text import for_markdown
 from reprise.tools.headlines import Change, compare, split_elsewhere, table_rows
-from reprise.tools.lock import LOCK, changed_paths, stages_of, what_changed
-from reprise.tools.repository import WORKSPACE, Snapshot, base_of, dvc, git, stale_stages
+from reprise.tools.lock import LOCK, changed_paths, code_of, is_code, stages_of, what_changed
+from reprise.tools.repository import SOURCE, WORKSPACE, Snapshot, base_of, dvc, git, stale_stages
 
 SIGNS = {"better": "🟢 better", "worse": "🔴 worse", "within noise": "⚪ within noise", "changed": "⚪ changed"}
 
@@ -88,6 +90,7 @@ def describe_differences(kind: str, base: str) -> str:
             write_value(values, "new"),
         ]
         for path, keys in sorted(found.items())
+        if not is_code(path)  # hashes, which DVC takes for parameters
         for key, values in sorted(keys.items())
     ]
     if not rows:
@@ -104,17 +107,32 @@ def write_value(values: dict[str, Any], side: str) -> str:
 
 def describe_stages(base: str) -> str:
     """Which stages were computed anew since the base, and because of what."""
-    before, now = stages_of(Snapshot("base", base).read(LOCK)), stages_of(WORKSPACE.read(LOCK))
+    snapshot, sources = Snapshot("base", base), Sources(SOURCE)
+    before, now = stages_of(snapshot.read(LOCK)), stages_of(WORKSPACE.read(LOCK))
     rows = [[name, "new", ""] for name in now if name not in before]
     rows += [[name, "removed", ""] for name in before if name not in now]
     for name in now:
-        if name in before and (causes := what_changed(before[name], now[name])):
+        if name not in before:
+            continue
+        recoded = code_of(before[name]) != code_of(now[name])
+        edited = edited_files(snapshot, sources, code_of(now[name])) if recoded else []
+        if causes := what_changed(before[name], now[name], edited):
             results = changed_paths(before[name], now[name], "outs")
             rows.append([name, causes, f"{len(results)} outputs differ" if results else "the same outputs"])
     if not rows:
         return "No stage was computed anew."
     cells = [[for_markdown(name, code=True), for_markdown(causes), result] for name, causes, result in sorted(rows)]
     return markdown_table(["stage", "because of", "result"], cells)
+
+
+def edited_files(base: Snapshot, sources: Sources, stages: Iterable[str]) -> list[str]:
+    """Files of the code of stages, such as `taxonomy.train`, whose code is not the base's; comments do not count."""
+    edited = []
+    for path in sorted(frozenset().union(*map(sources.of_stage, stages))):
+        text = base.read(path)
+        if text is None or parse(text, f"{path} ({base.name})").code != sources.read(path).code:
+            edited.append(path.as_posix())
+    return edited
 
 
 if __name__ == "__main__":

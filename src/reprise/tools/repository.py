@@ -181,7 +181,7 @@ def _edited_stages(unchanged: set[str]) -> list[str]:
     tasks = {stage.partition(".")[0] for record in lock.values() for stage in code_of(record)}
     now = {f"{task}.{module}": code for task in tasks for module, code in code_of_stages(task, SOURCE).items()}
     found = [name for name, record in lock.items() if not code_of(record).items() <= now.items()]
-    for name in found:
+    for name in found:  # which grows
         if not all(Path(entry["path"]).exists() for entry in lock[name].get("deps") or []):
             found += [reader for reader in readers_of(lock, name) if reader not in found]
     return found
