@@ -13,7 +13,7 @@ import pytest
 
 from reprise.core.closure import Sources, code_of_stages, code_path, parse, write_code
 from reprise.core.errors import InputError
-from reprise.core.stage import refuse_unrecorded_code
+from reprise.core.stage import check_recorded_code
 from tests.import_closure import PACKAGE, SOURCE, SOURCES, TASKS
 
 STAGES = [f"{path.parts[-3]}.{path.stem}" for path in PACKAGE.glob("*/stages/[!_]*.py")]
@@ -232,20 +232,22 @@ def test_a_source_that_cannot_be_read_is_one_line(toy, text, message):
         code_of_stages("toy", toy)
 
 
-def test_a_stage_refuses_code_that_was_edited_after_it_was_hashed(tmp_path, monkeypatch):
+def test_code_that_was_edited_after_it_was_hashed_is_refused_under_dvc(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    refuse_unrecorded_code("taxonomy.train")  # nothing is recorded
+    monkeypatch.setenv("DVC_STAGE", "taxonomy-train")
+    check_recorded_code("taxonomy.train")  # nothing is recorded
     write_code("taxonomy")
-    refuse_unrecorded_code("taxonomy.train")
-    refuse_unrecorded_code("taxonomy.recipe")
+    check_recorded_code("taxonomy.train")
+    check_recorded_code("taxonomy.recipe")
     recorded = json.loads(code_path("taxonomy").read_text())
     code_path("taxonomy").write_text(json.dumps(recorded | {"train": "0" * 16}))
-    refuse_unrecorded_code("taxonomy.evaluate")
-    message = (
-        r"models/taxonomy/code\.json: taxonomy\.train was edited since; run `dvc repro recipe@taxonomy`, then this"
-    )
-    with pytest.raises(InputError, match=message):
-        refuse_unrecorded_code("taxonomy.train")
+    check_recorded_code("taxonomy.evaluate")
+    said = r"models/taxonomy/code\.json: taxonomy\.train was edited since; run `dvc repro recipe@taxonomy`"
+    with pytest.raises(InputError, match=f"{said}, then this again"):
+        check_recorded_code("taxonomy.train")
+    monkeypatch.delenv("DVC_STAGE")
+    check_recorded_code("taxonomy.train")
+    assert re.search(f"{said} before `dvc commit`", caplog.text)
 
 
 def test_hashes_do_not_depend_on_the_version_of_python():

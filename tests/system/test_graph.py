@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reprise.tools.lock import is_code
 from tests.conftest import ROOT, read_params
 from tests.import_closure import SOURCES, keys_read, place_of, stage_file, stage_of
 from tests.system.small_graph import INPUTS, TASKS, SmallGraph, leaves, one_module_a_kind, other
@@ -89,7 +90,8 @@ class Truth:
                     for out in self.graph.stages[name]["outs"]
                     for dep in stage["deps"]
                 )
-                keys = [k for out in self.graph.stages[name]["outs"] for k in stage["params"].get(out, [])]
+                written = [out for out in self.graph.stages[name]["outs"] if not is_code(out)]  # no value changes code
+                keys = [k for out in written for k in stage["params"].get(out, [])]
                 if recipe and keys:
                     takes |= key is None or key == "recipe" or key in keys
                 if takes and other_name not in found:

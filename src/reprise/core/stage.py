@@ -57,8 +57,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
         choose_kernels()
         prune_logs(name, load_params("log", LogParams).files)
         main, arguments = find_stage(command_line)
-        if "DVC_STAGE" in os.environ:
-            refuse_unrecorded_code(command_line[0])
+        check_recorded_code(command_line[0])
         main(*arguments)
         refuse_changed_code()
     except InputError as error:
@@ -120,17 +119,23 @@ def find_stage(command_line: Sequence[str]) -> tuple[Callable[..., None], Sequen
     return main, arguments
 
 
-def refuse_unrecorded_code(stage: str) -> None:
+def check_recorded_code(stage: str) -> None:
     """Fail where the code was edited after `recipe@<task>` hashed it: DVC would record that hash.
 
+    A stage that a person starts is warned, since nothing is recorded unless `dvc commit` follows.
+
     Raises:
-        InputError: the hash in `models/<task>/code.json` is not that of the code beside this file.
+        InputError: DVC runs the stage, and the hash in `models/<task>/code.json` is of other code.
     """
     task, _, module = stage.partition(".")
     path = code_path(task)
     recorded = read_json(path).get(module) if path.is_file() else None
-    if recorded is not None and recorded != Sources().hash_stage(stage):
-        raise InputError(f"{path}: {stage} was edited since; run `dvc repro recipe@{task}`, then this again")
+    if recorded is None or recorded == Sources().hash_stage(stage):
+        return
+    edited = f"{path}: {stage} was edited since; run `dvc repro recipe@{task}`"
+    if "DVC_STAGE" in os.environ:
+        raise InputError(f"{edited}, then this again")
+    logger.warning("%s before `dvc commit`", edited)
 
 
 def refuse_changed_code() -> None:

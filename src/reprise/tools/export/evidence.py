@@ -53,12 +53,11 @@ def read_lock() -> Mapping[str, Record]:
 
 
 def sources_of(task: str, lock: Mapping[str, Record]) -> list[Source]:
-    """What the stage `<task>-prepare` read, but code and recipe."""
+    """What the stage `<task>-prepare` read."""
     entries: Iterable[Mapping[str, Any]] = lock.get(f"{task}-prepare", {}).get("deps") or []
     return [
         Source(entry["path"], str(entry.get("md5", "")), int(entry.get("size", 0)), int(entry.get("nfiles", 1)))
         for entry in entries
-        if not entry["path"].startswith(("src/", "models/"))
     ]
 
 
