@@ -27,7 +27,7 @@ def seconds(folder: Path) -> float:
 
 
 def test_nothing_to_do_is_found_out_soon(tmp_path):
-    """29 stages with 700 tracked files and 29 looks into params.yaml, against 20 stages of `true` with a file each."""
+    """30 stages with their data and 30 looks into params.yaml, against 20 stages of `true` with a file each."""
     lines = ["stages:"]
     for number in range(STAGES):
         (tmp_path / f"file{number}").write_text("x")
