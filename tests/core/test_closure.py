@@ -248,6 +248,9 @@ def test_code_that_was_edited_after_it_was_hashed_is_refused_under_dvc(tmp_path,
     monkeypatch.delenv("DVC_STAGE")
     check_recorded_code("taxonomy.train")
     assert re.search(f"{said} before `dvc commit`", caplog.text)
+    code_path("taxonomy").write_text("[1]")
+    with pytest.raises(InputError, match=r"code\.json: expected an object; run `dvc repro recipe@taxonomy`"):
+        check_recorded_code("taxonomy.train")
 
 
 def test_hashes_do_not_depend_on_the_version_of_python():

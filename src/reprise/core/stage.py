@@ -129,7 +129,10 @@ def check_recorded_code(stage: str) -> None:
     """
     task, _, module = stage.partition(".")
     path = code_path(task)
-    recorded = read_json(path).get(module) if path.is_file() else None
+    hashes = read_json(path) if path.is_file() else {}
+    if not isinstance(hashes, dict):
+        raise InputError(f"{path}: expected an object; run `dvc repro recipe@{task}`")
+    recorded = hashes.get(module)
     if recorded is None or recorded == Sources().hash_stage(stage):
         return
     edited = f"{path}: {stage} was edited since; run `dvc repro recipe@{task}`"

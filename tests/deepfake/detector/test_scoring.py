@@ -8,7 +8,7 @@ import torch
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, chunks
-from reprise.deepfake.detector.scoring import chunk_logits, score_utterance
+from reprise.deepfake.detector.scoring import chunk_logits, score_rows, score_utterance
 from tests.conftest import TINY_WHISPER
 from tests.deepfake.helpers import speech, tiny_recipe
 
@@ -43,3 +43,17 @@ def test_logits_of_any_length_are_those_of_the_scores(front_end, tmp_path, monke
             found = chunk_logits(torch.from_numpy(np.stack([samples, -samples])), detector)
         scores = [-score_utterance(each, detector) for each in (samples, -samples)]
         assert found.tolist() == pytest.approx(scores, abs=2e-2)  # frames are kept in half precision
+
+
+@pytest.mark.parametrize("front_end", ["small", "whisper"])
+def test_utterances_scored_together_get_the_scores_that_they_get_alone(front_end, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    whisper = {"ssl_weights": False, "ssl_config": TINY_WHISPER} if front_end == "whisper" else {}
+    detector = Detector(tiny_recipe(front_end, **whisper)).eval()
+    waves = [speech(seconds, number) for number, seconds in enumerate((1.0, 9.0, 1.0, 0.2, 8.5, 1.0))]
+    corpus: Any = SimpleNamespace(waveform=waves.__getitem__)
+    rows = [5, 0, 1, 2, 3, 4]
+    alone = [score_utterance(waves[row], detector) for row in rows]
+    assert score_rows(corpus, rows, detector, "cpu") == pytest.approx(alone, abs=1e-4)
+    assert len({round(score, 3) for score in alone}) == len(rows)

@@ -5,7 +5,8 @@ import torch
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import LENGTHS, cut_windows, moment_centres, moments_within
-from reprise.deepfake.detector.windows import describe
+from reprise.deepfake.detector.windows import describe, describe_together
+from tests.conftest import TINY_WHISPER
 from tests.deepfake.helpers import speech, tiny_recipe
 
 
@@ -49,3 +50,15 @@ def test_a_moment_is_within_a_stretch_where_its_centre_is():
     assert np.flatnonzero(within).tolist() == [0, 1, 4]
     assert len(within) == len(moment_centres(16_000))
     assert not moments_within([], 16_000).any()
+
+
+@pytest.mark.parametrize("front_end", ["small", "whisper"])
+def test_recordings_described_together_are_described_as_alone(front_end, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whisper = {"ssl_weights": False, "ssl_config": TINY_WHISPER} if front_end == "whisper" else {}
+    detector = Detector(tiny_recipe(front_end, **whisper)).eval()
+    recordings = [speech(seconds, number) for number, seconds in enumerate((1.3, 0.25, 2.0, 0.7))]
+    together = describe_together(recordings, detector)
+    assert len(together) == len(recordings)
+    for samples, found in zip(recordings, together, strict=True):
+        assert np.allclose(found, describe(samples, detector), atol=1e-4)

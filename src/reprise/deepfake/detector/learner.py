@@ -21,7 +21,7 @@ from reprise.deepfake.detector.crops import CropMaker
 from reprise.deepfake.detector.features import scale_loudness
 from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model import Detector, Output
-from reprise.deepfake.detector.scoring import score_utterance
+from reprise.deepfake.detector.scoring import score_rows
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.recipe import Recipe
 from reprise.training.means import log_mean
@@ -92,18 +92,15 @@ class Learner(LightningModule):
         self.dev_logits = {}
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Score whole dev utterances, rows (B,)."""
-        for row in batch.tolist():
-            self.dev_logits[row] = self.dev_logit(row)
+        """Score whole dev utterances, rows (B,): the mean logit of their chunks."""
+        rows = batch.tolist()
+        scores = score_rows(self.dev, rows, self.detector, str(self.device), hear_once)
+        self.dev_logits |= {row: -score for row, score in zip(rows, scores, strict=True)}
 
     def on_validation_epoch_end(self) -> None:
         logits = {row: value for part in gather(self.dev_logits) for row, value in part.items()}
         for name, value in self.judge(logits).items():
             self.log(name, value)
-
-    def dev_logit(self, row: int) -> float:
-        """Mean logit of a dev utterance's chunks."""
-        return -score_utterance(self.dev.waveform(row), self.detector, str(self.device), hear_once)
 
     def judge(self, logits: dict[int, float]) -> dict[str, float]:
         """Measure dev utterances' logits, by row: loss, EER, and `dev_error`, by which the epoch is chosen."""

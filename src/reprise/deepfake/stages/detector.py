@@ -24,14 +24,13 @@ from reprise.deepfake.data.corpus import read_corpus
 from reprise.deepfake.detector.copies import make_copies
 from reprise.deepfake.detector.learner import Learner, make_detector, start_file
 from reprise.deepfake.detector.model_file import save_detector
+from reprise.deepfake.detector.scoring import BLOCK
 from reprise.deepfake.paths import DETECTOR, METRICS, PREPARED, TIMING
 from reprise.deepfake.recipe import TASK, Recipe
 from reprise.training.fit import Run, fit
 from reprise.training.sampler import epoch_loader
 
 logger = logging.getLogger("reprise")
-
-DEV_BATCH = 64  # utterances that are scored one after the other in a validation step
 
 
 def main() -> None:
@@ -66,7 +65,7 @@ def main() -> None:
         dev_rows: Any = torch.arange(len(dev))
         loaders = (
             epoch_loader(rows, recipe.batch_size, seed, batches=learner.crops.batches()),
-            epoch_loader(dev_rows, DEV_BATCH, seed, shuffle=False),
+            epoch_loader(dev_rows, BLOCK, seed, shuffle=False),
         )
         result = fit(learner, *loaders, run)
         if not goes_on_alone():

@@ -33,16 +33,17 @@ from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.pieces import moment_centres, moments_within
-from reprise.deepfake.detector.windows import describe
+from reprise.deepfake.detector.windows import TOGETHER, describe, describe_together
 from reprise.deepfake.paths import PARTIAL, PREPARED, TIMING, WINDOWS
 
 logger = logging.getLogger("reprise")
 
 LABELLED = ("train", "dev")  # the explainers learn from these
-AHEAD = 32  # utterances that wait for the processes of the pool
+AHEAD = 8  # groups of utterances that wait for the processes of the pool
 PROCESS: dict[str, Detector] = {}  # of a process of the pool
 
-Describe = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+Group = list[np.ndarray]  # samples (N,) of some utterances, or their descriptions
+Describe = Callable[[Iterator[Group]], Iterator[Group]]
 
 
 def main() -> None:
@@ -53,7 +54,9 @@ def main() -> None:
     with timed(TIMING / "windows.json") as figures, contextlib.ExitStack() as stack:
         detector, _ = load_detector(device=device)
         shape = describe(np.full(RATE, 1e-3, np.float32), detector, device).shape[1:]
-        describe_all: Describe = partial(map, partial(describe, detector=detector, device=device, listen=hear_once))
+        describe_all: Describe = partial(
+            map, partial(describe_together, detector=detector, device=device, listen=hear_once)
+        )
         if device == "cpu" and hardware.threads > 1:  # small windows gain nothing from a second thread
             spawn = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(hardware.threads, mp_context=spawn, initializer=load_in_process)
@@ -66,7 +69,8 @@ def main() -> None:
             if name == "train":
                 utterances["spoofed"] = [*known_moments(*corpora)]
             waves = itertools.chain.from_iterable(map(waveforms, corpora))
-            described = tqdm(describe_all(waves), name, total=len(utterances), disable=None)
+            described = itertools.chain.from_iterable(describe_all(in_groups(waves)))
+            described = tqdm(described, name, total=len(utterances), disable=None)
             write_windows(WINDOWS / name, utterances.reset_index(drop=True), shape, described)
             seconds += sum(float(corpus.samples.sum()) for corpus in corpora) / RATE
         figures["audio_seconds"] = round(seconds, 1)
@@ -108,11 +112,15 @@ def waveforms(corpus: Corpus) -> Iterator[np.ndarray]:
     return (corpus.waveform(row) for row in range(len(corpus)))
 
 
-def map_ahead(
-    pool: Executor, function: Callable[[np.ndarray], np.ndarray], items: Iterator[np.ndarray]
-) -> Iterator[np.ndarray]:
+def in_groups(waves: Iterator[np.ndarray]) -> Iterator[Group]:
+    """TOGETHER utterances at a time."""
+    while group := list(itertools.islice(waves, TOGETHER)):
+        yield group
+
+
+def map_ahead(pool: Executor, function: Callable[[Group], Group], items: Iterator[Group]) -> Iterator[Group]:
     """Results in order, with few items in memory: the pool's own `map` reads all of them first."""
-    waiting: deque[Future[np.ndarray]] = deque()
+    waiting: deque[Future[Group]] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
         if len(waiting) == AHEAD:
@@ -127,5 +135,5 @@ def load_in_process() -> None:
     PROCESS["detector"] = load_detector()[0]
 
 
-def describe_in_process(samples: np.ndarray) -> np.ndarray:
-    return describe(samples, PROCESS["detector"], listen=hear_once)
+def describe_in_process(recordings: Group) -> Group:
+    return describe_together(recordings, PROCESS["detector"], listen=hear_once)

@@ -16,6 +16,7 @@ from reprise.core.errors import InputError
 from reprise.core.files import hash_file
 from reprise.core.models import load_model, read_checked_json, save_model
 from reprise.core.params import Params, parse_params
+from reprise.core.threads import map_on_threads
 from reprise.core.weights import rebuild
 from reprise.documents.data.tables import Classes
 from reprise.documents.network.fusion import fold_batch_norms
@@ -24,6 +25,8 @@ from reprise.documents.network.pages import inference_batch, upright
 from reprise.documents.network.views import VIEWS, average_views, turn
 from reprise.documents.paths import ENSEMBLE, MODELS, fold_path
 from reprise.documents.recipe import Recipe
+
+HELD = 8  # batches of pages that are held as floats, to be worked on side by side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,6 @@ class FoldModel:
     def batch_size(self) -> BatchSize:
         return BatchSize(self.batch, inference_batch(next(self.classifier.parameters()).device))
 
-    @torch.inference_mode()
     def logits(self, pages: np.ndarray, views: Sequence[int] = (0,)) -> Tensor:
         """Logits (V, N, K) of views of stored pages (N, S', S', 3) uint8."""
         logits = self.batch_size.run(lambda size: self._logits(pages, views, size))
@@ -55,13 +57,23 @@ class FoldModel:
         return logits
 
     def _logits(self, pages: np.ndarray, views: Sequence[int], size: int) -> Tensor:
+        blocks = [
+            self._judge(pages[start : start + HELD * size], views, size) for start in range(0, len(pages), HELD * size)
+        ]
+        return torch.cat(blocks, 1)
+
+    def _judge(self, pages: np.ndarray, views: Sequence[int], size: int) -> Tensor:
+        """Logits (V, n, K) of n pages that are held as floats at once, in batches of `size`."""
         device = next(self.classifier.parameters()).device
-        batches = []
-        for start in range(0, len(pages), size):
-            batch = torch.from_numpy(np.ascontiguousarray(pages[start : start + size])).to(device)
-            images = upright(batch, self.recipe.image_size)
-            batches.append(torch.stack([self.classifier(turn(images, view)).float().cpu() for view in views]))
-        return torch.cat(batches, 1)
+        batches = torch.from_numpy(np.ascontiguousarray(pages)).split(size)
+        images = [upright(batch.to(device), self.recipe.image_size) for batch in batches]
+
+        @torch.inference_mode()
+        def judge(batch_and_view: tuple[Tensor, int]) -> Tensor:
+            return self.classifier(turn(*batch_and_view)).float().cpu()  # (B, K)
+
+        judged = map_on_threads(judge, [(batch, view) for view in views for batch in images])
+        return torch.cat(judged).unflatten(0, (len(views), len(pages)))
 
 
 def for_inference(network: nn.Module, recipe: Recipe) -> Classifier:
