@@ -19,10 +19,10 @@ from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset
 from reprise.documents.learning.probe import fit_classifier, pooled_features
 from reprise.documents.network.batch_norm import recalibrate_batch_norm
+from reprise.documents.network.cpu import suit_cpu
 from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, learns
 from reprise.documents.network.model import Classifier, build_network, freeze_blocks
-from reprise.documents.network.pages import CPU_BATCH, FROZEN_PART, INFERENCE_BATCH, inference_batch, upright
-from reprise.documents.network.parts import part_frozen
+from reprise.documents.network.pages import CPU_BATCH, INFERENCE_BATCH, inference_batch, upright
 from reprise.documents.recipe import Recipe
 from reprise.training.means import log_mean
 from reprise.training.schedule import with_schedule
@@ -71,8 +71,7 @@ class Learner(LightningModule):
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
             folded = fold_frozen(self.classifier.network, example)
-            if self.device.type == "cpu":
-                part_frozen(folded, example, FROZEN_PART)
+            suit_cpu(folded, example)
             self.folded = [folded]
             norms = [module for module in folded.modules() if isinstance(module, BatchNorm)]
             self.unfolded_norms = [norm for norm in norms if self.recipe.frozen_norms or not learns(norm)]
@@ -188,7 +187,9 @@ def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) ->
             for batch in augmented_batches(learner, train, len(train), CPU_BATCH, generator)
         )
         size = recipe.image_size
-        folded = fold_batch_norms(classifier.network, torch.rand(2, 3, size, size, generator=generator))
+        example = torch.rand(2, 3, size, size, generator=generator)
+        folded = fold_batch_norms(classifier.network, example)
+        suit_cpu(folded, example)
         features, labels = pooled_features(folded, copies)
         head: Any = classifier.network
         fit_classifier(head.get_classifier(), features, labels, recipe.label_smoothing)

@@ -19,6 +19,7 @@ from reprise.core.params import Params, parse_params
 from reprise.core.threads import map_on_threads
 from reprise.core.weights import rebuild
 from reprise.documents.data.tables import Classes
+from reprise.documents.network.cpu import suit_cpu
 from reprise.documents.network.fusion import fold_batch_norms
 from reprise.documents.network.model import Classifier, count_outputs, create
 from reprise.documents.network.pages import inference_batch, upright
@@ -80,7 +81,9 @@ def for_inference(network: nn.Module, recipe: Recipe) -> Classifier:
     """Make the classifier that predicts of a recipe's network, which stays as it is: the same function, faster."""
     weight = next(network.parameters())
     example = torch.rand(2, 3, recipe.image_size, recipe.image_size, generator=torch.Generator().manual_seed(0))
-    folded = fold_batch_norms(network, example.to(weight.device))
+    example = example.to(weight.device)
+    folded = fold_batch_norms(network, example)
+    suit_cpu(folded, example)
     return Classifier(folded, recipe.channels_last, recipe.standardise).to(weight.device).eval()
 
 

@@ -6,7 +6,6 @@ from torch.nn import functional as F
 
 INFERENCE_BATCH = 128  # pages
 CPU_BATCH = 16  # on a CPU, where more activations than the cache holds make every layer wait for memory
-FROZEN_PART = 8  # the same of layers that do not learn, in a training's larger batches
 
 
 def inference_batch(device: torch.device) -> int:
