@@ -17,6 +17,10 @@ settings.load_profile("repeatable")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
+# The tests' processes share the cores: threads of OpenMP that wait would keep each other's from running. Both before torch
+# is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 # A recipe with a small self-supervised encoder of random weights, which params.yaml has no use for.
