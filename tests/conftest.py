@@ -17,7 +17,7 @@ settings.load_profile("repeatable")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
-# The tests share the cores: threads of OpenMP that wait would keep those of the other process from running. Both are set
+# The tests' processes share the cores: OpenMP's threads that wait would keep each other's from running. Both are set
 # before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
