@@ -652,6 +652,34 @@ def torch_convolution_1d() -> Arrays:
 
 
 @operation("torch")
+def torch_convolution_that_does_not_learn() -> Arrays:
+    """Convolutions as `documents.network.convolutions` calls them: extended kernels, a ReLU within."""
+    import torch
+    from timm.layers import Conv2dSame
+    from torch import nn
+
+    from reprise.documents.network.convolutions import FixedConvolution
+
+    results: list[Any] = []
+    for make, channels, size in (
+        (Conv2dSame(3, 16, 3, stride=2), 3, 64),
+        (Conv2dSame(48, 48, 3, stride=2, groups=48), 48, 32),
+        (Conv2dSame(72, 72, 5, stride=2, groups=72), 72, 16),
+        (nn.Conv2d(16, 96, 1), 16, 32),
+        (nn.Conv2d(96, 24, 1), 96, 8),
+    ):
+        state = {name: tensor(*weight.shape, seed=1) for name, weight in make.state_dict().items()}
+        make.load_state_dict(state)
+        make.requires_grad_(False)
+        for relu in (None, nn.ReLU, nn.ReLU6):
+            layer = FixedConvolution(make, (size, size), relu).to(memory_format=torch.channels_last)
+            images = tensor(5, channels, size, size).contiguous(memory_format=torch.channels_last)
+            assert layer.direct(images)
+            results.append(layer(images))
+    return results
+
+
+@operation("torch")
 def torch_pooling_and_resizing() -> Arrays:
     from torch.nn import functional as F
 
