@@ -97,7 +97,7 @@ def test_the_card_is_one_that_the_hub_reads(root):
     assert card.data.pipeline_tag == "audio-classification"
     assert card.data.tags == ["deepfake", "dvc", "onnx"]
     assert "the Fourier transform is in the graph, as a convolution" in card.text
-    assert "192 training utterances" in card.text
+    assert "128 training utterances" in card.text
 
 
 def test_a_fourier_transform_by_convolution_is_the_fast_one():
