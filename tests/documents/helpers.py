@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import timm
+import torch
 from PIL import Image, ImageDraw
 
 from reprise.core.params import parse_params
@@ -76,3 +78,13 @@ def write_own(folder: Path = Path("own")) -> None:
     pd.DataFrame({"ID": names, "target": 0}).to_csv(folder / "sample_submission.csv", index=False)
     targets = [int(name[4:]) % 3 for name in names]
     pd.DataFrame({"ID": names, "target": targets}).iloc[::-1].to_csv(folder / "test_labels.csv", index=False)
+
+
+def with_statistics(name: str) -> torch.nn.Module:
+    """A network of timm whose batch norms have statistics of their own, in evaluation mode."""
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=3)
+    with torch.no_grad():
+        for _ in range(2):
+            network(torch.randn(4, 3, 64, 64) + 1)
+    return network.eval()

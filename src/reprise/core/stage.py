@@ -125,7 +125,8 @@ def check_recorded_code(stage: str) -> None:
     A stage that a person starts is warned, since nothing is recorded unless `dvc commit` follows.
 
     Raises:
-        InputError: DVC runs the stage, and the hash in `models/<task>/code.json` is of other code.
+        InputError: DVC runs the stage, and the hash in `models/<task>/code.json` is of other code; or that file holds
+            no hashes.
     """
     task, _, module = stage.partition(".")
     path = code_path(task)

@@ -9,8 +9,7 @@ from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import CHUNK_SECONDS, chunks
 from reprise.deepfake.detector.scoring import chunk_logits, score_rows, score_utterance
-from tests.conftest import TINY_WHISPER
-from tests.deepfake.helpers import speech, tiny_recipe
+from tests.deepfake.helpers import DETECTORS, speech, tiny_recipe
 
 
 def test_long_utterances_are_scored_in_equal_chunks():
@@ -31,12 +30,11 @@ def test_long_utterances_are_scored_in_equal_chunks():
     assert score_utterance(samples, detector) == pytest.approx(-2.0)
 
 
-@pytest.mark.parametrize("front_end", ["small", "whisper"])
+@pytest.mark.parametrize("front_end", DETECTORS)
 def test_logits_of_any_length_are_those_of_the_scores(front_end, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    whisper = {"ssl_weights": False, "ssl_config": TINY_WHISPER} if front_end == "whisper" else {}
-    detector = Detector(tiny_recipe(front_end, **whisper)).eval()
+    detector = Detector(tiny_recipe(front_end, **DETECTORS[front_end])).eval()
     for seconds in (1.0, 7.9, 8.1, 33.0):
         samples = speech(seconds, 0)
         with torch.no_grad():
@@ -45,12 +43,11 @@ def test_logits_of_any_length_are_those_of_the_scores(front_end, tmp_path, monke
         assert found.tolist() == pytest.approx(scores, abs=2e-2)  # frames are kept in half precision
 
 
-@pytest.mark.parametrize("front_end", ["small", "whisper"])
+@pytest.mark.parametrize("front_end", DETECTORS)
 def test_utterances_scored_together_get_the_scores_that_they_get_alone(front_end, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    whisper = {"ssl_weights": False, "ssl_config": TINY_WHISPER} if front_end == "whisper" else {}
-    detector = Detector(tiny_recipe(front_end, **whisper)).eval()
+    detector = Detector(tiny_recipe(front_end, **DETECTORS[front_end])).eval()
     waves = [speech(seconds, number) for number, seconds in enumerate((1.0, 9.0, 1.0, 0.2, 8.5, 1.0))]
     corpus: Any = SimpleNamespace(waveform=waves.__getitem__)
     rows = [5, 0, 1, 2, 3, 4]

@@ -6,8 +6,7 @@ from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import LENGTHS, cut_windows, moment_centres, moments_within
 from reprise.deepfake.detector.windows import describe, describe_together
-from tests.conftest import TINY_WHISPER
-from tests.deepfake.helpers import speech, tiny_recipe
+from tests.deepfake.helpers import DETECTORS, speech, tiny_recipe
 
 
 def test_windows_lie_around_their_moments_and_inside_the_recording():
@@ -52,11 +51,10 @@ def test_a_moment_is_within_a_stretch_where_its_centre_is():
     assert not moments_within([], 16_000).any()
 
 
-@pytest.mark.parametrize("front_end", ["small", "whisper"])
+@pytest.mark.parametrize("front_end", DETECTORS)
 def test_recordings_described_together_are_described_as_alone(front_end, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    whisper = {"ssl_weights": False, "ssl_config": TINY_WHISPER} if front_end == "whisper" else {}
-    detector = Detector(tiny_recipe(front_end, **whisper)).eval()
+    detector = Detector(tiny_recipe(front_end, **DETECTORS[front_end])).eval()
     recordings = [speech(seconds, number) for number, seconds in enumerate((1.3, 0.25, 2.0, 0.7))]
     together = describe_together(recordings, detector)
     assert len(together) == len(recordings)

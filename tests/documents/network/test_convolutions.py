@@ -4,7 +4,6 @@ import copy
 import io
 
 import pytest
-import timm
 import torch
 from timm.layers import Conv2dSame
 from torch import nn
@@ -14,16 +13,7 @@ from reprise.documents.network.cpu import suit_cpu
 from reprise.documents.network.fusion import fold_batch_norms, fold_frozen
 from reprise.documents.network.model import freeze_blocks
 from reprise.documents.network.parts import part_frozen
-
-
-def with_statistics(name):
-    """A network whose batch norms have statistics of their own."""
-    torch.manual_seed(0)
-    network = timm.create_model(name, num_classes=3)
-    with torch.no_grad():
-        for _ in range(2):
-            network(torch.randn(4, 3, 64, 64) + 1)
-    return network.eval()
+from tests.documents.helpers import with_statistics
 
 
 def kinds_of(network):

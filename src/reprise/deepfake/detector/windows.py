@@ -53,7 +53,7 @@ def sample_cutter(recordings: Sequence[np.ndarray]) -> Cut:
 
 
 def cut_whole_windows(samples: np.ndarray, seconds: float) -> np.ndarray:
-    """`cut_windows`, of which a recording that is shorter than a window, repeated to its length, has one a moment."""
+    """Cut one window a moment, (M, L), also where the recording is shorter than a window and repeated to its length."""
     moments = len(moment_centres(len(samples)))
     windows = cut_windows(samples, seconds)[:moments]
     return windows if len(windows) == moments else np.repeat(windows[:1], moments, 0)

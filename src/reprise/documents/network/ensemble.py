@@ -27,8 +27,6 @@ from reprise.documents.network.views import VIEWS, average_views, turn
 from reprise.documents.paths import ENSEMBLE, MODELS, fold_path
 from reprise.documents.recipe import Recipe
 
-HELD = 8  # batches of pages that are held as floats, to be worked on side by side
-
 
 @dataclasses.dataclass(frozen=True)
 class FoldModel:
@@ -58,12 +56,15 @@ class FoldModel:
         return logits
 
     def _logits(self, pages: np.ndarray, views: Sequence[int], size: int) -> Tensor:
+        on_cpu = next(self.classifier.parameters()).device.type == "cpu"
+        threads = torch.get_num_threads() if on_cpu else 1  # one batch keeps a GPU busy
+        held = threads * size
         blocks = [
-            self._judge(pages[start : start + HELD * size], views, size) for start in range(0, len(pages), HELD * size)
+            self._judge(pages[start : start + held], views, size, threads) for start in range(0, len(pages), held)
         ]
         return torch.cat(blocks, 1)
 
-    def _judge(self, pages: np.ndarray, views: Sequence[int], size: int) -> Tensor:
+    def _judge(self, pages: np.ndarray, views: Sequence[int], size: int, threads: int) -> Tensor:
         """Logits (V, n, K) of n pages that are held as floats at once, in batches of `size`."""
         device = next(self.classifier.parameters()).device
         batches = torch.from_numpy(np.ascontiguousarray(pages)).split(size)
@@ -73,7 +74,7 @@ class FoldModel:
         def judge(batch_and_view: tuple[Tensor, int]) -> Tensor:
             return self.classifier(turn(*batch_and_view)).float().cpu()  # (B, K)
 
-        judged = map_on_threads(judge, [(batch, view) for view in views for batch in images])
+        judged = map_on_threads(judge, [(batch, view) for view in views for batch in images], threads)
         return torch.cat(judged).unflatten(0, (len(views), len(pages)))
 
 
