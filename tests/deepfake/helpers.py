@@ -121,6 +121,6 @@ def write_models(recipe: Recipe, published: Published = "detector") -> None:
         torch.randn(3, STATISTICS),
     )
     baseline.gamma, baseline.weights = torch.tensor(1 / STATISTICS), torch.randn(3)
-    save_baseline(baseline, 3.0, 0)
+    save_baseline(baseline, 3.0, 0, 0)
     decision = Decision(threshold=0.1, scale=2.0, offset=-0.2)
     write_decisions(Decisions(published=published, detector=decision, baseline=decision, fused=decision))

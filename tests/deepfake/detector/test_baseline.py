@@ -26,7 +26,7 @@ def stored(tmp_path, monkeypatch):
     baseline = Baseline(3)
     baseline.vectors = torch.randn(3, STATISTICS)
     baseline.weights = torch.randn(3)
-    save_baseline(baseline, 3.0, 1)
+    save_baseline(baseline, 3.0, 1, 2)
     return path, baseline
 
 

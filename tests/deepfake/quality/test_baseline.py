@@ -6,9 +6,12 @@ from sklearn.svm import SVC
 
 from reprise.deepfake.detector.baseline import STATISTICS
 from reprise.deepfake.quality.baseline import (
+    CHANNEL_COPIES,
+    TrainingSet,
     as_module,
+    copy_statistics,
     corpus_statistics,
-    resynthesised_statistics,
+    make_training_set,
     train_baseline,
 )
 from reprise.deepfake.quality.metrics import (
@@ -20,8 +23,8 @@ from tests.deepfake.helpers import make_corpus
 def test_the_baseline_tells_hum_from_noise_and_chooses_on_dev():
     train, dev, held_out = make_corpus(8, seed=1), make_corpus(4, seed=2), make_corpus(4, seed=3)
     statistics = [corpus_statistics(corpus) for corpus in (train, dev, held_out)]
-    made = resynthesised_statistics(train, 1, 0)
-    baseline, penalty = train_baseline(statistics[0], train.spoof, made, statistics[1], dev.spoof)
+    learned = make_training_set(train, statistics[0], 1, 0)
+    baseline, penalty = train_baseline(learned, statistics[1], dev.spoof)
     scores = baseline.scores(statistics[2])
     assert penalty == 3.0
     assert equal_error_rate(scores, held_out.spoof) == 0.0
@@ -42,11 +45,44 @@ def test_the_module_decides_as_scikit_learn_does():
     )
 
 
-def test_resyntheses_are_made_of_natural_speech_alone_and_differ():
+def test_copies_differ_and_are_the_same_again():
     corpus = make_corpus(2)
-    found = resynthesised_statistics(corpus, 2, 0)
-    assert found.shape == (4, STATISTICS)
-    assert np.isfinite(found).all()
-    assert len(np.unique(found[:, 0])) == 4
-    np.testing.assert_array_equal(found, resynthesised_statistics(corpus, 2, 0))
-    assert resynthesised_statistics(corpus, 0, 0).shape == (0, STATISTICS)
+    for kind in ("channel", "resynthesis"):
+        found = copy_statistics(corpus, [0, 1], kind, 2, 0)
+        assert found.shape == (4, STATISTICS)
+        assert np.isfinite(found).all()
+        assert len(np.unique(found[:, 0])) == 4
+        np.testing.assert_array_equal(found, copy_statistics(corpus, [0, 1], kind, 2, 0))
+        assert copy_statistics(corpus, [0, 1], kind, 0, 0).shape == (0, STATISTICS)
+
+
+@pytest.mark.parametrize("resyntheses", [0, 3])
+def test_the_training_set_holds_every_utterance_its_copies_and_resyntheses_of_natural_speech(resyntheses):
+    corpus = make_corpus(2)
+    own = corpus_statistics(corpus)
+    learned = make_training_set(corpus, own, resyntheses, 0)
+    made = 2 * resyntheses
+    assert learned.statistics.shape == (4 + 4 * CHANNEL_COPIES + made, STATISTICS)
+    np.testing.assert_array_equal(learned.statistics[:4], own)
+    np.testing.assert_array_equal(
+        learned.statistics[4 : 4 + CHANNEL_COPIES], copy_statistics(corpus, [0], "channel", CHANNEL_COPIES, 0)
+    )
+    spoofs = [False, False, True, True]
+    assert learned.spoof.tolist() == spoofs + [each for each in spoofs for _ in range(CHANNEL_COPIES)] + [True] * made
+    parts = np.split(learned.weights, [4, 4 + 4 * CHANNEL_COPIES])
+    assert [part.sum() for part in parts] == pytest.approx([4, 4, 4 if made else 0])
+
+
+def test_both_classes_weigh_the_same_whatever_the_weights_and_numbers_of_rows():
+    generator = np.random.default_rng(0)
+    statistics = generator.normal(0, 1, (50, STATISTICS)).astype(np.float32)
+    spoof = np.arange(50) % 5 == 0
+    statistics[spoof] += 0.2
+    repeated = np.concatenate([np.arange(50), np.flatnonzero(spoof)])  # each spoof twice, of half weight
+    weights = np.where(spoof, 0.5, 1.0)
+    once, _ = train_baseline(TrainingSet(statistics, spoof, np.ones(50)), statistics, spoof)
+    twice, _ = train_baseline(TrainingSet(statistics[repeated], spoof[repeated], weights[repeated]), statistics, spoof)
+    machine = make_pipeline(StandardScaler(), SVC(C=3.0, gamma=1 / STATISTICS, class_weight="balanced"))
+    expected = -machine.fit(statistics, spoof).decision_function(statistics)
+    np.testing.assert_allclose(once.scores(statistics), expected, atol=1e-4)
+    np.testing.assert_allclose(twice.scores(statistics), expected, atol=0.1)  # means and deviations count rows

@@ -40,6 +40,7 @@ class BaselineDescription(Params):
     task: Literal["deepfake-baseline"]
     penalty: float  # of errors, chosen on dev
     resyntheses: int  # of each natural utterance of train, learned as further spoofs
+    channel_copies: int = 0  # of each utterance of train; files from before they were learned do not say
 
 
 class PooledStatistics(nn.Module):
@@ -120,9 +121,11 @@ class Baseline(nn.Module):
         return float(self(torch.from_numpy(samples)[None])[0])
 
 
-def save_baseline(baseline: Baseline, penalty: float, resyntheses: int) -> None:
+def save_baseline(baseline: Baseline, penalty: float, resyntheses: int, channel_copies: int) -> None:
     """Write a baseline with its description."""
-    description = BaselineDescription(task="deepfake-baseline", penalty=penalty, resyntheses=resyntheses)
+    description = BaselineDescription(
+        task="deepfake-baseline", penalty=penalty, resyntheses=resyntheses, channel_copies=channel_copies
+    )
     save_model(BASELINE, baseline.state_dict(), description.model_dump())
 
 

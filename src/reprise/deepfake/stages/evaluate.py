@@ -2,7 +2,8 @@
 
     python src/run.py deepfake.evaluate
 
-The baseline is trained here, on train; where the detector learned from re-syntheses of natural speech, so does it.
+The baseline is trained here, on train and on copies of it through random channels; where the detector learned from
+re-syntheses of natural speech, so does it.
 `fused` is the mean of both log likelihood ratios, and `published` names the system whose verdict prediction gives
 (`deepfake.evaluate.published`). `robust` measures all of them on part of the eval split through each channel alone
 (codecs, noise, room, band, noise gate), and through a room, noise, a band and a codec one after the other (`all`).
@@ -31,7 +32,13 @@ from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import score_corpus, score_utterance
 from reprise.deepfake.paths import METRICS, PREPARED, SCORES, TIMING
-from reprise.deepfake.quality.baseline import COPIES, corpus_statistics, resynthesised_statistics, train_baseline
+from reprise.deepfake.quality.baseline import (
+    CHANNEL_COPIES,
+    RESYNTHESES,
+    corpus_statistics,
+    make_training_set,
+    train_baseline,
+)
 from reprise.deepfake.quality.metrics import equal_error_rate, fit_decision
 from reprise.deepfake.quality.plots import plot_det
 from reprise.deepfake.quality.report import describe_rates, measure, write_curve, write_items, write_scores
@@ -66,7 +73,7 @@ def main() -> None:
             split: {"detector": score_corpus(corpora[split], detector, device, hear_once)} for split in HELD_OUT
         }
         figures["audio_seconds"] = round(sum(float(corpora[split].samples.sum()) for split in HELD_OUT) / RATE, 1)
-        baseline = add_baseline(corpora, scores, COPIES * recipe.resyntheses, seed)
+        baseline = add_baseline(corpora, scores, RESYNTHESES * recipe.resyntheses, seed)
         decisions = add_fusion(corpora["dev"].spoof, scores, params.published)
 
         def score(samples: np.ndarray) -> dict[str, float]:
@@ -124,10 +131,9 @@ def log_rates(report: dict[str, Any]) -> None:
 def add_baseline(corpora: Corpora, scores: Scores, resyntheses: int, seed: int) -> Baseline:
     """Train the baseline on train, choose its penalty on dev, save it, and add its scores."""
     statistics = {split: corpus_statistics(corpus) for split, corpus in corpora.items()}
-    made = resynthesised_statistics(corpora["train"], resyntheses, derive_seed(seed, "baseline"))
-    train, dev = (corpora[split].spoof for split in ("train", "dev"))
-    baseline, penalty = train_baseline(statistics["train"], train, made, statistics["dev"], dev)
-    save_baseline(baseline, penalty, resyntheses)
+    learned = make_training_set(corpora["train"], statistics["train"], resyntheses, derive_seed(seed, "baseline"))
+    baseline, penalty = train_baseline(learned, statistics["dev"], corpora["dev"].spoof)
+    save_baseline(baseline, penalty, resyntheses, CHANNEL_COPIES)
     for split in HELD_OUT:
         scores[split]["baseline"] = baseline.scores(statistics[split])
     return baseline
