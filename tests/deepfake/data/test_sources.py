@@ -11,7 +11,7 @@ from reprise.deepfake.data.audio import AudioFolder
 from reprise.deepfake.data.class_folders import read_class_folders
 from reprise.deepfake.data.protocols import SPLITS, Trial, shared_speakers
 from reprise.deepfake.data.sources import read_trials, source_kind
-from reprise.deepfake.data.speaker_split import group_of, split_by_speaker
+from reprise.deepfake.data.speaker_split import group_trials, split_by_speaker
 
 SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
 
@@ -104,7 +104,8 @@ def test_a_split_by_speaker_keeps_every_trial_once_and_shares_no_speaker(trials,
         return
     assert sorted(t.where for part in split.values() for t in part) == sorted(t.where for t in trials)
     assert shared_speakers(split) == []
-    groups = [{group_of(trial) for trial in part} for part in split.values()]
+    group = {trial.where: name for trial, name in zip(trials, group_trials(trials), strict=True)}
+    groups = [{group[trial.where] for trial in part} for part in split.values()]
     assert sum(map(len, groups)) == len(set.union(*groups))
     for part in split.values():
         assert {trial.spoof for trial in part} == {True, False}
@@ -126,6 +127,27 @@ def test_spoofs_called_like_their_originals_stay_with_them():
     split = split_by_speaker("p", trials, SHARES, 0)
     homes = {t.utterance: name for name, part in split.items() for t in part}
     assert all(homes[f"real/{n}.wav"] == homes[f"fake/{n}.wav"] for n in range(9))
+
+
+def test_spoofs_without_a_speaker_go_where_the_speaker_of_their_file_name_goes():
+    trials = [
+        Trial(f"{folder}/s{n // 4}-{n}.wav", speaker, "-", spoof, f"{folder}{n}")
+        for n in range(40)
+        for folder, speaker, spoof in ((f"real/s{n // 4}", f"s{n // 4}", False), ("fake/A01", "-", True))
+    ]
+    split = split_by_speaker("p", trials, SHARES, 0)
+    homes: dict[str, dict[bool, str]] = {trial.utterance.rpartition("/")[2]: {} for trial in trials}
+    for name, part in split.items():
+        for trial in part:
+            homes[trial.utterance.rpartition("/")[2]][trial.spoof] = name
+    assert all(home[False] == home[True] for home in homes.values())
+    assert [len(split[name]) for name in SPLITS] == [48, 16, 16]
+
+
+def test_a_file_name_of_several_speakers_says_nothing_of_a_trial_without_one():
+    trials = [Trial(f"real/{who}/1.wav", who, "-", False, who) for who in "ab"]
+    trials += [Trial("fake/A01/1.wav", "-", "A01", True, "f"), Trial("fake/A02/1.wav", "-", "A02", True, "g")]
+    assert group_trials(trials) == ["speaker a", "speaker b", "file 1", "file 1"]
 
 
 def test_too_few_speakers_and_one_kind_alone(tmp_path):

@@ -14,8 +14,9 @@ def split_by_speaker(
 ) -> dict[str, list[Trial]]:
     """Split trials by speaker, natural and synthesised ones alike in the given shares as far as speakers allow.
 
-    Speakers go one by one, those with most utterances first, to the split that lacks most of what they bring. Without
-    a speaker, trials of one file name stay together: a spoof is often called like the recording that it was made of.
+    Speakers go one by one, those with most utterances first, to the split that lacks most of what they bring. A trial
+    without a speaker goes with those of its file name, and so with their speaker: a spoof is often called like the
+    recording that it was made of.
 
     Args:
         path: what they were read from, for the error.
@@ -29,9 +30,10 @@ def split_by_speaker(
     Raises:
         InputError: a split gets one kind alone.
     """
+    group = group_trials(trials)
     groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(group_of(trial), []).append(trial)
+    for trial, name in zip(trials, group, strict=True):
+        groups.setdefault(name, []).append(trial)
     names = sorted(groups)
     spoofs = np.array([sum(trial.spoof for trial in groups[name]) for name in names])
     counts = np.stack([np.array([len(groups[name]) for name in names]) - spoofs, spoofs], axis=1)  # (speakers, kinds)
@@ -52,11 +54,28 @@ def split_by_speaker(
             f"{path}: {speakers[0]} speakers of natural and {speakers[1]} of synthesised speech cannot be split into "
             f"{', '.join(shares)}, each with both; expected more, or a protocol for each split"
         )
-    return {split: [trial for trial in trials if home[group_of(trial)] == split] for split in shares}
+    return {
+        split: [trial for trial, name in zip(trials, group, strict=True) if home[name] == split] for split in shares
+    }
 
 
-def group_of(trial: Trial) -> str:
-    """What may not be torn apart: the speaker's trials, or those of one file name."""
-    if trial.speaker != UNKNOWN:
-        return f"speaker {trial.speaker}"
-    return f"file {PurePosixPath(trial.utterance).name.partition('.')[0]}"
+def group_trials(trials: Sequence[Trial]) -> list[str]:
+    """Name for each trial what may not be torn apart: a speaker's trials, and those of one file name.
+
+    A file name that several speakers have, such as `1.wav`, tells nothing of a trial without a speaker.
+    """
+    speakers: dict[str, set[str]] = {}
+    for trial in trials:
+        if trial.speaker != UNKNOWN:
+            speakers.setdefault(file_name(trial), set()).add(trial.speaker)
+
+    def group(trial: Trial) -> str:
+        known = speakers.get(file_name(trial), set()) if trial.speaker == UNKNOWN else {trial.speaker}
+        return f"speaker {next(iter(known))}" if len(known) == 1 else f"file {file_name(trial)}"
+
+    return [group(trial) for trial in trials]
+
+
+def file_name(trial: Trial) -> str:
+    """Name of a trial's file, without folders and extensions."""
+    return PurePosixPath(trial.utterance).name.partition(".")[0]
