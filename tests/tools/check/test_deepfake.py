@@ -82,6 +82,22 @@ def test_what_is_printed_runs(write, said):
     assert counts["partial_spoofs_labelled"] == (2 if write is write_partial_spoof else 0)
 
 
+def test_verdicts_are_no_protocol_and_are_applied():
+    write_folders(Path("own"))
+    verdicts = Path("own/verdicts.txt")
+    code, before = check("deepfake", "own")
+    verdicts.write_text("real/s0-0/0.wav train bonafide\n")
+    code, output = check("deepfake", "own")
+    home = "train" if code == 0 else output.partition("is in ")[2].partition(",")[0]  # where the split has put it
+    verdicts.write_text(f"real/s0-0/0.wav {home} bonafide\n")
+    code, output = check("deepfake", "own")
+    assert (code, "own: folders real/ and fake/" in output) == (0, True), output
+    assert "own/verdicts.txt: 1 verdicts, keys 1 confirmed, 0 changed, 0 added" in output
+    assert apply_printed(output) == apply_printed(before)
+    verdicts.write_text("real/none.wav train bonafide\n")
+    assert check("deepfake", "own")[0] == 1
+
+
 def test_a_table_and_protocols_of_its_split_give_the_same_prepared_files():
     write_table(Path("own"))
     apply_printed(check("deepfake", "own")[1])

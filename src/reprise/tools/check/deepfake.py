@@ -25,6 +25,7 @@ from reprise.deepfake.data.protocols import (
 )
 from reprise.deepfake.data.segments import find_segment_labels, read_segment_labels
 from reprise.deepfake.data.sources import read_trials, source_kind
+from reprise.deepfake.data.verdicts import COUNTED, FILE, apply_verdicts, read_verdicts
 from reprise.tools.check.findings import Findings, same_content, some
 
 SECONDS = 4.0  # for opening recordings
@@ -41,7 +42,12 @@ def check(folder: Path) -> Findings:
         for path in dict.fromkeys(sources.values()):
             found.recognised.append(f"{path}: {source_kind(path)}")
         shares = dict(zip(SPLITS, load_as("deepfake.prepare.shares", tuple[float, float, float]), strict=True))
-        trials = read_trials(sources, shares, load_seed())
+        given = read_trials(sources, shares, load_seed())
+        verdicts = read_verdicts(folder / FILE)
+        trials, counts = apply_verdicts(given, verdicts, recordings)
+        if verdicts:
+            heard = [f"{sum(each[kind] for each in counts.values())} {kind}" for kind in COUNTED]
+            found.recognised.append(f"{folder / FILE}: {len(verdicts)} verdicts, keys {', '.join(heard)}")
         describe(found, sources, trials)
         check_speakers(found, trials)
         files = find_files(found, recordings, trials)
@@ -56,7 +62,7 @@ def find_sources(folder: Path, recordings: AudioFolder) -> dict[str, Path]:
     Raises:
         InputError: none of them.
     """
-    texts = [path for path in sorted(folder.rglob("*.txt")) if is_protocol(path)]
+    texts = [path for path in sorted(folder.rglob("*.txt")) if path.name != FILE and is_protocol(path)]
     by_split = {
         split: [path for path in texts if any(token in path.name.lower() for token in TOKENS[split])]
         for split in SPLITS
@@ -69,7 +75,7 @@ def find_sources(folder: Path, recordings: AudioFolder) -> dict[str, Path]:
     if len(texts) == 1:
         return dict.fromkeys(SPLITS, texts[0])
     tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in (".csv", ".tsv", ".txt")]
-    tables = [path for path in tables if path.is_file() and read_header(path)]
+    tables = [path for path in tables if path.name != FILE and path.is_file() and read_header(path)]
     if len(tables) == 1:
         return dict.fromkeys(SPLITS, tables[0])
     kinds = {part.lower() for path in recordings.recordings for part in path.relative_to(folder).parent.parts}
