@@ -43,6 +43,14 @@ def test_clipped_recordings_are_told(tmp_path):
     assert read_audio(tmp_path / "a.wav", 0.2, 10).clipped
 
 
+def test_samples_beyond_full_scale_are_clipped_and_told(tmp_path):
+    samples = 3 * speech(1, 0) / np.abs(speech(1, 0)).max()
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    recording = read_audio(tmp_path / "a.wav", 0.2, 10)
+    np.testing.assert_array_equal(recording.samples, np.clip(samples, -1, 1).astype(np.float32))
+    assert recording.clipped
+
+
 @pytest.mark.parametrize("level", [0.5, -1 / 128])
 def test_one_level_is_silence(tmp_path, level):
     soundfile.write(tmp_path / "a.wav", np.full(2 * RATE, level), 2 * RATE, subtype="PCM_U8")

@@ -97,12 +97,14 @@ class AudioFile:
     def blocks(self) -> Iterator[np.ndarray]:
         """Read blocks (N,) float32 at RATE, mono, of BLOCK_SECONDS; the last one is shorter.
 
+        Samples beyond full scale, which files of floating point and lossy ones can hold, are clipped.
+
         Raises:
             InputError: missing, empty, not audio, longer than the limit, or with samples that are no numbers.
         """
         waiting: list[np.ndarray] = []
         for part in self._parts():
-            waiting.append(part)
+            waiting.append(np.clip(part, -1, 1))
             while sum(map(len, waiting)) >= BLOCK_SECONDS * RATE:
                 joined = np.concatenate(waiting)
                 yield joined[: BLOCK_SECONDS * RATE]
