@@ -13,10 +13,11 @@ from reprise.deepfake.data.splice import splice
 MARGIN = 0.1  # seconds at both ends that stay natural
 LARGEST_SHARE = 0.6  # of an utterance
 LEAST_STRETCH = 640  # samples, 0.04 s: holds a whole frame of an explanation (0.02 s) wherever frames begin
+LEAST_LENGTH = int(2 * LEAST_STRETCH / (1 - LARGEST_SHARE))  # samples, 0.2 s: one side of a stretch holds a frame too
 
 
 def make_partial_spoofs(corpus: Corpus, count: int, seconds: tuple[float, float], seed: int) -> Corpus:
-    """Splice spoofs into their twins, at most one a spoof.
+    """Splice spoofs into their twins, at most one a spoof; those shorter than LEAST_LENGTH are left whole.
 
     Args:
         corpus: a split with twins.
@@ -30,7 +31,7 @@ def make_partial_spoofs(corpus: Corpus, count: int, seconds: tuple[float, float]
     """
     generator = np.random.default_rng(seed)
     spoken = corpus.table["twin"].to_numpy()
-    rows = np.flatnonzero(spoken >= 0)
+    rows = np.flatnonzero((spoken >= 0) & (np.minimum(corpus.samples, corpus.samples[spoken]) >= LEAST_LENGTH))
     rows = np.sort(generator.permutation(rows)[:count])
     records, waveforms = [], []
     for row in rows:

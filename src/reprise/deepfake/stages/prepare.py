@@ -22,10 +22,15 @@ from reprise.core.files import write_json
 from reprise.core.params import Params, load_params, load_path, load_seed
 from reprise.core.seed import derive_seed
 from reprise.core.stage import timed
-from reprise.deepfake.data.audio import AudioFolder
+from reprise.deepfake.data.audio import RATE, AudioFolder
 from reprise.deepfake.data.corpus import Corpus, write_corpus
 from reprise.deepfake.data.folders import whole_folder
-from reprise.deepfake.data.partial import join_partial_spoofs, make_partial_spoofs, take_labelled_spoofs
+from reprise.deepfake.data.partial import (
+    LEAST_STRETCH,
+    join_partial_spoofs,
+    make_partial_spoofs,
+    take_labelled_spoofs,
+)
 from reprise.deepfake.data.preparation import Doubles, Limits, count_utterances, prepare_split
 from reprise.deepfake.data.protocols import SPLITS, Trial, shared_speakers
 from reprise.deepfake.data.segments import find_segment_labels, spoofed_spans
@@ -36,6 +41,9 @@ from reprise.deepfake.paths import METRICS, PARTIAL, PREPARED, TIMING
 logger = logging.getLogger("reprise")
 
 
+Stretch = Annotated[float, Field(ge=LEAST_STRETCH / RATE)]  # seconds
+
+
 class PrepareParams(Params):
     """`deepfake.prepare`: what is accepted, and how partial spoofs are made."""
 
@@ -43,7 +51,7 @@ class PrepareParams(Params):
     max_seconds: Annotated[float, Field(gt=0)]
     partial_count: Annotated[int, Field(ge=0)]
     shares: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
-    partial_seconds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    partial_seconds: tuple[Stretch, Stretch]
 
     @model_validator(mode="after")
     def _check(self) -> "PrepareParams":
