@@ -20,7 +20,7 @@ from reprise.deepfake.detector.pieces import (
     frame_chunks,
     moment_centres,
 )
-from reprise.deepfake.explainer.curve import frames_in, resample_importance
+from reprise.deepfake.explainer.curve import importance_by_frame
 from reprise.deepfake.paths import Mode
 from reprise.onnx.session import OnnxDescription, Session, graph_path, read_description
 
@@ -77,7 +77,7 @@ class OnnxModels:
             windows = self.describe(len(samples), lambda seconds: cut_frame_windows(frames, len(samples), seconds))
         moments = self.explainer.run({"windows": windows})["importance"]
         by_baseline = float(self.baseline.run({"samples": samples[None]})["scores"][0])
-        return (score, by_baseline), resample_importance(moments, frames_in(len(samples)))
+        return (score, by_baseline), importance_by_frame(moments, len(samples))
 
     def mean_score(self, pieces: Sequence[np.ndarray]) -> float:
         """Minus the mean logit of pieces, each of its own length."""

@@ -6,9 +6,9 @@ import torch
 
 from reprise.core import code
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.copies import change_key, make_copies
+from reprise.deepfake.detector.copies import CHANGING, change_key, make_copies
 from reprise.deepfake.detector.crops import CropMaker
-from reprise.deepfake.detector.frames import encoder_key, hear, hear_once
+from reprise.deepfake.detector.frames import DECIDING, encoder_key, hear, hear_once
 from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import LENGTHS, moment_centres
 from reprise.deepfake.detector.scoring import score_utterance
@@ -43,6 +43,11 @@ def test_hearing_then_judging_is_the_detector(detector, seconds):
     with torch.no_grad():
         whole = float(detector(torch.from_numpy(samples)[None]).logits[0])
     assert -score_utterance(samples, detector) == pytest.approx(whole, abs=2e-2)  # frames are kept in half precision
+
+
+@pytest.mark.parametrize("seconds", [7.9, 8.5, 30.0, 57.5])
+def test_a_long_recording_has_a_frame_for_every_40_ms(detector, seconds):
+    assert len(hear(speech(seconds, 0), detector)) == int(seconds * 25)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, 1.3])
@@ -82,7 +87,7 @@ def test_another_encoder_hears_anew(detector):
     assert not np.array_equal(first, hear_once(samples, other))
 
 
-@pytest.mark.parametrize("module", ["frames", "front_ends", "pieces", "whisper"])
+@pytest.mark.parametrize("module", DECIDING)
 def test_edited_code_hears_anew(detector, monkeypatch, module):
     samples = speech(0.5, 0)
     hear_once(samples, detector)
@@ -92,7 +97,7 @@ def test_edited_code_hears_anew(detector, monkeypatch, module):
         hear_once(samples, detector)
 
 
-@pytest.mark.parametrize("module", ["channel", "copies", "resynthesis"])
+@pytest.mark.parametrize("module", CHANGING)
 def test_edited_code_makes_copies_anew(detector, monkeypatch, module):
     corpus, recipe = make_corpus(2), whisper_recipe(resyntheses=1, channel_copies=1)
     make_copies(corpus, detector, recipe, 0, "cpu")
@@ -110,7 +115,7 @@ def test_edited_code_makes_copies_anew(detector, monkeypatch, module):
 
 def edit(monkeypatch, module: str) -> None:
     """Have one source look as if it had been another one at the process's start."""
-    monkeypatch.setattr(code, "_AT_START", {**code._AT_START, f"reprise.deepfake.detector.{module}": "edited"})
+    monkeypatch.setattr(code, "_AT_START", {**code._AT_START, f"reprise.deepfake.{module}": "edited"})
     encoder_key.cache_clear()
     change_key.cache_clear()
 

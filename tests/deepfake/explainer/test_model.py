@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from reprise.core.params import parse_params
-from reprise.deepfake.explainer.curve import resample_importance
+from reprise.deepfake.detector.pieces import moment_centres
+from reprise.deepfake.explainer.curve import importance_by_frame
 from reprise.deepfake.explainer.model import (
     NATURAL,
     SPOOF,
@@ -70,7 +71,17 @@ def test_evidence_and_logit_are_those_of_the_formula_and_padding_is_not_heard(mo
 
 
 def test_importance_is_drawn_in_straight_lines_between_moments():
-    assert resample_importance(np.array([0.0, 1.0]), 4).tolist() == [0.0, 0.25, 0.75, 1.0]
+    assert importance_by_frame(np.array([0.0, 1.0]), 3200).tolist() == pytest.approx(
+        [0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1]  # centres at 0.05 and 0.15 s; frames at 0.01, 0.03, ... s
+    )
+
+
+@pytest.mark.parametrize("samples", [100, 16_000, 24_160, 47_248])
+def test_importance_stands_where_its_moment_is(samples):
+    centres = moment_centres(samples)
+    found = importance_by_frame(centres / 16_000, samples)  # each moment's importance is its time
+    times = np.arange(max(1, samples // 320)) * 0.02 + 0.01
+    assert found == pytest.approx(np.clip(times, centres[0] / 16_000, centres[-1] / 16_000))
 
 
 def test_evidence_is_averaged_over_the_moments_that_there_are():

@@ -19,7 +19,12 @@ from reprise.deepfake.detector.resynthesis import resynthesise
 from reprise.deepfake.recipe import Recipe
 
 LARGEST_CHAIN = 2  # channels one after the other
-CHANGING = ("channel", "copies", "resynthesis")  # the modules of this folder that make copies
+CHANGING = (
+    "data.corpus",
+    "detector.channel",
+    "detector.copies",
+    "detector.resynthesis",
+)  # the modules that make copies
 RESYNTHESIS_CHANNEL = 0.5  # probability that a re-synthesis goes through channels too
 
 
@@ -83,7 +88,7 @@ def change_key() -> str:
     """Hash of the code that `change_of` runs."""
     from reprise.core.code import hash_modules, versions
 
-    code = hash_modules(*(f"{__package__}.{name}" for name in CHANGING))
+    code = hash_modules(*(f"reprise.deepfake.{name}" for name in CHANGING))
     return f"{code} {versions('numpy', 'scipy', 'soundfile', 'soxr', 'transformers')}"
 
 

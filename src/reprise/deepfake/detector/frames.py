@@ -20,7 +20,10 @@ from reprise.deepfake.detector.model import Detector
 from reprise.deepfake.detector.pieces import chunks
 
 CACHE = Path(".cache/deepfake-frames")
-DECIDING = ("frames", "front_ends", "pieces", "whisper")  # the modules of this folder that compute frames
+DECIDING = (  # the modules that compute frames
+    "data.splice",
+    *(f"detector.{name}" for name in ("features", "frames", "front_ends", "model", "pieces", "whisper")),
+)
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -69,6 +72,6 @@ def encoder_key(detector: Detector, device_type: str) -> str:
 
     assert isinstance(detector.front_end, WhisperFrontEnd)
     state = {name: tensor.cpu() for name, tensor in detector.front_end.encoder.state_dict().items()}
-    code = hash_modules(*(f"{__package__}.{name}" for name in DECIDING))
+    code = hash_modules(*(f"reprise.deepfake.{name}" for name in DECIDING))
     parts = (hash_tensors(state), code, versions("transformers"), kernels.chosen(), device_type)
     return hash_bytes(*(part.encode() for part in parts))[:16]

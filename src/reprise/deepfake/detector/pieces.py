@@ -11,6 +11,7 @@ from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.splice import fit_length
 
 FRAME_RATE = 25  # of `Detector.listen`, a second
+FRAME = RATE // FRAME_RATE  # samples
 CHUNK_SECONDS = 8.0
 SHORTEST_SECONDS = 0.4  # shorter ones are repeated up to it
 LENGTHS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # seconds of the windows
@@ -18,15 +19,17 @@ HOP_SECONDS = 0.1  # between moments
 
 
 def chunks(samples: np.ndarray) -> list[np.ndarray]:
-    """Cut samples (N,) into the fewest equal chunks of at most CHUNK_SECONDS."""
+    """Cut samples (N,) into the fewest chunks of at most CHUNK_SECONDS, equal but for a frame."""
     if len(samples) < SHORTEST_SECONDS * RATE:
         return [fit_length(samples, int(SHORTEST_SECONDS * RATE))]
-    return np.array_split(samples, chunk_count(len(samples)))
+    return np.split(samples, chunk_edges(len(samples)))
 
 
-def chunk_count(samples: int) -> int:
-    """The fewest equal chunks of at most CHUNK_SECONDS that hold so many samples."""
-    return -(-samples // int(CHUNK_SECONDS * RATE))
+def chunk_edges(samples: int) -> list[int]:
+    """Where chunks of so many samples meet: between whole frames, or the frames of later chunks would come early."""
+    count = -(-samples // int(CHUNK_SECONDS * RATE))
+    frames = -(-samples // FRAME)
+    return [part * frames // count * FRAME for part in range(1, count)]
 
 
 def frame_chunks(frames: np.ndarray) -> list[np.ndarray]:

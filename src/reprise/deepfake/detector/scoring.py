@@ -11,7 +11,7 @@ from tqdm import tqdm
 from reprise.deepfake.data.corpus import Corpus
 from reprise.deepfake.detector.frames import hear
 from reprise.deepfake.detector.model import Detector
-from reprise.deepfake.detector.pieces import chunk_count, chunks, frame_chunks
+from reprise.deepfake.detector.pieces import chunk_edges, chunks, frame_chunks
 
 BATCH = 16  # chunks of one length at once
 BLOCK = 128  # utterances that are held at once
@@ -59,7 +59,7 @@ def score_utterance(samples: np.ndarray, detector: Detector, device: str = "cpu"
 
 def chunk_logits(samples: Tensor, detector: Detector) -> Tensor:
     """Logits (B,) of recordings (B, N) of one length, heard anew: the mean over their chunks."""
-    parts = samples.tensor_split(chunk_count(samples.shape[1]), dim=1)
+    parts = samples.tensor_split(chunk_edges(samples.shape[1]), dim=1)
     return torch.stack([detector(part).logits for part in parts]).mean(0)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.detector.pieces import moment_centres
 
 FRAME = int(0.02 * RATE)  # samples to which importance is given in the end
 
@@ -11,7 +12,10 @@ def frames_in(samples: int) -> int:
     return max(1, samples // FRAME)
 
 
-def resample_importance(values: np.ndarray, frames: int) -> np.ndarray:
-    """Importance (K,) at equal distances -> (frames,), by straight lines between centres."""
-    places = (np.arange(frames) + 0.5) / frames * len(values) - 0.5
-    return np.interp(places, np.arange(len(values)), values)
+def importance_by_frame(values: np.ndarray, samples: int) -> np.ndarray:
+    """Importance (M,) of the moments of a recording of so many samples -> (frames,), by straight lines between centres.
+
+    Before the first centre and after the last one it stays as it is there.
+    """
+    centres = (np.arange(frames_in(samples)) + 0.5) * FRAME
+    return np.interp(centres, moment_centres(samples), values)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from reprise.core.processes import sum_over_processes
 from reprise.core.recipe import Fraction, TrainParams
-from reprise.deepfake.explainer.curve import frames_in, resample_importance
+from reprise.deepfake.explainer.curve import importance_by_frame
 from reprise.deepfake.paths import Mode
 
 QUERY = 32  # dimensions of q
@@ -237,4 +237,4 @@ def importance_of(explainer: Explainer, windows: np.ndarray, samples: int) -> np
     """
     values = torch.from_numpy(windows)[None]
     moments = explainer(values, torch.ones(values.shape[:2], dtype=torch.bool)).importance[0].numpy()
-    return resample_importance(moments, frames_in(samples))
+    return importance_by_frame(moments, samples)

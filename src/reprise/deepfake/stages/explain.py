@@ -60,7 +60,7 @@ def main() -> None:
         methods = make_methods({mode: load_explainer(mode) for mode in modes}, detector, device, seed)
         corpus, partial = read_corpus(PREPARED / "eval"), read_corpus(PARTIAL)
         windows, partial_windows = read_windows(WINDOWS / "eval"), read_windows(WINDOWS / "partial")
-        speakers = drawn_together(corpus.table)[partial.twin.astype(np.int64)]  # of no type without one
+        speakers = drawn_together(corpus.table.iloc[partial.twin.astype(np.int64)])  # of no type without one
         report = {name: localise(method, partial, partial_windows, speakers, seed) for name, method in methods.items()}
         chosen = choose_spoofs(corpus, params.faithfulness_utterances, seed)
         natural, kinds = replacements(corpus, chosen, seed)
