@@ -20,7 +20,7 @@ from reprise.deepfake.quality.metrics import equal_error_rate
 
 PENALTIES = (3.0, 10.0, 30.0)  # of the machine's errors; chosen on dev
 RESYNTHESES = 4  # for each one that the network learns; those of an utterance weigh as one spoof together
-CHANNEL_COPIES = 2  # of each utterance; they weigh as one together
+CHANNEL_COPIES, CHANNEL_WEIGHT = 4, 0.5  # of each utterance, which itself has weight 1; of all its copies together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +62,14 @@ def make_training_set(corpus: Corpus, own: np.ndarray, resyntheses: int, seed: i
     Args:
         corpus: N utterances to learn from.
         own: statistics (N, STATISTICS) of them.
-        resyntheses: of each natural utterance; all of them together weigh as much as natural speech.
+        resyntheses: of each natural utterance; all of them together weigh as much as it and its copies.
         seed: of the copies.
     """
     natural = np.flatnonzero(~corpus.spoof)
     copies = copy_statistics(corpus, range(len(corpus)), "channel", CHANNEL_COPIES, seed)
     made = copy_statistics(corpus, natural.tolist(), "resynthesis", resyntheses, seed)
     spoof = [corpus.spoof, corpus.spoof.repeat(CHANNEL_COPIES), np.ones(len(made), bool)]
-    weights = [1.0, 1 / CHANNEL_COPIES, 2 / max(resyntheses, 1)]  # natural speech is there twice: itself, and copies
+    weights = [1.0, CHANNEL_WEIGHT / CHANNEL_COPIES, (1 + CHANNEL_WEIGHT) / max(resyntheses, 1)]
     return TrainingSet(
         np.concatenate([own, copies, made]),
         np.concatenate(spoof),
