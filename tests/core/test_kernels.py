@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from reprise.core import kernels
 from reprise.core.kernels import PINS
@@ -70,8 +71,8 @@ def test_what_is_kept_is_keyed_by_the_operations_that_are_replaced(monkeypatch, 
     monkeypatch.setattr(os, "environ", dict(os.environ))
     for name in kernels.PINS:
         os.environ.pop(name, None)
-    version = importlib.metadata.version("torch")
-    assert kernels.chosen() == f"torch {version} fastest"
+    version = f"torch {importlib.metadata.version('torch')} on {torch.get_num_threads()} threads"
+    assert kernels.chosen() == f"{version} fastest"
     os.environ.update(kernels.PINS)
     monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernels.py"))
     keys = []
@@ -79,4 +80,22 @@ def test_what_is_kept_is_keyed_by_the_operations_that_are_replaced(monkeypatch, 
         (tmp_path / "equal_ops.py").write_text(text)
         keys.append(kernels.chosen())
     assert keys[0] == keys[2] != keys[1]
-    assert keys[0].startswith(f"torch {version} pinned ")
+    assert keys[0].startswith(f"{version} pinned ")
+
+
+def test_the_threads_of_torch_count_where_it_is_loaded():
+    script = """
+import importlib, sys
+from reprise.core import kernels
+print(kernels.chosen(), "torch" in sys.modules)
+torch = importlib.import_module("torch")
+for threads in (1, 3):
+    torch.set_num_threads(threads)
+    print(kernels.chosen())
+"""
+    version = f"torch {importlib.metadata.version('torch')}"
+    assert run(script).stdout.splitlines() == [
+        f"{version} fastest False",
+        f"{version} on 1 threads fastest",
+        f"{version} on 3 threads fastest",
+    ]

@@ -56,12 +56,15 @@ def can_pin() -> bool:
 
 
 def chosen() -> str:
-    """Which kernels compute here: part of the key of whatever is kept to be used again.
+    """Which kernels compute here, and on how many threads: part of the key of whatever is kept to be used again.
 
-    That is the version of torch and, where they are pinned, the operations that `equal_ops.py` replaces: what older
-    ones computed is not used again.
+    That is the version of torch, the number of its threads, by which a sum is cut into parts, and, where they are
+    pinned, the operations that `equal_ops.py` replaces: what older ones computed is not used again. Where torch is not
+    loaded, it computes nothing either, and is not loaded for this.
     """
     version = f"torch {importlib.metadata.version('torch')}"
+    if torch := sys.modules.get("torch"):
+        version += f" on {torch.get_num_threads()} threads"
     if not pinned():
         return f"{version} fastest"
     replaced = Path(__file__).with_name("equal_ops.py").read_bytes()

@@ -43,6 +43,20 @@ def test_edited_code_embeds_anew(encoder_folder, tmp_path, monkeypatch):
         embed(encoder, TEXTS, 2, ["cpu"], "test")
 
 
+def test_another_number_of_threads_embeds_anew(encoder_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encoder = open_encoder(str(encoder_folder), 16)
+    threads = torch.get_num_threads()
+    try:
+        for count in (threads, threads + 1, threads):
+            torch.set_num_threads(count)
+            fresh = embed(encoder, TEXTS, 2, ["cpu"], "test", cache=False)
+            assert np.array_equal(embed(encoder, TEXTS, 2, ["cpu"], "test"), fresh)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(list((tmp_path / ".cache/embedding").iterdir())) == 2
+
+
 def test_a_saved_encoder_is_the_same_encoder(encoder_folder, tmp_path):
     encoder = open_encoder(str(encoder_folder), 16)
     for _ in range(2):  # replaces what stands there
