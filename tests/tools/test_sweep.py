@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from reprise.core.errors import InputError
 from reprise.core.params import load_params, read_yaml
 from reprise.tools import sweep
-from reprise.tools.sweep import Dimension, SweepParams, Trial, check_effective, draw_points, rank, short_names
+from reprise.tools.sweep import Dimension, SweepParams, Trial, check_effective, draw_points, rank, rungs, short_names
 from tests.conftest import ROOT
 
 
@@ -57,6 +57,57 @@ def test_ranks_follow_the_direction():
     scores = {"0": 0.5, "1": 0.1, "2": 0.9}
     assert [trial.number for trial in rank(trials, scores, "minimise")] == [1, 0, 2]
     assert [trial.number for trial in rank(trials, scores, "maximise")] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("full", "halvings", "epochs"),
+    [(8, 2, [2, 4, 8]), (22, 2, [6, 11, 22]), (30, 0, [30]), (2, 2, [1, 2]), (3, 3, [1, 2, 3]), (1, 4, [1])],
+)
+def test_epochs_double_from_rung_to_rung_and_no_rung_repeats(full, halvings, epochs):
+    assert rungs(full, halvings) == epochs
+
+
+def toy_sweep(folder: Path, monkeypatch, epochs: object) -> list[str]:
+    """A sweep whose trials are only listed: their score is the value that is searched."""
+    monkeypatch.chdir(folder)
+    Path("params.yaml").write_text(f"model: {{x: 0, epochs: {epochs}}}\n")
+    Path("sweeps.yaml").write_text(
+        "toy: {stages: [train], metric: 'm.json:loss', direction: minimise, epochs: model.epochs, halvings: 2, "
+        "space: {model.x: {uniform: [0.0, 1.0]}}}\n"
+    )
+    ran: list[str] = []
+
+    def run_trial(trial: Trial, section: SweepParams) -> float:
+        ran.append(trial.name)
+        return float(trial.values["model.x"])
+
+    monkeypatch.setattr(sweep, "fingerprint", lambda *_: "abcdef")
+    monkeypatch.setattr(sweep, "run_trial", run_trial)
+    return ran
+
+
+def test_a_sweep_of_few_epochs_runs_and_ranks_each_trial_once(tmp_path, monkeypatch, capsys):
+    ran = toy_sweep(tmp_path, monkeypatch, 2)
+    assert sweep.sweep("toy", trials=4, jobs=1, seed=0, apply=False), "no trial failed"
+    points = [point["model.x"] for point in draw_points({"model.x": Dimension(uniform=(0, 1))}, 4, 0)]
+    better = sorted(np.argsort(points)[:2].tolist())
+    names = [f"toy-abcdef-{n:03d}-1e" for n in range(4)] + [f"toy-abcdef-{n:03d}-2e" for n in better]
+    assert ran == names
+    rows = [line.split(",") for line in Path(".logs/sweep-toy.csv").read_text().splitlines()[1:]]
+    assert [row[1] for row in rows] == ["2"] * 2 + ["1"] * 4
+    assert sorted(row[-1] for row in rows) == sorted(names)
+    shown = capsys.readouterr().out
+    assert "rung 2 of 2: 2 trials of 2 epochs" in shown
+    assert "6 trials, 0 failed" in shown
+    assert f"the best: dvc exp apply toy-abcdef-{int(np.argmin(points)):03d}-2e" in shown
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1.5, "many"])
+def test_epochs_that_are_no_number_of_at_least_one_are_refused(tmp_path, monkeypatch, epochs):
+    ran = toy_sweep(tmp_path, monkeypatch, epochs)
+    with pytest.raises(InputError, match=r"^params\.yaml: model\.epochs: .+; sweeps\.yaml: toy\.epochs names a whole"):
+        sweep.sweep("toy", trials=4, jobs=1, seed=0, apply=False)
+    assert ran == []
 
 
 def test_names_are_short_where_they_stay_apart():

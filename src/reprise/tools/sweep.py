@@ -120,17 +120,19 @@ def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> bool:
     for name in (section.epochs, *section.space):
         check_effective(name)
     full = load_value(section.epochs)
-    if not isinstance(full, int):
-        raise InputError(f"params.yaml: {section.epochs}: {full!r}; {SWEEPS_FILE}: {task}.epochs names a whole number")
+    if not isinstance(full, int) or full < 1:
+        raise InputError(
+            f"params.yaml: {section.epochs}: {full!r}; {SWEEPS_FILE}: {task}.epochs names a whole number, at least 1"
+        )
     key = fingerprint(section, seed)
     points = draw_points(section.space, trials, seed)
     scores: dict[str, float] = {}
     tried: list[Trial] = []
     alive = list(range(trials))
-    for rung in range(section.halvings + 1):
-        epochs = max(1, round(full / 2 ** (section.halvings - rung)))
+    lengths = rungs(full, section.halvings)
+    for rung, epochs in enumerate(lengths, 1):
         batch = [Trial(n, points[n], epochs, f"{task}-{key}-{n:03d}-{epochs}e") for n in alive]
-        typer.echo(f"rung {rung + 1} of {section.halvings + 1}: {len(batch)} trials of {epochs} epochs")
+        typer.echo(f"rung {rung} of {len(lengths)}: {len(batch)} trials of {epochs} epochs")
         scores |= run_trials(batch, section, jobs)
         tried += batch
         ranked = rank([trial for trial in batch if trial.name in scores], scores, section.direction)
@@ -144,6 +146,14 @@ def sweep(task: str, trials: int, jobs: int, seed: int, apply: bool) -> bool:
     else:
         apply_best(best[0].name)
     return len(scores) == len(tried)
+
+
+def rungs(full: int, halvings: int) -> list[int]:
+    """How many epochs the trials of each round have: the recipe's own in the last, half as many in each one before.
+
+    Rounds that come to the same whole number are one: its trials would be run and ranked a second time.
+    """
+    return sorted({max(1, round(full / 2**halving)) for halving in range(halvings + 1)})
 
 
 def check_effective(name: str) -> None:
