@@ -5,9 +5,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
+from ruamel.yaml import YAML
 
 from reprise.core.errors import InputError
-from reprise.core.params import Params, load_as, load_params, load_path, load_seed, load_value, parse_params
+from reprise.core.params import Hardware, Params, load_as, load_params, load_path, load_seed, load_value, parse_params
+from tests.conftest import read_params
 
 
 class Point(Params):
@@ -40,6 +42,23 @@ def test_mistakes_are_named(params, key, message):
     with pytest.raises(InputError, match=message) as error:
         load_params(key, Point, params)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "least"),
+    [("nodes", 1), ("threads", 1), ("training_threads", 1), ("workers", 0)],
+)
+def test_a_count_of_hardware_has_a_least_value(tmp_path, key, least):
+    path = tmp_path / "params.yaml"
+    for value in (least, 64, least - 1, "auto", None):
+        with path.open("w") as file:
+            YAML().dump({"hardware": {**read_params()["hardware"], key: value}}, file)
+        if isinstance(value, int) and value >= least:
+            assert getattr(load_params("hardware", Hardware, path), key) == value
+            continue
+        with pytest.raises(InputError, match=rf"params\.yaml: hardware\.{key}: input should be .+, got ") as error:
+            load_params("hardware", Hardware, path)
+        assert "\n" not in str(error.value)
 
 
 class Kinds(Params):

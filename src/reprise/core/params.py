@@ -52,11 +52,11 @@ class Hardware(Params):
 
     accelerator: str  # auto, cpu, gpu or cuda, mps: what Lightning's Trainer takes
     devices: int | str  # auto, or how many
-    nodes: int  # machines, under torchrun or SLURM
+    nodes: Annotated[int, Field(ge=1)]  # machines, under torchrun or SLURM
     strategy: str  # auto, ddp, ...
-    threads: int  # CPU threads for linear algebra and encoders
-    training_threads: int  # CPU threads of a training: more only help large models
-    workers: int  # data loading processes
+    threads: Annotated[int, Field(ge=1)]  # CPU threads for linear algebra and encoders
+    training_threads: Annotated[int, Field(ge=1)]  # CPU threads of a training: more only help large models
+    workers: Annotated[int, Field(ge=0)]  # data loading processes
     same_bytes: bool  # the CPU kernels that every x86-64 processor with AVX2 has; false: the fastest this one has
     image_memory_mib: int  # image sets up to this size are held in memory; larger ones are read as they are needed
     eval_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"]  # of prediction; auto: halved where memory runs out
