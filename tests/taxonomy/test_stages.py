@@ -17,7 +17,10 @@ import torch
 from reprise.core.errors import InputError
 from reprise.core.models import load_model, save_model
 from reprise.taxonomy import paths, predict
+from reprise.taxonomy.classifier.decision import predict_sets
 from reprise.taxonomy.classifier.learner import split_documents
+from reprise.taxonomy.classifier.predictor import Predictor
+from reprise.taxonomy.data.hierarchy import load_hierarchy
 from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
@@ -130,6 +133,31 @@ def test_other_recipes_run_through_every_stage(workspace, encoder_folder, varian
     assert 0 < evaluation["trained"]["mrr"] <= 1
     tensors, _ = load_model(Path("models/taxonomy/classifier.safetensors"))
     assert any(name.startswith("encoder.") for name in tensors) == ("trained_layers" in chosen)
+
+
+def test_a_frozen_encoders_evidence_is_that_of_zero_shot(in_finished):
+    hierarchy = load_hierarchy(paths.HIERARCHY)
+    predictor = Predictor(paths.TRAINED, ["cpu"])
+    embeddings = np.load(paths.embeddings_path("test"))
+    evidence = predictor.evidence(embeddings, predictor.logits(embeddings))
+    assert (evidence < predictor.evidence_threshold).any(), "else the threshold decides nothing"
+    scores, sets = evaluate.predict_zero_shot(hierarchy, predictor.recipe.abstain_odds)
+    leaves = scores[:, hierarchy.leaves]
+    expected = predict_sets(leaves, evidence, predictor.evidence_threshold, hierarchy)
+    np.testing.assert_array_equal(sets, expected)
+
+
+def test_a_trained_encoder_changes_nothing_of_zero_shot(in_finished, tmp_path, monkeypatch, encoder_folder):
+    before = read("metrics/taxonomy/evaluation.json")
+    shutil.copytree(in_finished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    params = tiny_params(encoder_folder)
+    params["taxonomy"]["train"] |= {"trained_layers": 1, "encoder_lr_scale": 0.1, "epochs": 1}
+    write_params(tmp_path, params)
+    run((recipe, train, self_train, evaluate))
+    after = read("metrics/taxonomy/evaluation.json")
+    assert after["trained"] != before["trained"]
+    assert after["zero_shot"] == before["zero_shot"]
 
 
 @pytest.mark.slow

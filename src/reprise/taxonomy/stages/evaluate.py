@@ -22,7 +22,7 @@ from reprise.core.params import Hardware, Params, load_params, load_path, load_s
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
-from reprise.taxonomy.classifier.decision import predict_sets
+from reprise.taxonomy.classifier.decision import none_threshold, predict_sets
 from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.data.corpus import read_core_classes
 from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
@@ -94,12 +94,20 @@ def predict_all(texts: list[str], hierarchy: Hierarchy, hardware: Hardware) -> d
         embeddings = predictor.embed(texts, "test", at_hand=paths.embeddings_path("test"))
         logits = predictor.logits(embeddings)
         found[name] = predictor.probabilities(logits), predictor.sets(embeddings, logits)
-        if name == "trained":
-            evidence, threshold = predictor.evidence(embeddings, logits), predictor.evidence_threshold
+    return {"zero_shot": predict_zero_shot(hierarchy, predictor.recipe.abstain_odds), **found}
+
+
+def predict_zero_shot(hierarchy: Hierarchy, abstain_odds: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (N, C) and predicted sets (N, C) of the test documents, by the similarity stage's files alone.
+
+    The evidence is not asked of the trained classifier: where its encoder learned, that is logits.
+    """
+    names = read_npy(paths.embeddings_path("classes"))[hierarchy.leaves]  # (E, D)
+    train, test = (np.array(read_npy(paths.embeddings_path(split))) @ names.T for split in ("train", "test"))
+    threshold = none_threshold(train, hierarchy, abstain_odds)
     sharpness = parse_sharpness(load_value("taxonomy.core_classes.refined.sharpness"))
-    similarity = read_npy(paths.similarity_path("test"))
-    scores, leaves = zero_shot_scores(similarity, sharpness, hierarchy)
-    return {"zero_shot": (scores, predict_sets(leaves, evidence, threshold, hierarchy)), **found}
+    scores, leaves = zero_shot_scores(read_npy(paths.similarity_path("test")), sharpness, hierarchy)
+    return scores, predict_sets(leaves, test.max(axis=1), threshold, hierarchy)
 
 
 def write_tables(
