@@ -231,7 +231,7 @@ def test_seed_documents_and_keywords_reach_every_stage(workspace, change_params,
 
 def test_a_bad_seed_document_stops_prepare_before_it_writes(workspace, change_params):
     folder = workspace / "data/taxonomy/own"
-    files = {"classes": "0\ttea\n", "class_hierarchy": "", "seed_documents": "4\t0\n99\t0\n"}
+    files = {"classes": "0\ttea\n1\tball\n", "class_hierarchy": "", "seed_documents": "4\t0\n99\t0\n"}
     write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
     change_params("taxonomy.data", str(folder))
     with pytest.raises(InputError, match=r"seed_documents\.txt:2: document '99' is not in the corpus"):

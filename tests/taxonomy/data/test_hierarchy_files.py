@@ -45,9 +45,13 @@ def test_a_flat_list_of_classes(folder, edges):
     assert np.array_equal(hierarchy.closure, np.eye(5, dtype=bool))
 
 
-def test_a_single_class(tmp_path):
-    (tmp_path / "classes.txt").write_text("7\tall")
-    hierarchy = read_hierarchy(tmp_path)
+def test_a_single_class_is_refused_and_two_are_enough(tmp_path):
+    (tmp_path / "classes.txt").write_text("7\tall\n\n")
+    with pytest.raises(InputError, match=r"classes\.txt: one class, '7'; expected at least two lines of id<TAB>name"):
+        read_hierarchy(tmp_path)
+    (tmp_path / "classes.txt").write_text("7\tall\n8\tsome\n")
+    assert read_hierarchy(tmp_path).ids == ("7", "8")
+    hierarchy = Hierarchy(("7",), ("all",), ((),), ())
     assert (hierarchy.roots, hierarchy.leaves.tolist(), hierarchy.best_paths(0, np.ones(1), 4)) == ((0,), [0], [(0,)])
 
 

@@ -20,8 +20,8 @@ def read_hierarchy(folder: Path) -> Hierarchy:
     A file of edges that is empty or missing makes a flat list of classes. A doubled edge is taken once.
 
     Raises:
-        InputError: a duplicate id or name, an empty name, an edge to an unknown class or to itself, a cycle, keywords
-            for an unknown name.
+        InputError: fewer than two classes, a duplicate id or name, an empty name, an edge to an unknown class or to
+            itself, a cycle, keywords for an unknown name.
     """
     layout = recognise(folder)
     raw_names = _read_classes(layout.classes)
@@ -62,6 +62,10 @@ def _read_classes(path: Path) -> dict[str, str]:
         names[identifier], lines[identifier], name_lines[name] = name, number, number
     if not names:
         raise InputError(f"{path}: no classes; expected lines of id<TAB>name")
+    if len(names) == 1:  # nothing to tell apart, and no score of a classifier is defined
+        raise InputError(
+            f"{path}: one class, {shorten(next(iter(names)))!r}; expected at least two lines of id<TAB>name"
+        )
     return names
 
 
