@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from reprise.core.errors import InputError
+from reprise.documents.least_sure import LeastSure
 from reprise.documents.stages import prepare, recipe
 from tests.conftest import write_params
 from tests.documents.helpers import KINDS, draw_page, tiny, write_folder
@@ -54,6 +55,33 @@ def write_other_columns(folder):
     table = pd.read_csv(folder / "train.csv").rename(columns={"ID": "filename", "target": "label"})
     table["filename"] += ".jpeg"  # which the files are not
     table.to_csv(folder / "train.csv", index=False)
+
+
+def asked_table(page: str, target: str) -> str:
+    """What `reprise predict documents --ask` writes of one page, with the target that a person filled in."""
+    asked = LeastSure(1)
+    asked.add({"path": f"scans/{page}", "probabilities": {"bars": 0.5, "dots": 0.3, "columns": 0.2}})
+    return asked.csv_text().replace(f"{page},,", f"{page},{target},")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("label_corrections.csv", "ID,decision,target\nbars1,change,2\nbars2,keep,\n"),
+        ("ask.csv", asked_table("bars1.png", "0")),
+    ],
+)
+def test_tables_of_a_few_pages_are_not_taken_for_the_labels(workspace, name, content):
+    write_folder(Path("own"))
+    Path("own/train.csv").rename("own/pages.csv")
+    Path("own", name).write_text(content)
+    assert name < "pages.csv", "the first that fits is taken"
+    code, output = check("documents", "own")
+    assert (code, "documents.prepare.files.train=pages.csv" in output) == (0, True), output
+    assert "24 training pages" in output
+    Path("own/pages.csv").unlink()
+    code, output = check("documents", "own")
+    assert (code, "train.csv: no such file" in output, "files.train" in output) == (1, True, False), output
 
 
 def write_few(folder):

@@ -15,11 +15,13 @@ from reprise.core.errors import InputError
 from reprise.core.params import Hardware, load_as, load_params, load_seed, load_value
 from reprise.core.recipe import resolve_recipe
 from reprise.core.text import compose_name
+from reprise.documents.data.corrections import FILE as CORRECTIONS
 from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_pairs, perceptual_hash
 from reprise.documents.data.images import EXTENSIONS, cache_size, decode
 from reprise.documents.data.layouts import Files, class_folders, file_layout, read_label_file, recognise
 from reprise.documents.data.listing import list_test, list_train
 from reprise.documents.data.tables import TARGET_COLUMNS, Classes, class_columns, read_header
+from reprise.documents.least_sure import COLUMNS as ASKED_COLUMNS
 from reprise.documents.quality.labels import labels_of_folders, read_test_labels
 from reprise.documents.recipe import TASK, Recipe
 from reprise.tools.check.findings import SHOWN, Findings, same_content, some
@@ -108,12 +110,18 @@ def class_folders_or_none(images: Path) -> list[str]:
 
 
 def label_files(folder: Path, files: Files) -> Iterator[str]:
-    """Files at the top of a folder that could hold the training labels: tables first, then indexes."""
-    others = {files.classes, files.test, load_as("documents.evaluate.labels", str)}
+    """Files at the top of a folder that could hold the training labels: tables first, then indexes.
+
+    A person's answers and the table of `reprise predict documents --ask` have columns of ids and targets, too, but of a
+    few pages.
+    """
+    others = {files.classes, files.test, load_as("documents.evaluate.labels", str), CORRECTIONS}
     texts = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".csv", ".txt", ".tsv", ".lst")]
     candidates = [path for path in texts if path.name not in others and "test" not in path.stem.lower()]
     for path in candidates:
         header = read_header(path)
+        if set(ASKED_COLUMNS) <= set(header):
+            continue
         if any(name in header for name in ID_COLUMNS) and any(name in header for name in CLASS_COLUMNS):
             yield path.name
     for path in candidates:
