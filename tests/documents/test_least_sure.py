@@ -1,10 +1,24 @@
 import csv
 import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprise.core.errors import InputError
+from reprise.core.params import load_params
+from reprise.documents.data.layouts import Files
+from reprise.documents.data.listing import list_train
 from reprise.documents.least_sure import COLUMNS, LeastSure
+from tests.conftest import ROOT
+from tests.documents.helpers import KINDS, draw_page, write_folder
+
+MINE = Path("data/documents/mine")
 
 
 def record(number, first):
@@ -33,3 +47,40 @@ def test_a_row_says_what_a_person_needs_and_errors_are_left_out():
     header, row = csv.reader(io.StringIO(kept.csv_text()))
     assert tuple(header) == COLUMNS
     assert row == ["a.jpg", "", "in/a.jpg", "'=memo", "0.6000", "letter", "0.2500"]
+
+
+def append_as_the_docs_say() -> None:
+    (command,) = re.findall(r"`(tail [^`]*next\.csv[^`]*)`", (ROOT / "docs/documents.md").read_text())
+    subprocess.run(command, shell=True, check=True)
+
+
+@pytest.mark.parametrize("columns", [("ID", "target"), ("filename", "label")])
+def test_the_rows_reach_train_csv_as_the_docs_say(tmp_path, monkeypatch, columns):
+    monkeypatch.chdir(tmp_path)
+    files = load_params("documents.prepare.files", Files, ROOT / "params.yaml")
+    write_folder(MINE)
+    table = pd.read_csv(MINE / files.train)
+    table.set_axis(columns, axis=1).to_csv(MINE / files.train, index=False)
+    kept = LeastSure(3)
+    Path("scans").mkdir()
+    for number, kind in enumerate(KINDS):
+        draw_page(kind, 50 + number).save(f"scans/new{number}.png")
+        kept.add({"path": f"scans/new{number}.png", "probabilities": dict.fromkeys(KINDS, 1 / 3)})
+    Path("next.csv").write_text(kept.csv_text())
+    append_as_the_docs_say()
+    with pytest.raises(InputError, match=rf"train\.csv:26: {columns[1]} is empty"):  # nobody has filled it in
+        list_train(MINE, files, columns)
+
+    table.set_axis(columns, axis=1).to_csv(MINE / files.train, index=False)
+    rows = list(csv.reader(io.StringIO(kept.csv_text())))
+    filled = [rows[0], *([row[0], row[0][3], *row[2:]] for row in rows[1:])]
+    with Path("next.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(filled)
+    for page in Path("scans").iterdir():
+        shutil.move(page, MINE / files.images)
+    append_as_the_docs_say()
+    labels, classes, images = list_train(MINE, files, columns)
+    assert (len(labels), images) == (27, 27)
+    added = labels.tail(3)
+    assert dict(zip(added["file"], added["target"], strict=True)) == {"new0.png": 0, "new1.png": 1, "new2.png": 2}
+    assert classes.names == KINDS
