@@ -55,9 +55,19 @@ def test_the_best_cut_of_the_best_path_is_found(seed):
     sets = best_expected_sets(masses, hierarchy)
     for row in range(20):
         path = hierarchy.closure[hierarchy.leaves[masses[row].argmax()]]
-        for level in range(1, hierarchy.levels.max()):
-            cut = path & (hierarchy.levels <= level)
+        for depth in range(1, hierarchy.depths.max()):
+            cut = path & (hierarchy.depths <= depth)
             assert expected_f1(cut, masses[row], hierarchy) <= expected_f1(sets[row], masses[row], hierarchy) + 1e-5
+
+
+def test_sets_are_closed_where_a_class_has_parents_at_different_depths():
+    # A (0) > c (5); R (1) > M (2) > P (3) > Q (4) > c; M > d1, d2, d3 (6, 7, 8)
+    edges = ((0, 5), (1, 2), (2, 3), (3, 4), (4, 5), (2, 6), (2, 7), (2, 8))
+    hierarchy = Hierarchy(tuple("012345678"), tuple("ARMPQcdef"), ((),) * 9, edges)
+    assert hierarchy.depths.tolist() == [1, 1, 2, 3, 4, 5, 3, 3, 3]
+    scores = np.random.default_rng(0).dirichlet(np.full(len(hierarchy.leaves), 0.5), size=2000).astype(np.float32)
+    sets = best_expected_sets(scores, hierarchy)
+    assert np.array_equal(hierarchy.close_upwards(sets), sets)
 
 
 def test_a_thousand_levels_take_no_time():

@@ -65,9 +65,9 @@ def best_expected_sets(scores: np.ndarray, hierarchy: Hierarchy) -> np.ndarray:
 def best_cut_paths(
     masses: np.ndarray, best: np.ndarray, paths: np.ndarray, lengths: np.ndarray, hierarchy: Hierarchy
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The path to each document's best leaf, cut short at the level of the highest expected example-F1.
+    """The path to each document's best leaf, cut short at the depth of the highest expected example-F1.
 
-    All cuts of one leaf's path are compared at once, since a hierarchy may have as many levels as classes.
+    All cuts of one leaf's path are compared at once, since a hierarchy may be as deep as it has classes.
 
     Args:
         masses: (n, E), rows sum to 1.
@@ -80,18 +80,18 @@ def best_cut_paths(
         The sets (n, C) bool, and their expected example-F1 (n,); empty sets of value -1 where no path is cut.
     """
     sets, values = np.zeros((len(masses), paths.shape[1]), dtype=bool), np.full(len(masses), -1.0)
-    levels = np.arange(1, int(hierarchy.levels.max()))  # (K,)
-    for leaf in np.unique(best) if len(levels) else []:
+    depths = np.arange(1, int(hierarchy.depths.max()))  # (K,)
+    for leaf in np.unique(best) if len(depths) else []:
         rows = np.flatnonzero(best == leaf)
         on_path = np.flatnonzero(paths[leaf])
-        on_path = on_path[np.argsort(hierarchy.levels[on_path], kind="stable")]  # (P,), from the top
-        sizes = np.searchsorted(hierarchy.levels[on_path], levels, side="right")  # (K,) classes of each cut
+        on_path = on_path[np.argsort(hierarchy.depths[on_path], kind="stable")]  # (P,), from the top
+        sizes = np.searchsorted(hierarchy.depths[on_path], depths, side="right")  # (K,) classes of each cut
         overlaps = paths[:, on_path].cumsum(axis=1, dtype=np.float32)[:, sizes - 1]  # (E, K)
         f1 = 2 * overlaps / (sizes.astype(np.float32) + lengths[:, None])  # (E, K)
         expected = masses[rows] @ f1  # (rows, K)
         # Of cuts that are equal but for rounding, the highest, which is the smallest set.
         cut = (expected >= expected.max(axis=1, keepdims=True) - ROUNDING).argmax(axis=1)
-        sets[rows] = paths[leaf] & (hierarchy.levels <= levels[cut][:, None])
+        sets[rows] = paths[leaf] & (hierarchy.depths <= depths[cut][:, None])
         values[rows] = expected[np.arange(len(rows)), cut]
     return sets, values
 

@@ -106,6 +106,15 @@ class Hierarchy:
         return levels
 
     @cached_property
+    def depths(self) -> np.ndarray:
+        """(C,) depth of each class: 1 for a root, else one below its deepest parent, and so below all its ancestors."""
+        depths = np.ones(len(self), dtype=np.int64)
+        for index in self.order:
+            if self.parents[index]:
+                depths[index] = 1 + max(depths[parent] for parent in self.parents[index])
+        return depths
+
+    @cached_property
     def closure(self) -> np.ndarray:
         """(C, C) bool: [c, a] says that a is c itself or an ancestor of c."""
         closure = np.eye(len(self), dtype=bool)
