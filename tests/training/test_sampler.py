@@ -44,6 +44,26 @@ def test_processes_share_the_same_global_batches(world, monkeypatch):
         assert all(share[number] for share in shares)
 
 
+@pytest.mark.parametrize(("length", "batch_size", "world"), [(9, 4, 2), (10, 4, 3), (13, 4, 2), (8, 4, 3), (4, 4, 3)])
+def test_processes_that_validate_see_every_example_once(length, batch_size, world, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world)
+    seen: list[int] = []
+    lengths = set()
+    for rank in range(world):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        sampler = EpochBatchSampler(length, batch_size, seed=3, shuffle=False)
+        for epoch in (0, 1):
+            sampler.set_epoch(epoch)
+            batches = list(sampler)
+            assert len(batches) == len(sampler)
+            assert all(batches)
+        lengths.add(len(batches))
+        seen += [index for batch in batches for index in batch]
+    assert sorted(seen) == list(range(length))
+    assert len(lengths) == 1
+
+
 @pytest.mark.parametrize(("length", "batch_size", "world"), [(10, 4, 2), (11, 4, 2), (9, 4, 3), (12, 4, 2), (17, 5, 4)])
 def test_weighted_shares_come_to_the_mean_over_the_whole_batch(length, batch_size, world, monkeypatch):
     values = torch.arange(length, dtype=torch.float64) ** 2

@@ -14,7 +14,9 @@ from reprise.core.seed import derive_seed
 class EpochBatchSampler(Sampler[list[int]]):
     """Batches of indices in an order drawn from (seed, epoch), the same however many processes share them.
 
-    With several processes each takes every world-size-th index of the same global batch.
+    With several processes each takes every world-size-th index of the same global batch. A last batch smaller than the
+    number of processes goes to each of them whole, since one without work would leave the rest waiting. Where the order
+    is kept, as validation does, it joins the batch before instead: figures count every example once.
 
     Args:
         length: number of examples.
@@ -45,7 +47,7 @@ class EpochBatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.batches
+        return self.batches - self._joins_last()
 
     def __iter__(self) -> Iterator[list[int]]:
         rank, world = rank_and_world()
@@ -54,8 +56,11 @@ class EpochBatchSampler(Sampler[list[int]]):
             number_of_pass, place = divmod(number, self.batches_in_pass)
             if not order or place == 0:
                 order = self._order(number_of_pass).split(self.batch_size)
+                if self._joins_last():
+                    order = (*order[:-2], torch.cat(order[-2:]))
+            if place == len(order):  # joined the batch before
+                continue
             batch = order[place]
-            # A last batch smaller than the number of processes would leave one without work, and the rest waiting.
             share = batch[rank::world] if len(batch) >= world else batch
             yield share.tolist()
 
@@ -71,6 +76,11 @@ class EpochBatchSampler(Sampler[list[int]]):
         place = (self.epoch * self.batches + batch) % self.batches_in_pass
         size = min(self.batch_size, self.length - place * self.batch_size)
         return 1.0 if size < world else len(range(rank, size, world)) * world / size
+
+    def _joins_last(self) -> bool:
+        """Whether the last batch of a pass is joined to the one before."""
+        left = self.length % self.batch_size
+        return not self.shuffle and self.batches_in_pass > 1 and 0 < left < rank_and_world()[1]
 
     def _order(self, number_of_pass: int) -> Tensor:
         if not self.shuffle:
