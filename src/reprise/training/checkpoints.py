@@ -27,7 +27,8 @@ CHECKPOINT_FOLDER = Path(".checkpoints")
 def checkpoint_folder(name: str, inputs: str, params: TrainParams, seed: int) -> Path:
     """Make the folder of one run's checkpoints; those of other runs of the same name are deleted, to bound the disk.
 
-    The folder's name hashes everything that decides the result, so that a run never resumes another one's checkpoint.
+    The folder's name hashes everything that decides the result, so that a run never resumes another one's checkpoint;
+    and where the folder lies, since Lightning forgets the best epochs' checkpoints once their path has changed.
 
     Args:
         name: of the training.
@@ -36,7 +37,7 @@ def checkpoint_folder(name: str, inputs: str, params: TrainParams, seed: int) ->
         seed: of the training.
     """
     recipe = json.dumps(params.model_dump(mode="json"), sort_keys=True)
-    decisive = (inputs, recipe, str(seed), code_fingerprint(), kernels.chosen())
+    decisive = (inputs, recipe, str(seed), code_fingerprint(), kernels.chosen(), str(Path.cwd()))
     key = hash_bytes(*(part.encode() for part in decisive))[:16]
     folder = CHECKPOINT_FOLDER / name / key
     if rank() == 0:

@@ -107,6 +107,7 @@ def self_train_recipe(recipe: Recipe, params: SelfTrainParams) -> Recipe:
             "lr": recipe.lr * params.lr_scale,
             "schedule": "constant",
             "warmup": 0.0,
+            "ema_decay": 0.0,  # a resumed run would read its targets from other weights than those validated
         }
     )
 

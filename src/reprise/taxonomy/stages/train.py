@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reprise")
 
 INPUTS = (
+    paths.HIERARCHY,
     paths.corpus_path("train"),
     paths.SEEDS,
     paths.embeddings_path("train"),
