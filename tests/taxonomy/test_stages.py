@@ -200,7 +200,7 @@ TEXTS = "".join(f"{number}\t{word} and more of {word}\n" for number, word in enu
 
 @pytest.mark.parametrize(
     ("classes", "hierarchy"),
-    [("0\teverything\n", ""), ("0\ttea\n1\tball\n2\ttax\n", ""), ("0\tx\n1\ttea\n2\tball\n", "0\t1\n0\t2\n")],
+    [("0\ttea\n1\tball\n", ""), ("0\ttea\n1\tball\n2\ttax\n", ""), ("0\tx\n1\ttea\n2\tball\n", "0\t1\n0\t2\n")],
 )
 def test_small_and_flat_taxonomies_without_labels(workspace, change_params, classes, hierarchy, caplog):
     folder = workspace / "data/taxonomy/own"
