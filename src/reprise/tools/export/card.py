@@ -77,11 +77,11 @@ def head(facts: Facts) -> Any:
             task_type=subject.pipeline,
             dataset_type=data_name.replace("/", "-"),
             dataset_name=data_name,
-            metric_type=subject.metric if number == 0 else re.sub(r"\W+", "_", figure.headline.short).lower(),
+            metric_type=subject.metric if figure.first else re.sub(r"\W+", "_", figure.headline.short).lower(),
             metric_name=figure.headline.title,
             metric_value=round(figure.value, 4),
         )
-        for number, figure in enumerate(facts.figures)
+        for figure in facts.figures
     ]
     bases = [part.pretrained.name for part in facts.parts if HUB_NAME.fullmatch(part.pretrained.name)]
     return ModelCardData(
@@ -126,6 +126,9 @@ def recipe(facts: Facts) -> Iterator[str]:
 
 
 def figures(facts: Facts) -> Iterator[str]:
+    if not facts.figures:
+        yield "None: the data has no labels to measure by."
+        return
     yield "| Figure | Value | 95 % interval | Better |\n| --- | --- | --- | --- |"
     for figure in facts.figures:
         interval = "" if figure.interval is None else f"{figure.interval[0]:.4f} to {figure.interval[1]:.4f}"

@@ -31,11 +31,19 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A headline figure with its 95 % interval, where the stage stored one."""
+    """A headline figure.
+
+    Attributes:
+        headline: which.
+        value: measured.
+        interval: 95 %, where the stage stored one.
+        first: whether it leads the task's headlines, also those that are left out; its kind is the task's metric.
+    """
 
     headline: Headline
     value: float
     interval: tuple[float, float] | None
+    first: bool
 
 
 def read_lock() -> Mapping[str, Record]:
@@ -64,18 +72,17 @@ def sources_of(task: str, lock: Mapping[str, Record]) -> list[Source]:
 def figures_of(task: str, lock: Mapping[str, Record]) -> list[Figure]:
     """The task's headline figures; each file is compared with dvc.lock.
 
+    Figures that the data does not give are left out: without test labels, say, a stage writes its file without them.
+
     Raises:
-        InputError: a figure is missing, or its file is not what a stage wrote.
+        InputError: a file of figures is missing, or is not what a stage wrote.
     """
     figures = []
-    for headline in read_headlines():
-        if headline.task != task:
-            continue
-        value = figure_of(WORKSPACE, headline)
-        if value is None:
-            raise InputError(f"{headline.file}: {headline.key}: no such figure; run `dvc repro`")
+    for number, headline in enumerate(each for each in read_headlines() if each.task == task):
+        # Before the figure is looked up: a file that is stale or gone would pass for one without the figure.
         refuse_unrecorded(headline.file, lock)
-        figures.append(Figure(headline, value, stored_interval(WORKSPACE, headline)))
+        if (value := figure_of(WORKSPACE, headline)) is not None:
+            figures.append(Figure(headline, value, stored_interval(WORKSPACE, headline), number == 0))
     return figures
 
 
@@ -85,8 +92,10 @@ def refuse_unrecorded(path: Path, lock: Mapping[str, Record]) -> None:
     A file inside a folder that a stage wrote is not compared: DVC's checksum is the folder's.
 
     Raises:
-        InputError: no stage wrote it, or it changed since.
+        InputError: it is missing, no stage wrote it, or it changed since.
     """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run `dvc repro`")
     stage = writer_of(lock, path.as_posix())
     if stage is None:
         raise InputError(f"{path}: no stage in {LOCK} wrote it; run `dvc repro`")
