@@ -162,6 +162,14 @@ def test_verification_allows_what_is_tolerated(two_commits, capsys):
     assert not verify.report(Path(), exact=False), "a figure that is gone does not agree"
 
 
+def test_a_figure_that_neither_side_has_agrees(two_commits, capsys):
+    HEADLINES.write_text(HEADLINES.read_text().replace("key: test.f1, better: lower", "key: test.loss, better: lower"))
+    assert verify.report(Path(), exact=True)
+    assert "2 of 2 figures agree" in capsys.readouterr().out
+    Path("metrics/toy.json").write_text(json.dumps({"test": {"f1": 0.6, "loss": 0.0}}))
+    assert not verify.report(Path(), exact=False), "a figure that is new does not agree"
+
+
 def test_verification_expects_the_same_bytes_where_kernels_are_pinned(two_commits, capsys):
     assert verify.report(Path(), exact=True)
     lock = Path("dvc.lock")

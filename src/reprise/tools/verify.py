@@ -94,8 +94,10 @@ def report(root: Path, exact: bool) -> bool:
 
 
 def agrees(change: Change) -> bool:
-    """Whether both sides have the figure, and it differs by no more than its tolerance."""
-    return change.difference is not None and abs(change.difference) <= change.headline.tolerance
+    """Whether a figure differs by no more than its tolerance, or neither side has it, as without test labels."""
+    if change.difference is None:
+        return change.base is change.here  # both None; a figure that one side alone has is new, or gone
+    return abs(change.difference) <= change.headline.tolerance
 
 
 def same_outputs(committed: Record, computed: Record) -> tuple[int, int]:
