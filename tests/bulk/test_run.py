@@ -122,8 +122,22 @@ def test_files_of_a_folder_are_rows(task, tmp_path, monkeypatch, remote):
     assert run(job) == {"rows": 5, "errors": 1, "shards": 3, "shards_done_before": 0}
     records = read(tmp_path / "out")
     assert [record["id"] for record in records] == names
-    assert records[0]["error"] == ("bad" if remote else "no such file")
+    assert records[0]["error"] == ("bad" if remote else "1.txt: no such file")
     assert run(prepare(ToyFiles(task.models), address, str(tmp_path / "out"), 2))["shards_done_before"] == 3
+
+
+def test_a_file_whose_name_is_not_utf8_has_its_row(task, tmp_path):
+    source = tmp_path / "files"
+    source.mkdir()
+    for name, text in ((b"a.txt", "x"), (b"\xff1.txt", "xx"), (b"\xff2.txt", "bad")):
+        (source / os.fsdecode(name)).write_text(text)
+    (source / os.fsdecode(b"\xff3.txt")).symlink_to("nowhere")
+    summary = run(prepare(ToyFiles(task.models), str(source), str(tmp_path / "out"), None))
+    assert summary == {"rows": 4, "errors": 2, "shards": 1, "shards_done_before": 0}
+    records = read(tmp_path / "out")
+    assert [record["id"] for record in records] == ["a.txt", r"\udcff1.txt", r"\udcff2.txt", r"\udcff3.txt"]
+    assert [record["error"] for record in records] == [None, None, "bad", r"\udcff3.txt: no such file"]
+    assert records[1]["classes"] == ["even"]
 
 
 def test_a_failure_leaves_the_shards_before_it(task, tmp_path):

@@ -74,5 +74,5 @@ class ToyFiles(ToyTexts):
 
     def file_record(self, name: str, path: Path) -> dict[str, Any]:
         if not os.path.exists(path):  # noqa: PTH110 -- the name may be no text
-            return {"id": name.encode(errors="replace").decode(), "error": "no such file"}
-        return self.record(path.read_text()) | {"id": name.encode(errors="replace").decode()}
+            return {"id": name, "error": f"{name}: no such file"}
+        return self.record(path.read_text()) | {"id": name}

@@ -55,6 +55,17 @@ def test_the_records_are_those_of_the_plain_command(calls, monkeypatch):
     pd.testing.assert_frame_equal(pd.read_parquet("stored"), table)
 
 
+def test_recordings_whose_names_are_not_utf8_are_judged(calls):
+    Path("calls/a.wav").rename(os.fsdecode(b"calls/\xe9.wav"))
+    Path("calls/text.wav").rename(os.fsdecode(b"calls/\xe9\xe9.wav"))
+    code, _, errors = call(predict.main, "calls", "--to", "out", "--accelerator", "cpu")
+    assert (code, errors) == (1, "")
+    table = pd.read_parquet("out").set_index("id")
+    assert sorted(table.index) == [r"\udce9.wav", r"\udce9\udce9.wav", "cut.flac", "late/b.flac"]
+    assert table["decision"][r"\udce9.wav"] in ("bonafide", "spoof")
+    assert table["error"][r"\udce9\udce9.wav"].startswith(r"\udce9\udce9.wav: ")
+
+
 def test_damaged_recordings_are_judged_where_a_flag_says_so(calls):
     call(predict.main, "calls", "--to", "out", "--accelerator", "cpu", "--take-damaged")
     table = pd.read_parquet("out").set_index("id")

@@ -1,6 +1,8 @@
 """Folders of pages of any number: the records of the plain command, from a disk and from an object store."""
 
 import json
+import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -47,6 +49,19 @@ def test_the_records_are_those_of_the_plain_command(in_finished, scans, tmp_path
     fsspec.filesystem("memory").put(str(scans), "/scans", recursive=True)
     call(predict.main, "memory://scans", *arguments, tmp_path / "stored")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "stored"), table)
+
+
+def test_pages_whose_names_are_not_utf8_are_predicted(in_finished, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    draw_page(KINDS[0], 70).save(os.fsdecode(bytes(scans) + b"/caf\xe9.png"))
+    Path(os.fsdecode(bytes(scans) + b"/\xe9.png")).write_text("not a picture")
+    code, _, errors = call(predict.main, scans, "--accelerator", "cpu", "--to", tmp_path / "out")
+    assert (code, errors) == (1, "")
+    page, broken = pd.read_parquet(tmp_path / "out").to_dict("records")
+    assert (page["id"], broken["id"]) == (r"caf\udce9.png", r"\udce9.png")
+    assert isinstance(page["class_name"], str)
+    assert broken["error"].startswith(r"\udce9.png: ")
 
 
 @pytest.mark.parametrize(

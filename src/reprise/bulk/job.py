@@ -17,6 +17,7 @@ from reprise.bulk.shards import Shard, plan, read_shard
 from reprise.bulk.storage import CONNECTIONS, Place
 from reprise.core.errors import InputError
 from reprise.core.files import fingerprint
+from reprise.core.text import for_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,7 +142,12 @@ def to_parquet(records: list[dict[str, Any]], schema: "pa.Schema", done: Done) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist(records, schema.with_metadata({"errors": str(done.errors)}))
+    # A file's name may be no UTF-8; its id is, and so is an error or a warning that names it.
+    texts = [
+        {column: for_parquet(value) if isinstance(value, str) else value for column, value in record.items()}
+        for record in records
+    ]
+    table = pa.Table.from_pylist(texts, schema.with_metadata({"errors": str(done.errors)}))
     content = io.BytesIO()
     pq.write_table(table, content, compression="zstd")
     return content.getvalue()

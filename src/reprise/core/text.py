@@ -86,6 +86,11 @@ def for_mermaid(text: object) -> str:
     return f'"{spelt}"'
 
 
+def for_parquet(text: str) -> str:
+    """A cell of a table that programs read, as it is; only what stands in for bytes that are not UTF-8 is spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def json_line(record: Mapping[str, Any]) -> str:
     r"""One line of JSON for a terminal or a file: marks without a width are spelt as \uXXXX, which JSON reads back.
 
