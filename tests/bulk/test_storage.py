@@ -94,3 +94,16 @@ def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         list(Place(str(tmp_path)).walk())
+
+
+def test_a_linked_folder_is_refused_and_a_linked_file_or_root_is_not(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "a").mkdir(parents=True)
+    (tmp_path / "page.png").touch()
+    (folder / "a/page.png").symlink_to(tmp_path / "page.png")
+    (tmp_path / "root").symlink_to(folder)
+    for root in (folder, tmp_path / "root"):
+        assert list(Place(str(root)).walk()) == [("", []), ("a", ["page.png"])]
+    (folder / "b").symlink_to(folder)
+    with pytest.raises(InputError, match="folder/b: a link to a folder, which is not followed; put the folder itself"):
+        list(Place(str(folder)).walk())

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from reprise.core.errors import InputError
-from reprise.core.files import atomic_path
+from reprise.core.files import atomic_path, refuse_linked_folders
 
 CONNECTIONS = 16  # to an object store, of one process
 PROTOCOLS = ("s3",)  # what the environment can open
@@ -114,9 +114,13 @@ class Place:
 
         Yields:
             The folder relative to this one, empty for itself; its files' names.
+
+        Raises:
+            InputError: a folder cannot be listed, or is a link.
         """
         if not self.remote:
             for folder, folders, names in os.walk(self.address, onerror=_refuse):
+                refuse_linked_folders(folder, folders)
                 folders.sort()
                 relative = os.path.relpath(folder, self.address)
                 yield "" if relative == "." else relative, sorted(names)

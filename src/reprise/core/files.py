@@ -7,7 +7,7 @@ import os
 import platform
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +180,21 @@ def refuse_device(path: Path) -> None:
         return
     if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and path.resolve().name in ENDLESS_DEVICES):
         raise InputError(f"{path}: a device; expected a file")
+
+
+def refuse_linked_folders(folder: str | Path, names: Iterable[str]) -> None:
+    """Refuse links to folders among the folders in a folder; links to files are DVC's, too, and stay what they are.
+
+    To leave them out would drop what lies below without a word. To follow them could list a file twice, under two
+    names that may fall on both sides of a split, and never ends where one leads to a folder above it.
+
+    Raises:
+        InputError: names the first.
+    """
+    for name in sorted(names):
+        path = os.path.join(folder, name)  # noqa: PTH118 -- of folders of many, as strings
+        if os.path.islink(path):  # noqa: PTH114
+            raise InputError(f"{path}: a link to a folder, which is not followed; put the folder itself there")
 
 
 def hash_bytes(*parts: bytes) -> str:

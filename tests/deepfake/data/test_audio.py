@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from reprise.core.errors import InputError
-from reprise.deepfake.data.audio import RATE, AudioFile, AudioFolder, read_audio
+from reprise.deepfake.data.audio import RATE, AudioFile, AudioFolder, list_recordings, read_audio
 from tests.deepfake.helpers import speech
 
 
@@ -145,3 +145,14 @@ def test_utterances_are_found_by_name_under_the_folder(tmp_path):
         folder.find("c", "p:1")
     with pytest.raises(InputError, match="no such folder"):
         AudioFolder(tmp_path / "none")
+
+
+def test_a_linked_folder_is_refused_and_a_linked_file_or_root_is_not(tmp_path):
+    (tmp_path / "cached").touch()
+    (tmp_path / "calls/late").mkdir(parents=True)
+    (tmp_path / "calls/late/a.wav").symlink_to(tmp_path / "cached")
+    (tmp_path / "root").symlink_to(tmp_path / "calls")
+    assert list_recordings(tmp_path / "root") == [tmp_path / "root/late/a.wav"]
+    (tmp_path / "calls/late/early").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="calls/late/early: a link to a folder, which is not followed"):
+        list_recordings(tmp_path / "calls")

@@ -471,9 +471,25 @@ def test_files_are_listed_in_the_order_and_with_the_endings_of_pathlib(tmp_path)
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "linked").symlink_to(tmp_path / "b", target_is_directory=True)
+    (tmp_path / "linked.png").symlink_to(tmp_path / "b.jpg")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "lost.png").symlink_to(tmp_path / "nothing")
     found = sorted(path for path in tmp_path.rglob("*") if not path.is_dir())
     assert files_below(tmp_path) == [path.relative_to(tmp_path).as_posix() for path in found]
     assert image_files(tmp_path) == [path for path in found if path.suffix.lower() in EXTENSIONS]
+
+
+def test_a_linked_folder_is_refused_and_a_linked_file_or_root_is_not(tmp_path):
+    (tmp_path / "cache").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "cache/ab.png")
+    pages = tmp_path / "pages"
+    (pages / "invoice").mkdir(parents=True)
+    (pages / "invoice/a.png").symlink_to(tmp_path / "cache/ab.png")
+    (tmp_path / "root").symlink_to(pages)
+    assert files_below(pages) == files_below(tmp_path / "root") == ["invoice/a.png"]
+    for target in (tmp_path / "cache", pages):  # the second is a cycle
+        (pages / "letter").symlink_to(target)
+        with pytest.raises(InputError, match="pages/letter: a link to a folder, which is not followed") as error:
+            image_files(pages)
+        assert "\n" not in str(error.value)
+        (pages / "letter").unlink()

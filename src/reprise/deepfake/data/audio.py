@@ -14,7 +14,7 @@ import soundfile
 import soxr
 
 from reprise.core.errors import InputError
-from reprise.core.files import atomic_path
+from reprise.core.files import atomic_path, refuse_linked_folders
 from reprise.core.standard_error import standard_error_to
 from reprise.core.text import compose_name
 from reprise.deepfake.data.containers import (
@@ -322,11 +322,13 @@ def list_recordings(folder: Path) -> list[Path]:
     """List the recordings in a folder and its subfolders, sorted.
 
     Raises:
-        InputError: no such folder, or no recording in it.
+        InputError: no such folder, no recording in it, or a folder below that is a link.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of recordings")
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    found = sorted(folder.rglob("*"))
+    refuse_linked_folders(folder, [path.relative_to(folder).as_posix() for path in found if path.is_dir()])
+    paths = [path for path in found if path.suffix.lower() in EXTENSIONS and path.is_file()]
     if not paths:
         raise InputError(f"{folder}: no recording in it; known extensions are {', '.join(EXTENSIONS)}")
     return paths

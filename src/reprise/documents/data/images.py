@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from reprise.core.errors import InputError
+from reprise.core.files import refuse_linked_folders
 from reprise.core.standard_error import standard_error_to
 from reprise.core.text import compose_name
 
@@ -100,7 +101,7 @@ class ImageFolder:
         preferred: the extension that decides where only extensions differ; empty: none.
 
     Raises:
-        InputError: no such folder, or no image in it.
+        InputError: no such folder, no image in it, or a folder below that is a link.
     """
 
     def __init__(self, folder: Path, preferred: str = "") -> None:
@@ -134,7 +135,7 @@ def image_files(folder: Path) -> list[Path]:
     """List the images under a folder by name; a link that leads nowhere is one, so that it is not passed in silence.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or a folder below is a link.
     """
     return [folder / name for name in image_names(folder)]
 
@@ -145,12 +146,16 @@ def image_names(folder: Path) -> list[str]:
 
 
 def files_below(folder: Path) -> list[str]:
-    """List what lies under a folder and is no folder, by name relative to it; links to folders are not followed.
+    """List what lies under a folder and is no folder, by name relative to it.
 
     Strings, for the sake of folders of many pages: a hundred thousand paths take seconds to make and to sort.
+
+    Raises:
+        InputError: a folder below is a link.
     """
     names = []
-    for place, _, files in os.walk(folder):
+    for place, folders, files in os.walk(folder):
+        refuse_linked_folders(place, folders)
         below = Path(place).relative_to(folder).as_posix()
         names += files if below == "." else [f"{below}/{name}" for name in files]
     return sorted(names, key=lambda name: name.split("/"))
