@@ -1,13 +1,18 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedKFold
 
 from reprise.core.errors import InputError
+from reprise.documents.data import folds as module
 from reprise.documents.data.folds import (
     check_folds,
     near_duplicate_groups,
     near_duplicate_pairs,
+    near_duplicate_rows,
     perceptual_hash,
     plain_folds,
     stratified_folds,
@@ -35,13 +40,17 @@ def test_a_copy_that_is_compressed_smaller_or_darker_is_a_near_duplicate_and_oth
     assert len(np.unique(groups)) == len(pages)
 
 
-def test_pairs_equal_a_bitwise_comparison():
+@pytest.mark.parametrize("block", [7, 1024])
+def test_pairs_equal_a_bitwise_comparison(monkeypatch, block):
+    monkeypatch.setattr(module, "BLOCK", block)
     generator = np.random.default_rng(0)
     left, right = (generator.integers(0, 4, (count, 32), np.uint8) for count in (40, 30))
     right[5], right[6] = left[7], left[7] ^ 1
     naive = [(i, j) for i in range(40) for j in range(30) if np.unpackbits(left[i] ^ right[j]).sum() <= 24]
-    assert list(zip(*near_duplicate_pairs(left, right, 24), strict=True)) == naive
+    tiles = near_duplicate_pairs(left, right, 24)
+    assert sorted(pair for rows, columns in tiles for pair in zip(rows, columns, strict=True)) == naive
     assert (7, 5) in naive
+    assert near_duplicate_rows(left, right, 24).tolist() == sorted({i for i, _ in naive})
 
 
 def test_groups_join_over_others():
@@ -49,6 +58,33 @@ def test_groups_join_over_others():
     hashes[1, 0], hashes[2, 0] = 0b00000111, 0b00111111
     assert near_duplicate_groups(hashes, 3).tolist() == [0, 0, 0]
     assert near_duplicate_groups(hashes, 2).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("block", [5, 16, 1024])
+def test_groups_are_the_components_of_all_pairs_numbered_by_first_pages(monkeypatch, block):
+    monkeypatch.setattr(module, "BLOCK", block)
+    generator = np.random.default_rng(1)
+    for bits in (2, 3):
+        hashes = np.zeros((60, 32), np.uint8)
+        hashes[:, 5:7] = generator.integers(0, 256, (60, 2))
+        hashes[generator.integers(0, 60, 15)] = hashes[generator.integers(0, 60, 15)]
+        alike = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2) <= bits
+        expected = connected_components(alike, directed=False)[1]
+        assert 1 < expected.max() + 1 < len(np.unique(hashes, axis=0))
+        np.testing.assert_array_equal(near_duplicate_groups(hashes, bits), expected, strict=True)
+
+
+def test_thousands_of_pages_of_one_kind_take_little_memory():
+    hashes = np.zeros((5000, 32), np.uint8)
+    hashes[:, 0] = np.arange(5000) % 2  # one bit apart
+    hashes[1::2, 1:3] = np.arange(2500, dtype=np.uint16).view(np.uint8).reshape(-1, 2)  # these differ from each other
+    tracemalloc.start()
+    try:
+        assert set(near_duplicate_groups(hashes, 256)) == {0}
+        assert len(near_duplicate_rows(hashes, hashes, 256)) == 5000
+        assert tracemalloc.get_traced_memory()[1] < 100e6, "25 million pairs are not held at once"
+    finally:
+        tracemalloc.stop()
 
 
 def test_folds_are_stratified_whole_by_group_and_those_of_the_seed():

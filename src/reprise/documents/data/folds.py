@@ -1,5 +1,7 @@
 """Near-duplicate pages, and folds that keep them together."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 from scipy.sparse import coo_array
@@ -8,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from reprise.core.errors import InputError
 
 HASH_SIDE = 16  # a perceptual hash has its square of bits: 64 bits take two letters of one sender for one page
-BLOCK = 1024  # rows of hashes compared at once
+BLOCK = 1024  # rows of hashes that are compared at once with as many others
 
 
 def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
@@ -20,8 +22,10 @@ def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
     return np.packbits(bits.ravel())
 
 
-def near_duplicate_pairs(left: np.ndarray, right: np.ndarray, max_bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (i, j) whose hashes differ in at most `max_bits` bits.
+def near_duplicate_pairs(left: np.ndarray, right: np.ndarray, max_bits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows (i, j) whose hashes differ in at most `max_bits` bits, those of one tile of all comparisons at a time.
+
+    Thousands of blank pages have millions of pairs, which together would fill the memory.
 
     Args:
         left: (N, B) uint8 hashes.
@@ -29,22 +33,41 @@ def near_duplicate_pairs(left: np.ndarray, right: np.ndarray, max_bits: int) -> 
         max_bits: largest Hamming distance.
     """
     wide_left, wide_right = left.view(np.uint64), right.view(np.uint64)
-    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    for start in range(0, len(left), BLOCK):
-        block = wide_left[start : start + BLOCK]
-        distance = np.zeros((len(block), len(right)), np.uint16)
-        for word in range(block.shape[1]):
-            distance += np.bitwise_count(block[:, word, None] ^ wide_right[None, :, word])
-        rows, columns = np.nonzero(distance <= max_bits)
-        found.append((rows + start, columns))
-    return np.concatenate([rows for rows, _ in found]), np.concatenate([columns for _, columns in found])
+    for top in range(0, len(left), BLOCK):
+        rows = wide_left[top : top + BLOCK]
+        for start in range(0, len(right), BLOCK):
+            columns = wide_right[start : start + BLOCK]
+            distance = np.zeros((len(rows), len(columns)), np.uint16)
+            for word in range(rows.shape[1]):
+                distance += np.bitwise_count(rows[:, word, None] ^ columns[None, :, word])
+            found = np.nonzero(distance <= max_bits)
+            yield found[0] + top, found[1] + start
+
+
+def near_duplicate_rows(left: np.ndarray, right: np.ndarray, max_bits: int) -> np.ndarray:
+    """Rows of `left` that differ from some row of `right` in at most `max_bits` bits, in their order."""
+    alike = np.zeros(len(left), bool)
+    for rows, _ in near_duplicate_pairs(left, right, max_bits):
+        alike[rows] = True
+    return np.flatnonzero(alike)
 
 
 def near_duplicate_groups(hashes: np.ndarray, max_bits: int) -> np.ndarray:
-    """Group of every page (N,): pages that differ in at most `max_bits` bits, directly or over others, share one."""
-    rows, columns = near_duplicate_pairs(hashes, hashes, max_bits)
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(hashes), len(hashes)))
-    return connected_components(graph, directed=False)[1]
+    """Group of every page (N,): pages that differ in at most `max_bits` bits, directly or over others, share one.
+
+    Groups are numbered by their first pages.
+    """
+    distinct, hash_of_page = np.unique(hashes, axis=0, return_inverse=True)
+    groups: np.ndarray = np.arange(len(distinct))
+    for start in range(0, len(distinct), BLOCK):
+        below = distinct[start:]  # what lies above was compared before
+        for rows, columns in near_duplicate_pairs(below[:BLOCK], below, max_bits):
+            ends = groups[rows + start], groups[columns + start]
+            if (ends[0] != ends[1]).any():
+                graph = coo_array((np.ones(len(rows), bool), ends), shape=(len(distinct), len(distinct)))
+                groups = connected_components(graph, directed=False)[1][groups]
+    _, first, group_of_page = np.unique(groups[hash_of_page.ravel()], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[group_of_page].astype(np.int32)
 
 
 def stratified_folds(

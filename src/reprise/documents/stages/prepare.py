@@ -26,7 +26,7 @@ from reprise.documents.data.decoding import decode_all
 from reprise.documents.data.folds import (
     check_folds,
     near_duplicate_groups,
-    near_duplicate_pairs,
+    near_duplicate_rows,
     plain_folds,
     stratified_folds,
 )
@@ -76,7 +76,7 @@ def main() -> None:
             test_hashes, test_handled = decode_all(test_paths, test_array, params.max_megapixels, threads)
             train["group"] = near_duplicate_groups(hashes, params.duplicate_bits)
             train["fold"] = choose_folds(train, params.folds, classes, stratify, derive_seed(seed, "documents-folds"))
-            leaked = near_duplicate_pairs(test_hashes, hashes, params.duplicate_bits)[0]
+            leaked = near_duplicate_rows(test_hashes, hashes, params.duplicate_bits)
             statistics = {
                 "train": {**describe(train, classes), "handled": handled, "unlisted_images": train_images - len(train)},
                 "corrections": corrected,
@@ -84,7 +84,7 @@ def main() -> None:
                     "pages": len(test),
                     "handled": test_handled,
                     "unlisted_images": test_images - len(test),
-                    "near_duplicates_of_training_pages": len(np.unique(leaked)),
+                    "near_duplicates_of_training_pages": len(leaked),
                 },
             }
             # Imported once it is needed. Drawn first: if it fails, nothing has been written.

@@ -16,7 +16,7 @@ from reprise.core.params import Hardware, load_as, load_params, load_seed, load_
 from reprise.core.recipe import resolve_recipe
 from reprise.core.text import compose_name
 from reprise.documents.data.corrections import FILE as CORRECTIONS
-from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_pairs, perceptual_hash
+from reprise.documents.data.folds import check_folds, near_duplicate_groups, near_duplicate_rows, perceptual_hash
 from reprise.documents.data.images import EXTENSIONS, cache_size, decode
 from reprise.documents.data.layouts import Files, class_folders, file_layout, read_label_file, recognise
 from reprise.documents.data.listing import list_test, list_train
@@ -243,7 +243,7 @@ def check_images(
         differ = int((grouped.min() < grouped.max()).sum())
         found.odd.append(f"{len(rows)} pages compared: {grouped.ngroups} groups of near-duplicates, {differ} disputed")
     others = [hashes[row] for row in range(len(paths), len(paths) + len(test_paths)) if row in hashes]
-    if others and (leaked := len(np.unique(near_duplicate_pairs(np.stack(others), own, bits)[0]))):
+    if others and (leaked := len(near_duplicate_rows(np.stack(others), own, bits))):
         found.odd.append(f"{leaked} test pages are near-duplicates of training pages")
     if len(rows) == len(train) and "fold" not in train:  # near-duplicates count as one page
         distinct = seen.drop_duplicates(["target", "group"])["target"]
