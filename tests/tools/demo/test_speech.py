@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from reprise.core import code
 from reprise.core.errors import InputError
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.detector.channel import CHANNELS
@@ -130,6 +131,35 @@ def test_training_is_described_once_with_the_threshold_of_dev(tmp_path, monkeypa
     copied = open_familiarity(2, 0, unwatched, tmp_path / "prepared")
     assert copied is not None
     assert copied.described.shape == (3 * 16, 3 * BANDS), "copies through channels are training recordings too"
+
+
+@pytest.mark.parametrize("change", ["audio", "code"])
+def test_training_is_described_anew_where_its_samples_or_the_code_changed(tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    train, dev = write_prepared_speech(tmp_path / "prepared")
+    told = []
+    report = lambda *step: told.append(step)  # noqa: E731
+    before = open_familiarity(0, 0, report, tmp_path / "prepared")
+    if change == "audio":  # the manifest stays
+        audio = np.load(tmp_path / "prepared/train/audio.npy")
+        np.save(tmp_path / "prepared/train/audio.npy", np.roll(audio, 12_345))
+    else:
+        for name in module.DESCRIBING:
+            assert name in code._AT_START
+        monkeypatch.setitem(code._AT_START, module.__name__, "edited")
+    after = open_familiarity(0, 0, report, tmp_path / "prepared")
+    assert before is not None
+    assert after is not None
+    assert len(told) == 2 * (len(train) + len(dev))
+    assert (before.described == after.described).all() == (change == "code")
+
+
+def test_prepared_recordings_without_their_samples_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_prepared_speech(tmp_path / "prepared")
+    (tmp_path / "prepared/dev/audio.npy").unlink()
+    with pytest.raises(InputError, match=r"prepared/dev/audio.npy: no such file"):
+        open_familiarity(0, 0, unwatched, tmp_path / "prepared")
 
 
 def test_loudness_says_nothing():

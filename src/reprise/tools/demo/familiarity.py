@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from reprise.core.files import hash_bytes, hash_file
+from reprise.core.code import hash_modules, versions
+from reprise.core.files import fingerprint
 from reprise.core.kept import kept_array
 from reprise.core.seed import derive_seed
 from reprise.deepfake.data.audio import RATE
@@ -25,7 +26,12 @@ from reprise.deepfake.paths import PREPARED
 from reprise.tools.demo.work import Report
 
 CACHE = Path(".cache/demo")
-VERSION = "1"  # of the description
+DESCRIBING = (  # the modules that make copies and describe them
+    "reprise.core.seed",
+    "reprise.deepfake.data.corpus",
+    *(f"reprise.deepfake.detector.{name}" for name in ("channel", "copies", "features")),
+    "reprise.tools.demo.familiarity",
+)
 BANDS = 40  # of 200 Hz
 NEAREST = 5
 QUANTILE = 0.99  # of the dev recordings' distances
@@ -84,13 +90,14 @@ def open_familiarity(channel_copies: int, seed: int, report: Report, prepared: P
         None where the recordings are not here, as beside models that were fetched alone.
 
     Raises:
-        InputError: the recordings are damaged.
+        InputError: the recordings are damaged, or in part missing.
     """
     folders = [prepared / split for split in ("train", "dev")]
     if not all((folder / "manifest.parquet").is_file() for folder in folders):
         return None
-    parts = [hash_file(folder / "manifest.parquet").encode() for folder in folders]
-    key = hash_bytes(f"{VERSION} {channel_copies} {seed}".encode(), *parts)[:24]
+    recordings = [folder / name for folder in folders for name in ("manifest.parquet", "audio.npy")]
+    code = f"{hash_modules(*DESCRIBING)} {versions('numpy', 'scipy', 'torch')}"
+    key = fingerprint(code, f"{channel_copies} {seed}", *recordings)[:24]
     training, dev = (
         described_corpus(CACHE / f"speech-{key}-{folder.name}.npy", folder, copies, seed, report)
         for folder, copies in zip(folders, (channel_copies, 0), strict=True)
