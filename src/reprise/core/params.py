@@ -51,7 +51,7 @@ class Hardware(Params):
     """Where a stage runs, not what it computes: tracked by no stage."""
 
     accelerator: str  # auto, cpu, gpu or cuda, mps: what Lightning's Trainer takes
-    devices: int | str  # auto, or how many
+    devices: Annotated[int, Field(ge=1)] | Literal["auto", "-1", -1]  # how many; auto and -1: all
     nodes: Annotated[int, Field(ge=1)]  # machines, under torchrun or SLURM
     strategy: str  # auto, ddp, ...
     threads: Annotated[int, Field(ge=1)]  # CPU threads for linear algebra and encoders
