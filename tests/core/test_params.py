@@ -47,11 +47,11 @@ def test_mistakes_are_named(params, key, message):
 @pytest.mark.parametrize("value", ["abc", 0, -2, 1.5, None])
 def test_devices_are_a_count_or_all(tmp_path, value):
     path = tmp_path / "params.yaml"
-    for given in ("auto", -1, "-1", 1, 8, value):
+    for entered in ("auto", -1, "-1", 1, 8, value):
         with path.open("w", encoding="utf-8") as file:
-            YAML().dump({"hardware": {**read_params()["hardware"], "devices": given}}, file)
-        if given is not value:
-            assert load_params("hardware", Hardware, path).devices == given
+            YAML().dump({"hardware": {**read_params()["hardware"], "devices": entered}}, file)
+        if entered is not value:
+            assert load_params("hardware", Hardware, path).devices == entered
     with pytest.raises(InputError, match=r"params\.yaml: hardware\.devices.*: ") as error:
         load_params("hardware", Hardware, path)
     assert "\n" not in str(error.value)
