@@ -57,7 +57,7 @@ class EpochBatchSampler(Sampler[list[int]]):
             if not order or place == 0:
                 order = self._order(number_of_pass).split(self.batch_size)
                 if self._joins_last():
-                    order = (*order[:-2], torch.cat(order[-2:]))
+                    order = (*order[:-2], torch.cat(order[-2:]))  # type: ignore[arg-type]  # it is a tuple
             if place == len(order):  # joined the batch before
                 continue
             batch = order[place]
