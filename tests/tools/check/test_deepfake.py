@@ -85,13 +85,15 @@ def test_what_is_printed_runs(write, said):
 def test_verdicts_are_no_protocol_and_are_applied():
     write_folders(Path("own"))
     verdicts = Path("own/verdicts.txt")
-    code, before = check("deepfake", "own")
-    verdicts.write_text("real/s0-0/0.wav train bonafide\n")
-    code, output = check("deepfake", "own")
-    home = "train" if code == 0 else output.partition("is in ")[2].partition(",")[0]  # where the split has put it
-    verdicts.write_text(f"real/s0-0/0.wav {home} bonafide\n")
-    code, output = check("deepfake", "own")
-    assert (code, "own: folders real/ and fake/" in output) == (0, True), output
+    before = check("deepfake", "own")[1]
+    accepted = []
+    for split in SPLITS:  # a verdict has to name the split that its recording was drawn into
+        verdicts.write_text(f"real/s0-0/0.wav {split} bonafide\n")
+        code, output = check("deepfake", "own")
+        if code == 0:
+            accepted.append(output)
+    (output,) = accepted
+    assert "own: folders real/ and fake/" in output
     assert "own/verdicts.txt: 1 verdicts, keys 1 confirmed, 0 changed, 0 added" in output
     assert apply_printed(output) == apply_printed(before)
     verdicts.write_text("real/none.wav train bonafide\n")
