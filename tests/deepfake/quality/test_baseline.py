@@ -75,14 +75,18 @@ def test_the_training_set_holds_every_utterance_its_copies_and_resyntheses_of_na
 
 def test_both_classes_weigh_the_same_whatever_the_weights_and_numbers_of_rows():
     generator = np.random.default_rng(0)
-    statistics = generator.normal(0, 1, (50, STATISTICS)).astype(np.float32)
-    spoof = np.arange(50) % 5 == 0
-    statistics[spoof] += 0.2
-    repeated = np.concatenate([np.arange(50), np.flatnonzero(spoof)])  # each spoof twice, of half weight
-    weights = np.where(spoof, 0.5, 1.0)
-    once, _ = train_baseline(TrainingSet(statistics, spoof, np.ones(50)), statistics, spoof)
-    twice, _ = train_baseline(TrainingSet(statistics[repeated], spoof[repeated], weights[repeated]), statistics, spoof)
-    machine = make_pipeline(StandardScaler(), SVC(C=3.0, gamma=1 / STATISTICS, class_weight="balanced"))
-    expected = -machine.fit(statistics, spoof).decision_function(statistics)
-    np.testing.assert_allclose(once.scores(statistics), expected, atol=1e-4)
-    np.testing.assert_allclose(twice.scores(statistics), expected, atol=0.1)  # means and deviations count rows
+    spoof = np.arange(60) % 3 == 0
+    plain = generator.normal(0, 1, (60, 2)) + 0.5 * spoof[:, None]  # the classes overlap, so that weights decide
+    statistics = np.tile(plain, (1, STATISTICS // 2)).astype(np.float32)
+    weights = np.where(spoof, 0.25, 1.0)  # spoofs 5 in total, natural ones 40
+    baseline, penalty = train_baseline(TrainingSet(statistics, spoof, weights), statistics, spoof)
+
+    def scores(weight_of_spoofs: float, weight_of_natural: float) -> np.ndarray:
+        machine = make_pipeline(StandardScaler(), SVC(C=penalty, gamma=1 / STATISTICS))
+        rows = np.where(spoof, weight_of_spoofs, weight_of_natural)
+        return -machine.fit(statistics, spoof, svc__sample_weight=rows).decision_function(statistics)
+
+    found = baseline.scores(statistics)
+    np.testing.assert_allclose(found, scores(22.5 / 20, 22.5 / 40), atol=1e-3)
+    by_rows = scores(0.25 * 60 / 40, 60 / 80)  # what SVC's `class_weight` makes of these weights
+    assert np.abs(found - by_rows).max() > 0.1
