@@ -3,6 +3,7 @@
 import dataclasses
 import heapq
 from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -99,20 +100,20 @@ class Hierarchy:
     @cached_property
     def levels(self) -> np.ndarray:
         """(C,) level of each class: 1 for a root, else one below its highest parent."""
-        levels = np.ones(len(self), dtype=np.int64)
-        for index in self.order:
-            if self.parents[index]:
-                levels[index] = 1 + min(levels[parent] for parent in self.parents[index])
-        return levels
+        return self._one_below(min)
 
     @cached_property
     def depths(self) -> np.ndarray:
         """(C,) depth of each class: 1 for a root, else one below its deepest parent, and so below all its ancestors."""
-        depths = np.ones(len(self), dtype=np.int64)
+        return self._one_below(max)
+
+    def _one_below(self, choose: Callable[[Iterable[int]], int]) -> np.ndarray:
+        """(C,) 1 for a root, else one more than what is chosen of the parents' values."""
+        values = [1] * len(self)
         for index in self.order:
             if self.parents[index]:
-                depths[index] = 1 + max(depths[parent] for parent in self.parents[index])
-        return depths
+                values[index] = 1 + choose(values[parent] for parent in self.parents[index])
+        return np.array(values, dtype=np.int64)
 
     @cached_property
     def closure(self) -> np.ndarray:
