@@ -34,8 +34,17 @@ EMULATOR = "qemu-x86_64"
 PROCESSORS = {"AMD": "EPYC-Rome", "Intel": "Haswell"}  # with AVX2, without AVX-512
 GROUPS = ("numpy", "scipy", "sklearn", "torch", "pictures", "sounds", "networks")
 OUTPUTS = ("data", "models", "metrics")
-# A detector that has learned less teaches an explainer nothing, which its stage refuses.
-CHANGES: dict[str, dict[str, Any]] = {"deepfake": {"deepfake.sample.train_utterances": 16, "deepfake.train.epochs": 12}}
+CHANGES: dict[str, dict[str, Any]] = {
+    # What the default recipe has and `quick` has not: frozen layers, batch norm measured anew, a fitted head.
+    "documents": {
+        "documents.recipes.quick.frozen_blocks": 1,
+        "documents.recipes.quick.recalibrate": 32,
+        "documents.recipes.quick.probe": 1,
+        "documents.evaluate.pages_per_corruption": 4,
+    },
+    # A detector that has learned less teaches an explainer nothing, which its stage refuses.
+    "deepfake": {"deepfake.sample.train_utterances": 16, "deepfake.train.epochs": 12},
+}
 # The networks of the default recipes, with their weights, on few and small inputs.
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 NETWORKS: dict[str, dict[str, Any]] = {
