@@ -10,7 +10,7 @@ import sys, torch
 from reprise.core.light_imports import import_torchmetrics_light
 import_torchmetrics_light()
 import lightning.pytorch
-print([name for name in ("transformers", "torchvision", "matplotlib") if name in sys.modules])
+print([name for name in ("transformers", "torchvision", "matplotlib", "scipy.signal") if name in sys.modules])
 from torchmetrics.classification import MulticlassF1Score
 print(float(MulticlassF1Score(3, average="macro")(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]))))
 import transformers, torchvision

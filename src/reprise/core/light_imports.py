@@ -1,7 +1,7 @@
 """Import torchmetrics without the packages that only metrics of text, audio and detection need.
 
 Lightning imports torchmetrics, and torchmetrics imports whatever it finds installed: transformers, torchvision,
-matplotlib. That takes longer than Lightning itself, in every training. No metric used here needs them; a stage that
+matplotlib, scipy.signal. That takes longer than Lightning itself, in every training. No metric used here needs them; a stage that
 uses one of these packages imports it itself.
 """
 
@@ -24,9 +24,12 @@ class _LightLoader(importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        from lightning_utilities.core.imports import RequirementCache
+        from lightning_utilities.core import imports
 
-        with mock.patch.object(RequirementCache, "__bool__", return_value=False):
+        with (
+            mock.patch.object(imports.RequirementCache, "__bool__", return_value=False),
+            mock.patch.object(imports, "package_available", return_value=False),
+        ):
             self.loader.exec_module(module)
 
 

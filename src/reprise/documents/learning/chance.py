@@ -3,7 +3,7 @@
 import logging
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import bdtrc  # scipy.stats takes two seconds to import
 
 from reprise.core.errors import InputError
 
@@ -35,7 +35,7 @@ def refuse_chance(fold: int, predicted: np.ndarray, targets: np.ndarray) -> None
         )
         return
     by_chance = float(shares[0] @ shares[1])
-    if binomtest(agreed, len(targets), by_chance, "greater").pvalue > CHANCE_LEVEL:
+    if bdtrc(agreed - 1, len(targets), by_chance) > CHANCE_LEVEL:  # P(as many right or more), binomial
         raise InputError(
             f"fold {fold} ended at chance: {agreed} of {len(targets)} pages right, "
             f"{by_chance * len(targets):.1f} expected by luck; try a lower lr, more epochs or other weights"
