@@ -34,31 +34,38 @@ def main(
 
     The exit code is 1 if an object is missing or damaged, or if the remote does not exist or cannot be reached.
     """
+    from botocore.exceptions import BotoCoreError
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     os.environ.update(dvc_environment())  # the site cache is private
-    with Repo() as repo:
-        try:
-            odb = repo.cloud.get_remote_odb(remote, "audit")
-            wanted = {
-                str(out.hash_info.value): str(out)
-                for out in repo.index.outs
-                if out.use_cache and out.hash_info and out.hash_info.name == "md5"
-            }
-            faults, owners, count = check(odb, wanted, jobs)
-        except DvcException as error:
-            raise InputError(f"audit: {error}") from None
-        except OSError as error:
-            raise InputError(f"audit: {remote or 'the default remote'}: {describe(error)}") from None
+    try:
+        with Repo() as repo:
+            faults = audit(repo, remote, jobs, delete)
+    except DvcException as error:
+        raise InputError(f"audit: {error}") from None
+    except (OSError, BotoCoreError) as error:
+        raise InputError(f"audit: {remote or 'the default remote'}: {describe(error)}") from None
+    if faults:
+        raise typer.Exit(1)
+
+
+def audit(repo: Any, remote: str | None, jobs: int, delete: bool) -> int:
+    """Check a repository's objects on a remote, and print what is wrong; returns the number of faults."""
+    odb = repo.cloud.get_remote_odb(remote, "audit")
+    wanted = {
+        str(out.hash_info.value): str(out)
+        for out in repo.index.outs
+        if out.use_cache and out.hash_info and out.hash_info.name == "md5"
+    }
+    faults, owners, count = check(odb, wanted, jobs)
     for oid, fault in sorted(faults.items(), key=lambda item: wanted.get(item[0], "")):
         typer.echo(for_terminal(f"{wanted[oid]}: object {odb.oid_to_path(oid)}: {fault}"))
     typer.echo(f"{count} objects checked, {len(faults)} missing or damaged")
     if faults and delete:
         remove(odb, faults, owners)
         typer.echo("damaged objects deleted; `dvc push` from a machine that has the files sends them again")
-    if faults:
-        raise typer.Exit(1)
+    return len(faults)
 
 
 def check(odb: Any, wanted: dict[str, str], jobs: int) -> tuple[dict[str, str], dict[str, set[str]], int]:
@@ -122,7 +129,7 @@ def remove(odb: Any, faults: Iterable[str], owners: dict[str, set[str]]) -> None
     get_index(odb).clear()
 
 
-def describe(error: OSError) -> str:
+def describe(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
