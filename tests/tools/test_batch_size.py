@@ -55,6 +55,11 @@ def test_a_task_that_is_none_is_named():
         batch_size.recipe_class("pages")
 
 
+def test_a_recipe_that_is_no_json_is_refused():
+    with pytest.raises(InputError, match="--recipe: not valid JSON: "):
+        batch_size.main("documents", "{epochs: 1}")
+
+
 def test_auto_is_found_once_and_stands_in_the_resolved_recipe(workspace, change_params, monkeypatch):
     calls = []
 

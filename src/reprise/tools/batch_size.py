@@ -37,7 +37,10 @@ def main(
     from reprise.core.params import Hardware, load_params, parse_params
 
     kind = recipe_class(task)
-    params = read_recipe(task, kind) if recipe is None else parse_params(json.loads(recipe), kind, "--recipe")
+    try:
+        params = read_recipe(task, kind) if recipe is None else parse_params(json.loads(recipe), kind, "--recipe")
+    except json.JSONDecodeError as error:
+        raise InputError(f"--recipe: not valid JSON: {error}") from None
     hardware = load_params("hardware", Hardware)
     with limited_memory():
         size = find_batch_size(task, params, hardware)
