@@ -25,6 +25,13 @@ def call_predict(monkeypatch, capsys, *arguments):
     return end.value.code, [json.loads(line) for line in captured.out.splitlines()], captured.err
 
 
+@pytest.mark.parametrize("seconds", ["inf", "1e15"])
+def test_a_time_limit_that_no_timer_takes_is_refused(monkeypatch, capsys, seconds):
+    code, _, error = call_predict(monkeypatch, capsys, "page.jpg", "--seconds", seconds)
+    assert code == 2
+    assert "--seconds" in error
+
+
 def test_any_image_is_predicted_from_the_models_alone(in_finished, tmp_path, monkeypatch, capsys):
     (tmp_path / "models").symlink_to(in_finished / "models")
     monkeypatch.chdir(tmp_path)

@@ -49,7 +49,9 @@ def main(
     path: Annotated[list[str], typer.Argument(help="An image, or a folder of images; with --to also s3://...")],
     models: Annotated[Path, typer.Option(help="Folder of the trained folds.")] = MODELS,
     folds: Annotated[str | None, typer.Option(help="Folds to average, such as 0,2; all by default.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="For reading one image; longer ones are given up.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="For reading one image; longer ones are given up.")
+    ] = 60.0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Use the folder's ONNX files, without torch.")] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
     ask: Annotated[Path | None, typer.Option(help="CSV file for the pages to label next: the least sure ones.")] = None,
