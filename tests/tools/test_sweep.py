@@ -1,9 +1,13 @@
+import json
 import math
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
 from pydantic import ValidationError
 
 from reprise.core.errors import InputError
@@ -172,6 +176,24 @@ def test_a_score_that_is_no_number_is_not_counted(monkeypatch, capsys, score):
     monkeypatch.setattr(sweep, "read_score", lambda *_: score)
     assert sweep.run_trials([Trial(0, {"x": 1}, 1, "toy")], section, jobs=1) == {}
     assert f"toy failed ({{'x': 1}}): its score is {score}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "value", ["timm/resnet18", "data/é", "a\\b", "it's", "null", "1e-05", 1e-05, 3, True, None, [0.5, 1], ["é"]]
+)
+def test_a_trial_is_given_the_value_that_was_drawn(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep, "read_score", lambda *_: None)
+    monkeypatch.setattr(sweep, "run_logged", lambda _, command, log: log.write_text(json.dumps(command)) * 0 + 1)
+    sweep.LOGS.mkdir()
+    section = SweepParams(
+        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space={"x": {"choice": [1]}}
+    )
+    assert sweep.run_trial(Trial(0, {"x": value}, 1, "toy"), section) is None
+    command = json.loads((sweep.LOGS / "sweep-toy.log").read_text())
+    Path("params.yaml").write_text("e: 0\nx: 0\n")
+    apply_overrides("params.yaml", [after for word, after in pairwise(command) if word == "--set-param"])
+    assert load_yaml("params.yaml") == {"e": 1, "x": value}
 
 
 def test_a_trial_shows_how_far_it_is(tmp_path, monkeypatch, capsys):

@@ -30,6 +30,7 @@ from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.params import Params, load_params, load_value
 from reprise.core.text import for_csv, for_terminal
+from reprise.tools.check.findings import override
 from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, experiment_references, git, look_up
 
 SWEEPS_FILE = Path("sweeps.yaml")
@@ -242,7 +243,7 @@ def run_trial(trial: Trial, section: SweepParams) -> float | None:
     score, again = read_score(trial.name, section.metric), "found"
     if score is None:
         values = {section.epochs: trial.epochs, **trial.values}
-        sets = [word for name, value in values.items() for word in ("--set-param", f"{name}={json.dumps(value)}")]
+        sets = [word for name, value in values.items() for word in ("--set-param", setting(name, value))]
         log = LOGS / f"sweep-{trial.name}.log"
         # Trials side by side lock the repository in turn, while they are set up and recorded.
         command = ["--wait-for-lock", "exp", "run", "--temp", "--name", trial.name, *sets, *section.stages]
@@ -257,6 +258,11 @@ def run_trial(trial: Trial, section: SweepParams) -> float | None:
         return None
     typer.echo(f"  {trial.name} {again}: {score:.5g}  {for_terminal(json.dumps(trial.values))}")
     return score
+
+
+def setting(name: str, value: Any) -> str:
+    """One value of a trial as DVC's `--set-param` reads it."""
+    return override(name, value) if isinstance(value, str) else f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
 def run_logged(name: str, arguments: Sequence[str], log: Path) -> int:
