@@ -1,5 +1,6 @@
 import json
 import math
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -194,6 +195,21 @@ def test_a_trial_is_given_the_value_that_was_drawn(tmp_path, monkeypatch, value)
     Path("params.yaml").write_text("e: 0\nx: 0\n")
     apply_overrides("params.yaml", [after for word, after in pairwise(command) if word == "--set-param"])
     assert load_yaml("params.yaml") == {"e": 1, "x": value}
+
+
+def test_a_sweep_takes_note_of_files_in_any_encoding(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_bytes(b"caf\xe9\n")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "notes"]):
+        subprocess.run(["git", *arguments], check=True)
+    space = {"x": Dimension(choice=[1])}
+    section = SweepParams(
+        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space=space
+    )
+    before = sweep.fingerprint(section, 0)
+    Path("notes.txt").write_bytes(b"th\xe9\n")
+    assert sweep.fingerprint(section, 0) != before
 
 
 def test_a_trial_shows_how_far_it_is(tmp_path, monkeypatch, capsys):

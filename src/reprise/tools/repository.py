@@ -20,12 +20,12 @@ SITE_CACHE = Path(".cache/dvc-site")  # DVC unpickles what it finds there; its d
 
 
 def git(*arguments: str, check: bool = True) -> str:
-    """Run Git and return what it printed.
+    """Run Git and return what it printed; of files in another encoding than UTF-8, too.
 
     Raises:
         InputError: Git failed, where `check`; the line is its own.
     """
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, errors="surrogateescape", check=False)
     if check and done.returncode:
         raise InputError(f"git {' '.join(arguments)}: {' '.join(done.stderr.split())}")
     return done.stdout
