@@ -10,7 +10,9 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from reprise.core.command import typer_app
 from reprise.core.errors import InputError
 from reprise.core.params import load_params, read_yaml
 from reprise.tools import sweep
@@ -210,6 +212,12 @@ def test_a_sweep_takes_note_of_files_in_any_encoding(tmp_path, monkeypatch):
     before = sweep.fingerprint(section, 0)
     Path("notes.txt").write_bytes(b"th\xe9\n")
     assert sweep.fingerprint(section, 0) != before
+
+
+def test_a_seed_below_zero_is_refused():
+    done = CliRunner().invoke(typer_app(sweep.main), ["toy", "--seed", "-1"])
+    assert done.exit_code == 2
+    assert "Input should be greater than or equal to 0" in done.stderr
 
 
 def test_a_trial_shows_how_far_it_is(tmp_path, monkeypatch, capsys):

@@ -103,7 +103,7 @@ def main(
     task: Annotated[str, typer.Argument(help="A section of sweeps.yaml.")],
     trials: Annotated[int, typer.Option(min=1, help="Points of the space.")] = 20,
     jobs: Annotated[int, typer.Option(min=1, help="Trials to run side by side.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the points.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the points.")] = 0,
     apply: Annotated[bool, typer.Option("--apply", help="Apply the best trial, and run what it changes.")] = False,
 ) -> None:
     """Search a task's parameters, each trial a DVC experiment; the exit code is 1 if a trial failed."""
