@@ -199,12 +199,33 @@ def test_a_trial_is_given_the_value_that_was_drawn(tmp_path, monkeypatch, value)
     assert load_yaml("params.yaml") == {"e": 1, "x": value}
 
 
-def test_a_sweep_takes_note_of_files_in_any_encoding(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def commit_notes() -> None:
+    """Make a repository here, whose one file is not UTF-8."""
     Path("notes.txt").write_bytes(b"caf\xe9\n")
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "notes"]):
         subprocess.run(["git", *arguments], check=True)
+
+
+def test_a_shallow_clone_is_refused_before_any_trial(tmp_path, monkeypatch):
+    (tmp_path / "whole").mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    commit_notes()
+    Path("notes.txt").write_text("more")
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "more"], check=True)
+    url, shallow = (tmp_path / "whole").as_uri(), tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", url, str(shallow)], check=True)
+    monkeypatch.chdir(shallow)
+    section = SweepParams(
+        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space={"x": {"choice": [1]}}
+    )
+    with pytest.raises(InputError, match="this clone is shallow: git fetch --unshallow"):
+        sweep.fingerprint(section, 0)
+
+
+def test_a_sweep_takes_note_of_files_in_any_encoding(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    commit_notes()
     space = {"x": Dimension(choice=[1])}
     section = SweepParams(
         stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space=space

@@ -199,12 +199,14 @@ def fingerprint(section: SweepParams, seed: int) -> str:
     """Six digits that tell sweeps apart: of their section, their seed, the commit, and what differs from the commit.
 
     Raises:
-        InputError: no Git repository with a commit.
+        InputError: no Git repository with a commit, or a shallow one, in which DVC loses a trial as it ends.
     """
     try:
         state = git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock", ":!metrics", ":!models")
     except InputError:
         raise InputError("a sweep needs a Git repository with a commit: DVC keeps experiments in it") from None
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+        raise InputError("a sweep needs all commits, and this clone is shallow: git fetch --unshallow")
     parts = json.dumps([section.model_dump(mode="json"), seed, *state])
     return hashlib.sha256(parts.encode()).hexdigest()[:6]
 
