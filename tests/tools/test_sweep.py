@@ -117,6 +117,14 @@ def test_epochs_that_are_no_number_of_at_least_one_are_refused(tmp_path, monkeyp
     assert ran == []
 
 
+def test_a_space_does_not_hold_what_halving_sets(tmp_path, monkeypatch):
+    ran = toy_sweep(tmp_path, monkeypatch, 8)
+    Path("sweeps.yaml").write_text(Path("sweeps.yaml").read_text().replace("model.x:", "model.epochs:"))
+    with pytest.raises(InputError, match=r"^sweeps\.yaml: toy: space: model\.epochs is what `epochs` sets"):
+        sweep.sweep("toy", trials=4, jobs=1, seed=0, apply=False)
+    assert ran == []
+
+
 def test_names_are_short_where_they_stay_apart():
     assert short_names({"a.lr": 1, "b.dropout": 2}) == {"lr": 1, "dropout": 2}
     assert short_names({"a.lr": 1, "b.lr": 2}) == {"a.lr": 1, "b.lr": 2}

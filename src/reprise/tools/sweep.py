@@ -81,6 +81,12 @@ class SweepParams(Params):
     halvings: Annotated[int, Field(ge=0)]  # of the number of trials; their epochs are doubled each time
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _refuse_to_search_the_length(self) -> "SweepParams":
+        if self.epochs in self.space:
+            raise ValueError(f"space: {self.epochs} is what `epochs` sets in each round; leave it out")
+        return self
+
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
