@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from reprise.bulk.shards import plan, read_shard
@@ -69,6 +71,17 @@ def test_json_lines(texts, tmp_path):
         "a.jsonl:8: expected a JSON object, with 'review'",
     ]
     assert [error.split(":")[2] for error in errors[8:]] == [" not JSON"] * 3
+
+
+@pytest.mark.parametrize("encode", [False, True])
+def test_a_parquet_row_that_is_not_utf_8_is_an_error_row(texts, tmp_path, encode):
+    good, bad = (pa.array(column).view(pa.string()) for column in ([b"tea", b"milk", None], [b"a", b"caf\xe9", b"c"]))
+    columns = {"key": bad, "review": good} if encode else {"key": good, "review": bad}
+    columns = {name: column.dictionary_encode() if encode else column for name, column in columns.items()}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    found = documents(texts, tmp_path / "a.parquet", 3)
+    assert found[1] == predict.Document("2", "", "a.parquet: row 2: not Unicode text")
+    assert (found[0].text, found[0].error) == (("tea" if encode else "a"), None)
 
 
 def test_parquet(texts, tmp_path):

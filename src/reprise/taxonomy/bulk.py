@@ -99,8 +99,8 @@ class BulkTexts:
         path = Path((shard.file or source.address).rpartition("/")[2])  # as errors name it
         if path.suffix.lower() in PARQUET:
             table = table_of(content)
-            texts = table[self.text_column].to_pylist()
-            ids = table[self.id_column].to_pylist() if self.id_column else [None] * len(texts)
+            texts = cells(table[self.text_column])
+            ids = cells(table[self.id_column]) if self.id_column else [None] * len(texts)
             for number, (text, identifier) in enumerate(zip(texts, ids, strict=True), start=shard.line + 1):
                 yield self.document(f"{path}: row {number}", number, text, identifier)
             return
@@ -150,6 +150,18 @@ class BulkTexts:
             for number, row, classes in zip(block, probabilities, chosen, strict=True):
                 records[number] |= describe(row, classes, classifier.hierarchy, self.top_k)
         return records
+
+
+def cells(column: Any) -> list[Any]:
+    """Values of a column of a pyarrow Table; Python's stand-ins for bytes of texts that are not UTF-8."""
+    import pyarrow as pa
+
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        found = column.cast(pa.large_binary()).to_pylist()
+        values = [None if value is None else value.decode("utf-8", "surrogateescape") for value in found]
+    return values
 
 
 def describe(
