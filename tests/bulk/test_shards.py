@@ -121,6 +121,13 @@ def test_a_parquet_file_that_does_not_fit_is_refused(tmp_path, content, message)
         list(plan(Place(str(path)), [""], 10, ["text"]))
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), path)
+    with pytest.raises(InputError, match="several columns 'text'; it has text, text"):
+        list(plan(Place(str(path)), [""], 10, ["text"]))
+
+
 def test_a_source_that_shrinks_is_noticed(tmp_path):
     path = tmp_path / "lines.txt"
     path.write_text("a\nb\nc\n")

@@ -124,12 +124,13 @@ def parquet_shards(source: Place, file: str, rows: int, columns: list[str]) -> I
     """Cut a parquet file, each row group by itself: where a group's rows are long, into fewer rows.
 
     Raises:
-        InputError: not a parquet file, or a column is missing.
+        InputError: not a parquet file, or a column is missing or there several times.
     """
     with _parquet(source, file) as content:
         names = content.schema_arrow.names
-        if missing := [name for name in columns if name not in names]:
-            raise InputError(f"{source.path(file)}: no column {missing[0]!r}; it has {', '.join(names)}")
+        if wrong := [name for name in columns if names.count(name) != 1]:
+            found = "several columns" if wrong[0] in names else "no column"
+            raise InputError(f"{source.path(file)}: {found} {wrong[0]!r}; it has {', '.join(names)}")
         start = 0
         for number in range(content.metadata.num_row_groups):
             group = content.metadata.row_group(number)
