@@ -11,7 +11,7 @@ from reprise.core.errors import InputError
 from reprise.core.files import hash_file
 from reprise.core.text import for_terminal
 
-PLAIN = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")  # what DVC's overrides take for text without quotes
+PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*")  # what DVC's overrides take for text without quotes
 WORDS = ("true", "false", "null", "nan", "inf", "on", "off", "yes", "no", "y", "n")
 SHOWN = 5
 
@@ -78,9 +78,9 @@ def override(key: str, value: str) -> str:
     """One value as DVC's `-S` reads it: in quotes where it would be taken for something else."""
     if value.startswith("[") or (PLAIN.fullmatch(value) and value.lower() not in WORDS):
         return f"{key}={value}"
-    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", value)
+    escaped = re.sub(r'(\\*)"', lambda match: match[1] * 2 + r"\"", value)
     trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f"{key}='{escaped}{escaped[len(escaped) - trailing :]}'"
+    return f'{key}="{escaped}{escaped[len(escaped) - trailing :]}"'
 
 
 def some(values: list[str]) -> str:
