@@ -1,9 +1,13 @@
+import itertools
+import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
 
 from reprise.deepfake import vocode
 from reprise.deepfake.data.audio import RATE, AudioFolder
@@ -49,6 +53,14 @@ def test_what_is_written_is_what_the_protocols_name(mine):
     code, _, errors = make()
     assert code == 1
     assert errors == "out: not empty; name a new folder\n"
+
+
+def test_the_printed_command_is_one_that_dvc_reads(tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text("deepfake: {data: '', protocols: {train: '', dev: '', eval: ''}}\n")
+    command = shlex.split(vocode.next_command(Path("données")))
+    apply_overrides(str(params), [value for key, value in itertools.pairwise(command) if key == "-S"])
+    assert load_yaml(str(params))["deepfake"]["protocols"]["eval"] == "données/eval.txt"
 
 
 def test_one_protocol_for_speakers_to_be_split_by_hand(mine):

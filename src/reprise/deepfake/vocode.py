@@ -12,7 +12,6 @@ vocoder, key), which share no speaker, and prints the command that trains on the
 import importlib.util
 import itertools
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ import typer
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.overrides import experiment
 from reprise.core.text import for_terminal
 
 MIN_SECONDS, MAX_SECONDS = 0.2, 600.0
@@ -231,13 +231,9 @@ def vocode_one(
 
 def next_command(out: Path) -> str:
     """The command that trains on what was written."""
-    values = {"data": out / "flac"} | {f"protocols.{name}": out / f"{name}.txt" for name in ("train", "dev", "eval")}
-    settings = []
-    for key, path in values.items():
-        text = str(path)
-        plain = all(character.isalnum() or character in "/._-" for character in text)
-        settings.append(f"-S {shlex.quote(f'deepfake.{key}=' + (text if plain else repr(text)))}")
-    return f"dvc exp run {' '.join(settings)} deepfake-evaluate deepfake-explain"
+    names = {"data": "flac"} | {f"protocols.{split}": f"{split}.txt" for split in ("train", "dev", "eval")}
+    values = {f"deepfake.{key}": str(out / name) for key, name in names.items()}
+    return experiment(values, "deepfake-evaluate", "deepfake-explain")
 
 
 if __name__ == "__main__":

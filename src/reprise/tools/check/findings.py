@@ -2,17 +2,14 @@
 
 import contextlib
 import dataclasses
-import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reprise.core.errors import InputError
 from reprise.core.files import hash_file
+from reprise.core.overrides import experiment
 from reprise.core.text import for_terminal
 
-PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*")  # what DVC's overrides take for text without quotes
-WORDS = ("true", "false", "null", "nan", "inf", "on", "off", "yes", "no", "y", "n")
 SHOWN = 5
 
 
@@ -57,8 +54,7 @@ class Findings:
 
     def command(self, *stages: str) -> str:
         """The command that runs stages on the folder."""
-        options = [part for key, value in self.overrides.items() for part in ("-S", override(key, value))]
-        return shlex.join(["dvc", "exp", "run", *options, *stages])
+        return experiment(self.overrides, *stages)
 
     def lines(self) -> Iterator[str]:
         """Everything but the command, as lines for a terminal."""
@@ -72,15 +68,6 @@ class Findings:
             if found:
                 yield f"{title}:"
                 yield from (f"  {for_terminal(line)}" for line in found)
-
-
-def override(key: str, value: str) -> str:
-    """One value as DVC's `-S` reads it: in quotes where it would be taken for something else."""
-    if value.startswith("[") or (PLAIN.fullmatch(value) and value.lower() not in WORDS):
-        return f"{key}={value}"
-    escaped = re.sub(r'(\\*)"', lambda match: match[1] * 2 + r"\"", value)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return f'{key}="{escaped}{escaped[len(escaped) - trailing :]}"'
 
 
 def some(values: list[str]) -> str:
