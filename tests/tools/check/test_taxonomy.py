@@ -89,3 +89,11 @@ def test_labels_of_a_document_that_is_not_there():
     Path("tele/test/doc2labels.txt").write_text("0\t2\n")
     code, output = check("taxonomy", "tele")
     assert (code, "no line for 1 documents, such as '1'" in output) == (1, True)
+
+
+def test_no_layout_is_recognised_in_a_folder_without_classes():
+    Path("none").mkdir()
+    code, output = check("taxonomy", "none")
+    assert code == 1
+    assert "classes.txt: no such file" in output
+    assert "recognised" not in output

@@ -24,7 +24,8 @@ def check(folder: Path) -> Findings:
     few_words = load_as("taxonomy.prepare.near_empty_words", int)
     with found.collect():
         layout = recognise(folder)
-        found.recognised.append(f"layout of {layout.name}, by {layout.classes.name}")
+        if layout.classes.exists():
+            found.recognised.append(f"layout of {layout.name}, by {layout.classes.name}")
         hierarchy = read_hierarchy(folder)
         corpora = {split: read_texts(found, layout, split, empty_text) for split in ("train", "test")}
         if any(corpus is None for corpus in corpora.values()):
