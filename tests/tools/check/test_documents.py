@@ -39,6 +39,12 @@ def test_a_plain_folder(workspace):
     assert len(prepared_pages()) == 24
 
 
+def test_an_image_that_cannot_be_read_is_not_counted_as_decoded(workspace):
+    write_folder(Path("own"))
+    next(Path("own/train").iterdir()).write_bytes(b"no image")
+    assert "27 of 28 images decoded\n" in check("documents", "own")[1]
+
+
 def write_index(folder):
     for kind in KINDS:
         for number in range(5):

@@ -280,7 +280,7 @@ def decode_some(found: Findings, paths: list[Path]) -> dict[int, np.ndarray]:
                     hashes[row] = result
     looked = len(hashes) + len(errors)
     found.recognised.append(
-        f"{looked} of {len(paths)} images decoded" + (", drawn at random" if looked < len(paths) else "")
+        f"{len(hashes)} of {len(paths)} images decoded" + (", drawn at random" if looked < len(paths) else "")
     )
     found.refuse(sorted(errors), "images")
     empty = [path for row, path in enumerate(paths) if path.stat().st_size == 0 and row not in hashes]
