@@ -152,6 +152,12 @@ def test_what_is_refused_is_refused_by_prepare_in_the_same_words(write, said):
     assert not list(Path().rglob("audio.npy"))
 
 
+def test_a_recording_that_cannot_be_read_is_not_counted_as_opened():
+    write_table(Path("own"))
+    Path("own/3.wav").write_bytes(b"no audio")
+    assert "11 of 12 recordings opened" in check("deepfake", "own")[1]
+
+
 def test_oddities():
     write_table(Path("own"))
     shutil.copy("own/0.wav", "own/copy.wav")

@@ -182,8 +182,7 @@ def check_files(found: Findings, files: dict[Path, Trial]) -> None:
         rates[rate] += 1
         if not shortest <= seconds <= longest:
             errors.append(f"{paths[row]}: {seconds:.3f} s; expected {shortest:g} to {longest:g} s")
-    opened = len(errors) + rates.total()
-    found.recognised.append(f"{min(opened, len(paths))} of {len(paths)} recordings opened")
+    found.recognised.append(f"{rates.total()} of {len(paths)} recordings opened")
     found.refuse(errors)
     if others := {rate: count for rate, count in rates.items() if rate != RATE}:
         counts = some([f"{count} of {rate} Hz" for rate, count in sorted(others.items())])
