@@ -168,7 +168,7 @@ def test_oddities():
     assert code == 0
     assert "1 recordings come twice, such as own/0.wav = own/copy.wav" in output
     assert "1 recordings are in no protocol" in output
-    assert "own/meta.csv names no splits" in output
+    assert "own/meta.csv names no splits: they are drawn by speaker, in deepfake.prepare.shares" in output
     assert "eval has no attack that train lacks" in output
 
 
@@ -176,4 +176,7 @@ def test_a_folder_of_nothing_known():
     write_table(Path("own"))
     Path("own/meta.csv").unlink()
     code, output = check("deepfake", "own")
-    assert (code, "own: none; expected a protocol for each split" in output) == (1, True)
+    assert (code, "own: nothing says which recordings are natural; expected a protocol for each split" in output) == (
+        1,
+        True,
+    )

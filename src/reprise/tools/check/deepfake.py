@@ -82,11 +82,13 @@ def find_sources(folder: Path, recordings: AudioFolder) -> dict[str, Path]:
     if kinds & set(NATURAL) and kinds & set(SYNTHESISED):
         return dict.fromkeys(SPLITS, folder)
     several = (
-        f"{len(texts) + len(tables)} protocols and tables, of which none is for all" if texts or tables else "none"
+        f"{len(texts) + len(tables)} protocols and tables, of which none is for all"
+        if texts or tables
+        else "nothing says which recordings are natural"
     )
     raise InputError(
         f"{folder}: {several}; expected a protocol for each split, one of all, a table with columns of files and "
-        "labels, or folders real/ and fake/"
+        "labels, or folders real/ and fake/; `reprise vocode` makes spoofs where there are none"
     )
 
 
@@ -114,7 +116,7 @@ def describe(found: Findings, sources: dict[str, Path], trials: dict[str, list[T
         )
     path = sources["train"]
     if len(set(sources.values())) == 1 and not says_splits(path, trials):
-        found.odd.append(f"{path} names no splits: they are drawn by speaker, deepfake.prepare.shares at a time")
+        found.odd.append(f"{path} names no splits: they are drawn by speaker, in deepfake.prepare.shares")
     known = {trial.attack for trial in trials["train"] if trial.spoof}
     new = {trial.attack for trial in trials["eval"] if trial.spoof} - known
     if not new:
