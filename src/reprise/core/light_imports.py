@@ -1,8 +1,8 @@
 """Import torchmetrics without the packages that only metrics of text, audio and detection need.
 
 Lightning imports torchmetrics, and torchmetrics imports whatever it finds installed: transformers, torchvision,
-matplotlib, scipy.signal. That takes longer than Lightning itself, in every training. No metric used here needs them; a stage that
-uses one of these packages imports it itself.
+matplotlib, scipy.signal. That takes longer than Lightning itself, in every training. No metric used here needs them;
+a stage that uses one of these packages imports it itself.
 """
 
 import importlib.abc
