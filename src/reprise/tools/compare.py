@@ -27,7 +27,7 @@ def main(
     """Compare the headline figures of two commits or experiments, and tell changes from noise."""
     other = WORKSPACE if here is None else Snapshot(here, commit_of(here))
     judged, elsewhere = split_elsewhere(compare(Snapshot(base, commit_of(base)), other))
-    typer.echo(f"{'task':<10} {'figure':<30} {'before':>8} {'now':>8} {'change':>8}  95 % interval of it")
+    typer.echo(f"{'task':<10} {'figure':<34} {'before':>8} {'now':>8} {'change':>8}  95 % interval of it")
     for change in judged:
         typer.echo(write_line(change))
     if elsewhere:
@@ -42,7 +42,7 @@ def write_line(change: Change) -> str:
     before, now = ("-" if value is None else f"{value:.4f}" for value in (change.base, change.here))
     by = "" if change.difference is None else f"{change.difference:+.4f}"
     figures = f"{before:>8} {now:>8} {by:>8}  {write_interval(change.interval):<20}"
-    name = f"{for_terminal(head.task)[:10]:<10} {for_terminal(head.title)[:30]:<30}"
+    name = f"{for_terminal(head.task)[:10]:<10} {for_terminal(head.title)[:34]:<34}"
     return f"{name} {figures}  {typer.style(change.verdict, fg=COLOURS.get(change.verdict))}"
 
 
