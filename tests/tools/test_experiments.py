@@ -111,7 +111,8 @@ def test_a_list_of_dvcs_own_records(tmp_path, monkeypatch):
     call("git", "add", "-A")
     call("git", "commit", "--quiet", "-m", "first")
     run = CliRunner()
-    assert "no experiments" in run.invoke(typer_app(experiments.main)).stdout
+    assert "no experiments of this commit (--all: of every commit); " in run.invoke(typer_app(experiments.main)).stdout
+    assert "no experiments; " in run.invoke(typer_app(experiments.main), ["--all"]).stdout
     call("dvc", "exp", "run", "--quiet", "--temp", "--name", "higher", "--set-param", "train.rate=0.9")
     call("dvc", "exp", "run", "--quiet", "--temp", "--name", "similar", "--set-param", "train.rate=0.55")
     call("dvc", "exp", "run", "--quiet", "--queue", "--name", "waits", "--set-param", "train.rate=0.7")

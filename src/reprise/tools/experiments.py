@@ -50,7 +50,8 @@ def main(
     """List the experiments that DVC has recorded, a line each, with noise marks."""
     found = list_experiments(json.loads(dvc("exp", "show", "--json", *(["--all-commits"] if every else []))))
     if not found:
-        typer.echo("no experiments; `dvc exp run -S train.lr=5e-4` makes one")
+        where = "" if every else " of this commit (--all: of every commit)"
+        typer.echo(f"no experiments{where}; `dvc exp run -S train.lr=5e-4` makes one")
         return
     changes = {e.commit: compare_with_baseline(e) for e in found if e.state == "success"}
     for line in table(found, changes):
