@@ -28,9 +28,9 @@ from pydantic import Field, model_validator
 
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
+from reprise.core.overrides import override
 from reprise.core.params import Params, load_params, load_value
 from reprise.core.text import for_csv, for_terminal
-from reprise.tools.check.findings import override
 from reprise.tools.repository import dvc_command, dvc_environment, dvc_in_sight, experiment_references, git, look_up
 
 SWEEPS_FILE = Path("sweeps.yaml")
