@@ -46,6 +46,7 @@ class Recipe(TrainParams):
     noise: Fraction
     gain: NotNegative
     channel_copies: Annotated[int, Field(ge=0)]
+    channel_share: Fraction
     resyntheses: Annotated[int, Field(ge=0)]
     resynthesis_share: Fraction
     least_batches: Annotated[int, Field(ge=0)]

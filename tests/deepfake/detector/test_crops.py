@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from reprise.deepfake.data.audio import RATE
+from reprise.deepfake.detector.copies import Copies
 from reprise.deepfake.detector.crops import CropMaker
 from tests.deepfake.helpers import make_corpus, tiny_recipe
 
@@ -46,6 +48,17 @@ def test_without_twins_batches_are_what_they_are_told_to_be():
     assert labels.tolist() == [0, 1, 0]
     assert CropMaker(make_corpus(4), recipe).rows().tolist() == list(range(8))
     assert CropMaker(make_corpus(4), tiny_recipe()).rows().tolist() == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 1])
+def test_channel_copies_take_the_place_of_their_share_of_utterances(share):
+    corpus = make_corpus(4)  # the copies hold their number
+    copies = Copies([[corpus.waveform(row), *(np.full(RATE, n, np.float32) for n in (1, 2))] for row in range(8)], [])
+    maker = CropMaker(corpus, tiny_recipe(partial_spoofs=0, resynthesis_share=0, channel_share=share), copies)
+    samples, _ = maker(torch.tensor([4, 5, 6, 7] * 100), np.random.default_rng(0))
+    counts = [int((samples == number).all(1).sum()) for number in (1, 2)]
+    assert sum(counts) == pytest.approx(share * 800, abs=4 * (share * (1 - share) * 800) ** 0.5)
+    assert counts[0] == pytest.approx(counts[1], abs=4 * sum(counts) ** 0.5)
 
 
 def test_a_small_corpus_is_passed_more_than_once_an_epoch():

@@ -19,7 +19,7 @@ class CropMaker:
 
     Args:
         corpus: the utterances.
-        recipe: lengths, twins, partial spoofs, share of re-syntheses.
+        recipe: lengths, twins, partial spoofs, shares of channel copies and of re-syntheses.
         copies: their forms; None: samples as they are.
     """
 
@@ -85,8 +85,13 @@ class CropMaker:
         return spoof, natural
 
     def _form(self, row: int, generator: np.random.Generator) -> np.ndarray:
-        """The utterance as it is, or one of its copies."""
-        return self.corpus.waveform(row) if self.copies is None else _pick(self.copies.forms[row], generator)
+        """The utterance as it is, or one of its copies through channels."""
+        if self.copies is None:
+            return self.corpus.waveform(row)
+        original, *copies = self.copies.forms[row]
+        if copies and generator.random() < self.recipe.channel_share:
+            return _pick(copies, generator)
+        return original
 
     def _cut(
         self,
