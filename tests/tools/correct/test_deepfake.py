@@ -5,6 +5,7 @@ import pytest
 from reprise.core.errors import InputError
 from reprise.deepfake.data.audio import write_flac
 from reprise.deepfake.data.sources import read_trials
+from reprise.tools.correct import deepfake
 from reprise.tools.correct.deepfake import judge_recording
 from tests.deepfake.helpers import speech
 
@@ -45,6 +46,13 @@ def test_a_withdrawn_verdict_leaves_no_trace(own):
         judge_recording(own, trials(own), "b", "withdraw")
     assert judge_recording(own, trials(own), "new call", "withdraw") == "new call.flac\ttrain\tspoof"
     assert not (own / "verdicts.txt").exists()
+
+
+def test_what_is_printed_says_whether_a_verdict_came_or_went(own, monkeypatch, capsys):
+    monkeypatch.setattr(deepfake, "load_trials", lambda: trials(own))
+    deepfake.main("b", "spoof", None, own)
+    deepfake.main("b", "withdraw", None, own)
+    assert capsys.readouterr().out == "b.flac train spoof\nwithdrawn: b.flac train spoof\n"
 
 
 def test_a_sample_lies_deeper_than_its_folder(tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ def test_withdrawn_answers_leave_no_trace(tmp_path, capsys):
     main("1", None, None, True, tmp_path)
     with pytest.raises(InputError, match="class '1': no answer that could be withdrawn"):
         withdraw_sentence(tmp_path, "1")
-    assert capsys.readouterr().out == "z\t1\nfood:hot:soup, stew\n"
+    assert capsys.readouterr().out == "withdrawn: z\t1\nwithdrawn: food:hot:soup, stew\n"
 
 
 @pytest.mark.parametrize("options", [("", None, None), ("1", "x", None), ("1", None, "words"), ("1,2", None, None)])

@@ -35,7 +35,7 @@ def main(
 ) -> None:
     """Say what a recording is: natural or synthesised."""
     line = judge_recording(data or load_path("deepfake.data"), load_trials(), recording, key, split)
-    print(line)
+    print(f"withdrawn: {line}" if key == WITHDRAW else line)
 
 
 def load_trials() -> "dict[str, list[Trial]]":

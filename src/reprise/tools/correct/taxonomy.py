@@ -39,7 +39,7 @@ def main(
         if sentence is not None or (document is None) == (len(ids) != 1):
             raise InputError("--withdraw goes with either --document or one class of --classes")
         lines = withdraw_document(folder, document) if document is not None else withdraw_sentence(folder, ids[0])
-        print("\n".join(lines))
+        print("\n".join(f"withdrawn: {line}" for line in lines))
     elif (document is None) == (sentence is None):
         raise InputError("give either --document or --sentence")
     elif document is not None:
