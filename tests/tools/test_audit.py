@@ -56,3 +56,9 @@ def test_a_folder_without_dvc_is_one_line(folder):
     assert done.exit_code == 1
     assert done.stderr.startswith("audit: you are not inside of a DVC repository")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_a_remote_the_command_that_sets_one_is_named(project):
+    done = run()
+    assert done.exit_code == 1
+    assert done.stderr == "no remote is set; `make remote URL=s3://bucket/path` sets one\n"

@@ -52,6 +52,8 @@ def main(
 
 def audit(repo: Any, remote: str | None, jobs: int, delete: bool) -> int:
     """Check a repository's objects on a remote, and print what is wrong; returns the number of faults."""
+    if remote is None and not repo.config["core"].get("remote"):
+        raise InputError("no remote is set; `make remote URL=s3://bucket/path` sets one")
     odb = repo.cloud.get_remote_odb(remote, "audit")
     wanted = {
         str(out.hash_info.value): str(out)
