@@ -139,12 +139,6 @@ def make_own_data(folder: Path, block: str) -> None:
             shutil.rmtree(place, ignore_errors=True)
         if task != "deepfake" or "reprise vocode" not in block:
             shutil.copytree(folder / "data" / task / "sample", mine)
-    pages = folder / "data/documents/mine"
-    first, *_ = sorted((pages / "train").iterdir())
-    for name in ("page17.jpg", "page18.jpg", "page19.jpg"):
-        shutil.copy(first, pages / "train" / name)
-        with (pages / "train.csv").open("a") as file:
-            file.write(f"{name},0\n")
     if (speech := folder / "data/deepfake/mine/flac").is_dir():
         for name in ("call17.flac", "new-call.wav"):
             shutil.copy(folder / "call.wav", speech / name)
