@@ -31,7 +31,10 @@ INSTEAD = {  # what a line is replaced by, where the line itself takes too long 
     "make verify": "",  # computes everything
     "--trials 20": "--trials 2",
 }
-INTERPRETER = """#!{python}
+# The shell takes the second line for exec, Python takes it for a string: a path with a space fits in no `#!`.
+INTERPRETER = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import os, shutil, subprocess, sys
 from pathlib import Path
 stage = os.environ.get("DVC_STAGE", "")
