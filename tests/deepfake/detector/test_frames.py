@@ -18,8 +18,7 @@ from tests.deepfake.helpers import make_corpus, speech, tiny_recipe
 
 
 def whisper_recipe(**changes):
-    changes = {"channel_copies": 0, "ssl_weights": False, "ssl_config": TINY_WHISPER, **changes}
-    return tiny_recipe("whisper", **changes)
+    return tiny_recipe("whisper", ssl_weights=False, ssl_config=TINY_WHISPER, **changes)
 
 
 VIEWS = 3  # Conformer, statistics, pooled states
