@@ -92,7 +92,7 @@ def test_the_report_says_what_changed_and_which_way(two_commits):
     printed = done.stdout
     assert r"| toy | F1 (higher is better) | 0.5000 | 0.6000 | +0.1000 | +0.0717 to +0.1283 | 🟢 better |" in printed
     assert r"| toy | loss (lower is better) | 0.5000 | 0.6000 | +0.1000 | +0.0717 to +0.1283 | 🔴 worse |" in printed
-    assert r"| `score` | code (src/toy), parameters | 1 outputs differ |" in printed
+    assert r"| `score` | code (src/toy), parameters | different outputs: 1 |" in printed
     assert "| `params.yaml` | `rate` | `1` | `2` |" in printed
     assert "| `metrics/toy.json` | `test.f1` | `0.5` | `0.6` |" in printed
     assert printed.index("### Headlines") < printed.index("### Stages") < printed.index("### All metrics")
@@ -413,8 +413,8 @@ def test_the_report_lists_edited_files_and_no_hashes(hashed):
     append("src/reprise/toy/stages/train.py", "# a comment\n")
     commit_code("edited")
     printed = run(pull_request, "HEAD~1").stdout
-    assert "| `evaluate` | code (toy/helper.py), data (model) | 1 outputs differ |" in printed
-    assert "| `hash` | code (src/reprise) | 1 outputs differ |" in printed
+    assert "| `evaluate` | code (toy/helper.py), data (model) | different outputs: 1 |" in printed
+    assert "| `hash` | code (src/reprise) | different outputs: 1 |" in printed
     assert "| `train` |" not in printed
     assert "No change of parameters." in printed
     printed = run(pull_request, "main").stdout

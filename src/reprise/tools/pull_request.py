@@ -118,7 +118,7 @@ def describe_stages(base: str) -> str:
         edited = edited_files(snapshot, sources, code_of(now[name])) if recoded else []
         if causes := what_changed(before[name], now[name], edited):
             results = changed_paths(before[name], now[name], "outs")
-            rows.append([name, causes, f"{len(results)} outputs differ" if results else "the same outputs"])
+            rows.append([name, causes, f"different outputs: {len(results)}" if results else "the same outputs"])
     if not rows:
         return "No stage was computed anew."
     cells = [[for_markdown(name, code=True), for_markdown(causes), result] for name, causes, result in sorted(rows)]
