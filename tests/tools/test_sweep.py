@@ -1,4 +1,3 @@
-import json
 import math
 import subprocess
 import sys
@@ -18,6 +17,15 @@ from reprise.core.params import load_params, read_yaml
 from reprise.tools import sweep
 from reprise.tools.sweep import Dimension, SweepParams, Trial, check_effective, draw_points, rank, rungs, short_names
 from tests.conftest import ROOT
+
+SECTION = SweepParams(
+    stages=["train"],
+    metric="m.json:x",
+    direction="minimise",
+    epochs="e",
+    halvings=0,
+    space={"x": Dimension(choice=[1])},
+)
 
 
 @pytest.mark.parametrize(
@@ -181,11 +189,8 @@ def test_the_spaces_of_sweeps_yaml_are_effective(monkeypatch):
 @pytest.mark.parametrize("score", [math.nan, math.inf])
 def test_a_score_that_is_no_number_is_not_counted(monkeypatch, capsys, score):
     """An experiment that is found from before, and one that has just run."""
-    section = SweepParams(
-        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space={"x": {"choice": [1]}}
-    )
     monkeypatch.setattr(sweep, "read_score", lambda *_: score)
-    assert sweep.run_trials([Trial(0, {"x": 1}, 1, "toy")], section, jobs=1) == {}
+    assert sweep.run_trials([Trial(0, {"x": 1}, 1, "toy")], SECTION, jobs=1) == {}
     assert f"toy failed ({{'x': 1}}): its score is {score}" in capsys.readouterr().out
 
 
@@ -195,15 +200,18 @@ def test_a_score_that_is_no_number_is_not_counted(monkeypatch, capsys, score):
 def test_a_trial_is_given_the_value_that_was_drawn(tmp_path, monkeypatch, value):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sweep, "read_score", lambda *_: None)
-    monkeypatch.setattr(sweep, "run_logged", lambda _, command, log: log.write_text(json.dumps(command)) * 0 + 1)
+    commands: list[list[str]] = []
+
+    def run_logged(name: str, arguments: list[str], log: Path) -> int:
+        commands.append(arguments)
+        log.touch()
+        return 1
+
+    monkeypatch.setattr(sweep, "run_logged", run_logged)
     sweep.LOGS.mkdir()
-    section = SweepParams(
-        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space={"x": {"choice": [1]}}
-    )
-    assert sweep.run_trial(Trial(0, {"x": value}, 1, "toy"), section) is None
-    command = json.loads((sweep.LOGS / "sweep-toy.log").read_text())
+    assert sweep.run_trial(Trial(0, {"x": value}, 1, "toy"), SECTION) is None
     Path("params.yaml").write_text("e: 0\nx: 0\n")
-    apply_overrides("params.yaml", [after for word, after in pairwise(command) if word == "--set-param"])
+    apply_overrides("params.yaml", [after for word, after in pairwise(commands[0]) if word == "--set-param"])
     assert load_yaml("params.yaml") == {"e": 1, "x": value}
 
 
@@ -224,23 +232,16 @@ def test_a_shallow_clone_is_refused_before_any_trial(tmp_path, monkeypatch):
     url, shallow = (tmp_path / "whole").as_uri(), tmp_path / "shallow"
     subprocess.run(["git", "clone", "-q", "--depth", "1", url, str(shallow)], check=True)
     monkeypatch.chdir(shallow)
-    section = SweepParams(
-        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space={"x": {"choice": [1]}}
-    )
     with pytest.raises(InputError, match="this clone is shallow: git fetch --unshallow"):
-        sweep.fingerprint(section, 0)
+        sweep.fingerprint(SECTION, 0)
 
 
 def test_a_sweep_takes_note_of_files_in_any_encoding(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     commit_notes()
-    space = {"x": Dimension(choice=[1])}
-    section = SweepParams(
-        stages=["train"], metric="m.json:x", direction="minimise", epochs="e", halvings=0, space=space
-    )
-    before = sweep.fingerprint(section, 0)
+    before = sweep.fingerprint(SECTION, 0)
     Path("notes.txt").write_bytes(b"th\xe9\n")
-    assert sweep.fingerprint(section, 0) != before
+    assert sweep.fingerprint(SECTION, 0) != before
 
 
 def test_a_seed_below_zero_is_refused():

@@ -51,7 +51,11 @@ def main(
 
 
 def audit(repo: Any, remote: str | None, jobs: int, delete: bool) -> int:
-    """Check a repository's objects on a remote, and print what is wrong; returns the number of faults."""
+    """Check a repository's objects on a remote, and print what is wrong; returns the number of faults.
+
+    Raises:
+        InputError: no remote is named, and none is the default.
+    """
     if remote is None and not repo.config["core"].get("remote"):
         raise InputError("no remote is set; `make remote URL=s3://bucket/path` sets one")
     odb = repo.cloud.get_remote_odb(remote, "audit")
