@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from reprise.core.errors import InputError
 from reprise.core.params import read_yaml
-from reprise.tools.report.build import confused_rows, read_picture, read_seconds, read_table
+from reprise.tools.report.build import confused_rows, main, on_sample, read_picture, read_seconds, read_table
 from reprise.tools.report.charts import (
     PLOTS,
     declared_plots,
@@ -168,3 +168,20 @@ def test_files_become_parts_of_the_page(tmp_path):
     (tmp_path / "s.json").write_text('{"seconds": 1.5}')
     assert read_seconds(tmp_path / "s.json") == 1.5
     assert read_columns(tmp_path / "t.csv")["b"][0] == "2"
+
+
+def test_goals_of_real_data_are_not_held_against_the_generated_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = {
+        "documents": "data/documents/sample",
+        "deepfake": "data/deepfake/sample/flac",
+        "taxonomy": "data/taxonomy/samples",
+    }
+    Path("params.yaml").write_text("".join(f"{task}:\n  data: {folder}\n" for task, folder in data.items()))
+    assert [on_sample(task) for task in data] == [True, True, False]
+
+
+def test_a_folder_as_output_is_refused_before_anything_is_computed(tmp_path):
+    with pytest.raises(InputError, match=r"a folder; expected the name of the page, such as .*report\.html"):
+        main(output=tmp_path)
+    assert not list(tmp_path.iterdir())

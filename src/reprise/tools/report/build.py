@@ -18,6 +18,7 @@ import typer
 from reprise.core.command import run_command
 from reprise.core.errors import InputError
 from reprise.core.files import read_json, write_text
+from reprise.core.params import load_value
 from reprise.core.text import for_terminal
 from reprise.tools.headlines import Change, compare, distances, split_elsewhere, write_interval
 from reprise.tools.report.charts import confused_table, declared_plots, draw, least_width, seconds_by_stage
@@ -76,6 +77,8 @@ def main(
     output: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
 ) -> None:
     """Write one HTML page with all figures, curves and pictures; it needs no network."""
+    if output.is_dir():
+        raise InputError(f"{output}: a folder; expected the name of the page, such as {output / 'report.html'}")
     page = write_page(base)
     write_text(output, page)
     typer.echo(f"{for_terminal(output)}: {len(page) / 2**20:.1f} MiB; open it in a browser")
@@ -89,6 +92,7 @@ def write_page(base: str) -> str:
     changes = compare(Snapshot(base, commit), WORKSPACE)
     judged, elsewhere = split_elsewhere(changes)
     tasks = list(dict.fromkeys(change.headline.task for change in changes))
+    stale = stale_stages()
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=without_controls
     )
@@ -97,7 +101,8 @@ def write_page(base: str) -> str:
         commit=git("log", "-1", "--format=%h, %cs").strip(),
         base=f"{base} ({commit[:7]})",
         dirty=bool(git("status", "--porcelain", "--untracked-files=no").strip()),
-        stale=stale_stages(),
+        stale=stale,
+        other_code=any(not name.startswith("recipe@") for name in stale),
         cards=[card(change) for change in judged],
         elsewhere=[card(change) for change in elsewhere],
         sections=[make_section(task) for task in tasks],
@@ -122,8 +127,13 @@ def card(change: Change) -> dict[str, Any]:
         "interval": write_interval(change.interval),
         "verdict": change.verdict,
         "better": change.headline.better,
-        "goals": distances(change.headline, change.here),
+        "goals": [] if on_sample(change.headline.task) else distances(change.headline, change.here),
     }
+
+
+def on_sample(task: str) -> bool:
+    """Whether a task learns from the generated sample: goals are of real data, which it says nothing about."""
+    return Path(load_value(f"{task}.data")).is_relative_to(f"data/{task}/sample")
 
 
 def make_section(task: str) -> Section:
