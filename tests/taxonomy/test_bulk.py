@@ -149,7 +149,7 @@ def test_the_command_gives_what_it_prints_without_a_folder(in_finished, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.txt"], "a SOURCE goes with --to; --file takes a file of texts"),
+        (["a.txt"], "a SOURCE goes with --to; give a text by --text, a file of texts by --file"),
         (["--to", "out"], "--to takes a SOURCE, and neither --text nor --file"),
         (["a.txt", "--to", "out", "--text", "x"], "--to takes a SOURCE, and neither --text nor --file"),
         (["--text", "x", "--engine", "ray"], "--engine goes with --to, which names the folder of the results"),

@@ -82,7 +82,7 @@ def main(
         return
     refuse_bulk_options(engine, workers, shard_rows)
     if source is not None:
-        raise InputError("a SOURCE goes with --to; --file takes a file of texts")
+        raise InputError("a SOURCE goes with --to; give a text by --text, a file of texts by --file")
     if text is not None and file is None:
         documents = [argument(text)]
     elif file is not None and text is None:
