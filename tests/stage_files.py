@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +28,3 @@ def kill_at_batch(learner: type, number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(learner, "on_train_batch_end", die)  # noqa: B010 -- mypy knows the original's signature
-
-
-def in_process(target: Callable[..., None], *arguments: Any, preload: list[str]) -> int:
-    """Run a function in a process of its own, and return its exit code (-9 where it was killed).
-
-    Args:
-        target: of a module's top level.
-        arguments: of it.
-        preload: modules that are imported once for all such processes.
-    """
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(preload)
-    process = context.Process(target=target, args=arguments)
-    process.start()
-    process.join()
-    code: int = process.exitcode
-    return code

@@ -32,7 +32,8 @@ from reprise.deepfake.stages import detector, evaluate, explain, explainer, prep
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
 from tests.deepfake.helpers import make_corpus, write_recordings
-from tests.stage_files import digests, in_process, kill_at_batch, read
+from tests.processes import in_process
+from tests.stage_files import digests, kill_at_batch, read
 
 OWN = Path("own")
 
@@ -512,7 +513,7 @@ def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeyp
     write_params(tmp_path, tiny())
     recipe.main()
     prepare.main()
-    run_stage = functools.partial(in_process, stage_process, tmp_path, preload=["tests.deepfake.test_stages"])
+    run_stage = functools.partial(in_process, stage_process, tmp_path)
     if stage == "ema":
         assert run_stage("detector", None) == 0
         windows.main()

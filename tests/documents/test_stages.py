@@ -21,7 +21,8 @@ from reprise.tools.noise import Rows, check_rows
 from tests.conftest import write_params
 from tests.documents.all_stages import after_training, own, run_all
 from tests.documents.helpers import FOLDS, KINDS, write_folder, write_own
-from tests.stage_files import digests, in_process, kill_at_batch, read
+from tests.processes import in_process
+from tests.stage_files import digests, kill_at_batch, read
 
 
 def test_every_promised_file_and_figure_is_there(in_finished):
@@ -330,7 +331,7 @@ def test_a_killed_fold_ends_with_the_bytes_of_an_unbroken_one(tmp_path, monkeypa
     write_params(tmp_path, own(mixup=0.2, cutmix=1.0, erasing=0.2, ema_decay=0.5, epochs=4))
     recipe.main()
     prepare.main()
-    train_fold = functools.partial(in_process, train_until_killed, tmp_path, preload=["tests.documents.test_stages"])
+    train_fold = functools.partial(in_process, train_until_killed, tmp_path)
     assert train_fold(None) == 0
     unbroken = digests("data/documents/out_of_fold", "models", "metrics")
     Path("models/documents/fold-1.safetensors").unlink()

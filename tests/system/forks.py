@@ -3,7 +3,6 @@
 Each is a process of its own, which imports this project's modules itself, and can be killed like any other.
 """
 
-import multiprocessing
 import os
 import runpy
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CONTEXT: Any = multiprocessing.get_context("forkserver")
+from tests.processes import fork_context
 
 
 class Fork:
@@ -25,9 +24,9 @@ class Fork:
     """
 
     def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        CONTEXT.set_forkserver_preload(["tests.system.libraries"])
-        receiver, sender = CONTEXT.Pipe(duplex=False)
-        self._process = CONTEXT.Process(target=execute, args=(list(words), str(folder), dict(environment), sender))
+        context = fork_context()
+        receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=execute, args=(list(words), str(folder), dict(environment), sender))
         self._process.start()
         sender.close()
         self.stdout = os.fdopen(os.dup(receiver.fileno()), encoding="utf-8", errors="replace")

@@ -25,7 +25,8 @@ from reprise.taxonomy.data.hierarchy_files import read_hierarchy
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
-from tests.stage_files import digests, in_process, kill_at_batch, read
+from tests.processes import in_process
+from tests.stage_files import digests, kill_at_batch, read
 from tests.taxonomy.all_stages import ALL, BEFORE_TRAINING, run
 
 
@@ -439,8 +440,7 @@ def stage_process(folder: Path, stage: str, kill_at: int | None) -> None:
 def test_a_killed_stage_ends_with_the_bytes_of_an_unbroken_one(workspace, change_params, stage, kill_at):
     change_params("taxonomy.self_train.lr_scale", 10.0)
     run([*BEFORE_TRAINING, train])
-    preload = ["tests.taxonomy.test_stages", "sentence_transformers", "torch_geometric.nn", "sklearn.naive_bayes"]
-    run_stage = functools.partial(in_process, stage_process, workspace, stage, preload=preload)
+    run_stage = functools.partial(in_process, stage_process, workspace, stage)
     assert run_stage(None) == 0
     unbroken = digests("models", "metrics")
     published = workspace / f"models/taxonomy/{'classifier' if stage == 'train' else 'self_trained'}.safetensors"

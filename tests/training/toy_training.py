@@ -16,6 +16,7 @@ from reprise.core.recipe import TrainParams
 from reprise.training.fit import FitResult, Run, fit
 from reprise.training.sampler import epoch_loader
 from tests.conftest import read_params
+from tests.processes import exit_code, in_process
 
 PLACE = {"accelerator": "cpu", "devices": 1, "threads": 1, "same_bytes": True, "image_memory_mib": 64}
 HARDWARE = Hardware.model_validate(read_params()["hardware"] | PLACE)
@@ -137,13 +138,10 @@ def train_toy(
     return result
 
 
-def in_process(folder: Path, settings: TrainParams, kill_at: int | None = None, **options: Any) -> int:
+def in_own_process(folder: Path, settings: TrainParams, kill_at: int | None = None, **options: Any) -> int:
     """Run `train_toy` in a process of its own and return its exit code (-9 where it was killed)."""
-    # A fork server imports Lightning once for all tests; but loader processes of its children end only after 5 s.
-    context: Any = multiprocessing.get_context("spawn" if options.get("workers") else "forkserver")
-    context.set_forkserver_preload(["tests.training.toy_training"])
-    process = context.Process(target=train_toy, args=(folder, settings, kill_at), kwargs=options)
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
+    options |= {"kill_at": kill_at}
+    if options.get("workers"):  # loader processes of a fork end only after 5 s
+        context: Any = multiprocessing.get_context("spawn")
+        return exit_code(context.Process(target=train_toy, args=(folder, settings), kwargs=options))
+    return in_process(train_toy, folder, settings, **options)

@@ -27,6 +27,7 @@ from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
+from reprise.deepfake.data.protocols import UNKNOWN
 from reprise.deepfake.data.windows import Windows, read_windows
 from reprise.deepfake.detector.decision import read_decisions
 from reprise.deepfake.detector.model_file import load_detector
@@ -141,9 +142,10 @@ def panel(
 ) -> dict[str, Any]:
     """What `plot_explanations` draws of one utterance."""
     samples, entry = corpus.waveform(row), corpus.table.iloc[row]
+    system = "" if entry["attack"] == UNKNOWN else f" ({entry['attack']})"
     return {
         "samples": samples,
         "importance": {mode: methods[mode](samples, windows.utterance(row)) for mode in modes},
-        "title": f"{kind}: {entry['utterance']} ({entry['attack']})",
+        "title": f"{kind}: {entry['utterance']}{system}",
         "spans": [(start / RATE, end / RATE) for start, end in entry["spans"]] if "spans" in entry else [],
     }

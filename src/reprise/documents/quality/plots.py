@@ -31,7 +31,8 @@ def plot_reliability(path: Path, curves: "dict[str, tuple[np.ndarray, np.ndarray
         axes.bar(edges[:-1], accuracy, np.diff(edges), align="edge", color=BLUE, edgecolor="white", label="accuracy")
         axes.plot([0, 1], [0, 1], color="#666666", linewidth=1, linestyle="--", label="perfect: accuracy = confidence")
         sizes = 6 + 160 * pages / max(1, pages.max())
-        axes.scatter(confidence, accuracy, s=sizes, color=RED, zorder=3, label="pages (larger: more of them)")
+        points = {"color": RED, "zorder": 3, "clip_on": False}  # those at the edge are drawn whole
+        axes.scatter(confidence, accuracy, s=sizes, label="pages (larger: more of them)", **points)
         axes.set(xlabel="confidence (mean of the bin)", xlim=(0, 1), ylim=(0, 1.02))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("accuracy (share of the bin's pages)")

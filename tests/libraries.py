@@ -1,4 +1,4 @@
-"""What stages import of other packages, and nothing of this project: `forks` starts from a process that has it."""
+"""What stages import of other packages, and nothing of this project: tests fork processes from one that has it."""
 
 import os
 
