@@ -100,7 +100,7 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 	$(BIN)/reprise doctor
 
 test: env  ## run the tests
-	$(BIN)/pytest -n 2 -m "not benchmark and not system and not s3"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not benchmark and not system and not s3"
 
 test-system: env ray-env demo-env  ## kill stages, fill disks, share work between processes, open report and demo
 	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
