@@ -21,7 +21,7 @@ from reprise.core.recipe import TrainParams
 from reprise.core.weights import read_state_dict
 from reprise.training.checkpoints import checkpoint_folder, set_aside_damaged
 from reprise.training.epoch_log import TrainingDivergedError
-from tests.training.toy_training import EXAMPLES, LOG, SETTINGS, Toy, in_own_process, train_toy
+from tests.training.toy_training import EXAMPLES, LOG, SETTINGS, Toy, train_in_process, train_toy
 
 CHECKPOINT: dict[str, Any] = {"state_dict": {"w": torch.arange(50.0)}, "epoch": 2, "optimizer_states": []}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -71,13 +71,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def test_killed_runs_end_with_the_bytes_of_an_unbroken_one(variant, folders):
     whole, broken = folders
     chosen, options = settings(**VARIANTS[variant]), OPTIONS.get(variant, {})
-    assert in_own_process(whole, chosen, **options) == 0
+    assert train_in_process(whole, chosen, **options) == 0
     last_step = len(pd.read_csv(whole / "live/plots/metrics/valid_loss.tsv", sep="\t")) * 6 - 1
     draw = random.Random(variant)
     for step in sorted(draw.sample(range(last_step + 1), 1 if options.get("workers") else 3)):
-        assert in_own_process(broken, chosen, kill_at=step, **options) == -9
+        assert train_in_process(broken, chosen, kill_at=step, **options) == -9
         assert not (broken / "toy.safetensors").exists()
-    assert in_own_process(broken, chosen, **options) == 0
+    assert train_in_process(broken, chosen, **options) == 0
     assert outputs(broken) == outputs(whole)
     assert not list((broken / ".checkpoints/toy").glob("*"))
     lines, expected = ([without_cost(record) for record in epochs_of(folder)] for folder in (broken, whole))
@@ -101,7 +101,7 @@ def test_the_published_weights_are_those_that_were_validated(variant, tmp_path, 
 @pytest.mark.slow
 def test_a_part_in_evaluation_mode_learns_with_dropout_like_any_other(folders):
     for folder, evaluated in zip(folders, (False, True), strict=True):
-        assert in_own_process(folder, settings(), handed_over_in_evaluation_mode=evaluated) == 0
+        assert train_in_process(folder, settings(), handed_over_in_evaluation_mode=evaluated) == 0
     assert outputs(folders[0]) == outputs(folders[1])
 
 
@@ -109,7 +109,7 @@ def test_a_part_in_evaluation_mode_learns_with_dropout_like_any_other(folders):
 def test_killed_after_the_last_checkpoint_trains_no_further_epoch(folders, monkeypatch):
     whole, broken = folders
     chosen = settings(patience=1, lr=0.5, epochs=8)
-    assert in_own_process(whole, chosen) == 0
+    assert train_in_process(whole, chosen) == 0
 
     def die(*args: object) -> None:
         raise KeyboardInterrupt
@@ -118,16 +118,16 @@ def test_killed_after_the_last_checkpoint_trains_no_further_epoch(folders, monke
         patch.setattr("tests.training.toy_training.save_model", die)
         with pytest.raises(KeyboardInterrupt):
             train_toy(broken, chosen)
-    assert in_own_process(broken, chosen) == 0
+    assert train_in_process(broken, chosen) == 0
     assert outputs(broken) == outputs(whole)
 
 
 @pytest.mark.slow
 def test_another_recipe_does_not_resume(folders):
     whole, broken = folders
-    assert in_own_process(whole, settings(lr=0.01)) == 0
-    assert in_own_process(broken, settings(lr=0.05), kill_at=15) == -9
-    assert in_own_process(broken, settings(lr=0.01)) == 0
+    assert train_in_process(whole, settings(lr=0.01)) == 0
+    assert train_in_process(broken, settings(lr=0.05), kill_at=15) == -9
+    assert train_in_process(broken, settings(lr=0.01)) == 0
     assert outputs(broken) == outputs(whole)
 
 
@@ -233,11 +233,11 @@ def test_the_metrics_of_a_mean_are_those_of_its_weights(tmp_path):
 @pytest.mark.slow
 def test_a_damaged_checkpoint_does_not_stop_the_next_run(folders):
     whole, broken = folders
-    assert in_own_process(whole, SETTINGS) == 0
-    assert in_own_process(broken, SETTINGS, kill_at=15) == -9
+    assert train_in_process(whole, SETTINGS) == 0
+    assert train_in_process(broken, SETTINGS, kill_at=15) == -9
     (checkpoint,) = broken.glob(".checkpoints/toy/*/last.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
-    assert in_own_process(broken, SETTINGS) == 0
+    assert train_in_process(broken, SETTINGS) == 0
     assert outputs(broken) == outputs(whole)
 
 

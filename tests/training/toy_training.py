@@ -138,9 +138,9 @@ def train_toy(
     return result
 
 
-def in_own_process(folder: Path, settings: TrainParams, kill_at: int | None = None, **options: Any) -> int:
+def train_in_process(folder: Path, settings: TrainParams, kill_at: int | None = None, **options: Any) -> int:
     """Run `train_toy` in a process of its own and return its exit code (-9 where it was killed)."""
-    options |= {"kill_at": kill_at}
+    options["kill_at"] = kill_at
     if options.get("workers"):  # loader processes of a fork end only after 5 s
         context: Any = multiprocessing.get_context("spawn")
         return exit_code(context.Process(target=train_toy, args=(folder, settings), kwargs=options))
