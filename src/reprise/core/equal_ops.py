@@ -7,9 +7,12 @@ MKL gives AMD and Intel the same bytes only on its slow path (`MKL_CBWR=COMPATIB
   float64, FFT, exp, log, ...) costs less.
 - With one thread, 1x1 convolutions of fewer than 16 images are such products, too, as in the parts in which frozen
   layers take a batch. They go to oneDNN, where larger batches go anyway. Their gradients stay with MKL.
-- Square roots start from the processor's approximate reciprocal root, which AMD and Intel round differently: AdamW
-  takes one for each weight. numpy's are exact. MKL's tan, atan and acos do the same, and are left: nothing here uses
-  them.
+- Square roots (powers of one half, too), logarithms to base 10 and 2, those in float64, tan, asin, acos and atan start
+  from the processor's approximate reciprocal or reciprocal root (RCPPS, RSQRTPS), which AMD and Intel round
+  differently. Few results differ, of log10 three in a million; one such level of a spectrogram changed a whole
+  training. numpy computes them without. AdamW takes a root for each weight.
+
+`python -m tests.emulation.compare` names operations that still execute such an instruction.
 """
 
 import functools
@@ -22,6 +25,7 @@ from torch import Tensor
 
 from reprise.core import kernels
 
+SINGLE, DOUBLE = torch.float32, torch.float64
 LEAST_WORK = 2**15  # multiplications; for fewer, the way to oneDNN takes longer than it saves
 
 
@@ -91,25 +95,55 @@ def _slow_conv2d_forward(
     return torch.ops.aten._slow_conv2d_forward.output(images, weight, kernel_size, bias, stride, padding, output=out)
 
 
-def _sqrt(values: Tensor) -> Tensor:
-    """Any shape and layout, which the result shares."""
-    if values.dtype not in (torch.float32, torch.float64):
-        return torch.ops.aten.sqrt.out(values, out=values.new_empty(0, dtype=_root_type(values.dtype)))
-    with np.errstate(invalid="ignore"):  # NaN of negative numbers
-        return torch.from_numpy(np.asarray(np.sqrt(values.detach().numpy())))
+def _pow(values: Tensor, exponent: float) -> Tensor:
+    """Raise to a power (any shape, layout): one half is a square root, for which torch calls MKL's by itself."""
+    if exponent == 0.5 and values.dtype in (SINGLE, DOUBLE):
+        return torch.ops.aten.sqrt(values)
+    kind = torch.result_type(values, exponent)
+    return torch.ops.aten.pow.Tensor_Scalar_out(values, exponent, out=values.new_empty(0, dtype=kind))
 
 
-def _sqrt_(values: Tensor) -> Tensor:
+def _pow_(values: Tensor, exponent: float) -> Tensor:
     """The same in place."""
-    if values.dtype not in (torch.float32, torch.float64):
-        return torch.ops.aten.sqrt.out(values, out=values)
-    array = values.detach().numpy()
-    with np.errstate(invalid="ignore"):
-        np.sqrt(array, out=array)
-    return values
+    if exponent == 0.5 and values.dtype in (SINGLE, DOUBLE):
+        return torch.ops.aten.sqrt_(values)
+    return torch.ops.aten.pow.Tensor_Scalar_out(values, exponent, out=values)
 
 
-def _root_type(dtype: torch.dtype) -> torch.dtype:
+def _by_numpy(name: str, function: np.ufunc, types: tuple[torch.dtype, ...], wide: bool) -> None:
+    """Replace an operation on single numbers, and its form in place, by numpy's.
+
+    Args:
+        name: torch's, of the package `torch.ops.aten`.
+        function: numpy's.
+        types: of the tensors for which it is replaced; others go torch's way.
+        wide: compute float32 in float64. numpy's float32 functions are the C library's, whose versions differ.
+    """
+    torchs = getattr(torch.ops.aten, name).out
+
+    def compute(values: np.ndarray, out: np.ndarray) -> None:
+        with np.errstate(all="ignore"):  # NaN and infinity come out without a word, as torch's do
+            function(values, out=out, dtype=np.float64 if wide else values.dtype, casting="same_kind")
+
+    def replacement(values: Tensor) -> Tensor:
+        """Any shape and layout, which the result shares."""
+        if values.dtype not in types:
+            return torchs(values, out=values.new_empty(0, dtype=_result_type(values.dtype)))
+        result = torch.empty_like(values)
+        compute(values.detach().numpy(), result.numpy())
+        return result
+
+    def in_place(values: Tensor) -> Tensor:
+        if values.dtype not in types:
+            return torchs(values, out=values)
+        array = values.detach().numpy()
+        compute(array, array)
+        return values
+
+    REPLACED[name], REPLACED[f"{name}_"] = replacement, in_place
+
+
+def _result_type(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype.is_floating_point or dtype.is_complex else torch.get_default_dtype()
 
 
@@ -117,6 +151,17 @@ REPLACED: dict[str, Callable[..., Tensor]] = {
     "mm": _mm,
     "addmm": _addmm,
     "_slow_conv2d_forward": _slow_conv2d_forward,
-    "sqrt": _sqrt,
-    "sqrt_": _sqrt_,
+    "pow.Tensor_Scalar": _pow,
+    "pow_.Scalar": _pow_,
 }
+_by_numpy("sqrt", np.sqrt, (SINGLE, DOUBLE), wide=False)  # exact in either
+_by_numpy("log", np.log, (DOUBLE,), wide=True)
+for _name, _function in {
+    "log10": np.log10,
+    "log2": np.log2,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+}.items():
+    _by_numpy(_name, _function, (SINGLE, DOUBLE), wide=True)
