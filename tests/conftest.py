@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
+from reprise.core import kernels
+
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -21,6 +23,7 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 # before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+kernels.pin()  # as stages do
 
 
 # A recipe with a small self-supervised encoder of random weights, which params.yaml has no use for.

@@ -1,4 +1,6 @@
-"""Products and roots against the same in float64, and what still takes the other way."""
+"""Products, roots and logarithms against the same in float64, and what still takes the other way."""
+
+import math
 
 import numpy as np
 import pytest
@@ -95,6 +97,53 @@ def test_convolutions_that_took_slow_products(layout, batch, size, bias):
 def test_what_does_not_fit_is_refused_as_ever():
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         torch.randn(60, 80) @ torch.randn(81, 90)
+
+
+FUNCTIONS = {
+    "log": math.log,
+    "log2": math.log2,
+    "log10": math.log10,
+    "tan": math.tan,
+    "asin": math.asin,
+    "acos": math.acos,
+    "atan": math.atan,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_in_every_layout_and_in_place(name):
+    values = torch.rand(7, 8, 9, dtype=torch.float64)
+    single = values.float()
+    layouts = (single, single[:, ::2], single.transpose(0, 2), single[0, 0, 0], single[:0])
+    for x in (values, *layouts):
+        result, in_place = getattr(x, name)(), x.clone()
+        expected = [FUNCTIONS[name](value) for value in x.flatten().tolist()]
+        assert (result.dtype, result.shape) == (x.dtype, x.shape)
+        # float32: rounded from float64, but for the logarithm, which is torch's
+        tolerance = 1e-15 if x.dtype is torch.float64 else 2e-7 if name == "log" else 6e-8
+        np.testing.assert_allclose(result.flatten().numpy(), expected, rtol=tolerance, atol=tolerance)
+        assert getattr(in_place, f"{name}_")() is in_place
+        assert torch.equal(in_place, result)
+    assert torch.autograd.gradcheck(getattr(torch, name), (values[0, :3] * 0.9 + 0.05).requires_grad_())
+
+
+def test_logarithms_of_edges_and_other_types():
+    assert torch.tensor([0.0, 1.0, torch.inf]).log10().tolist() == [-torch.inf, 0.0, torch.inf]
+    assert torch.tensor([-1.0, torch.nan]).log10().isnan().all()
+    assert torch.tensor([10, 100]).log10().tolist() == [1.0, 2.0]
+    assert torch.tensor([8.0], dtype=torch.bfloat16).log2_().item() == 3.0
+    assert torch.tensor([1 + 0j]).log().dtype is torch.complex64
+
+
+def test_a_power_of_one_half_is_a_root():
+    x = torch.rand(50) * 9
+    assert torch.equal(x**0.5, x.sqrt())
+    assert torch.equal(x.clone().pow_(0.5), x.sqrt())
+    assert (torch.tensor([4, 9]) ** 0.5).tolist() == [2.0, 3.0]
+    assert torch.tensor([2, 3]).pow(2).dtype is torch.int64
+    torch.testing.assert_close(x**1.7, (x.double() ** 1.7).float())
+    torch.testing.assert_close(x.clone().pow_(3), (x.double() ** 3).float())
+    assert torch.autograd.gradcheck(lambda y: y**0.5, (x[:9].double() + 0.1).requires_grad_())
 
 
 def test_roots_are_exact_in_every_layout():

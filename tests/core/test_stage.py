@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from reprise.core import kernels
 from reprise.core.errors import InputError, out_of_memory
 from reprise.core.stage import find_stage, log_path, stage_name, timed
 from tests.conftest import ROOT, read_params, write_params
@@ -177,7 +178,9 @@ def test_code_that_is_edited_while_a_stage_runs_fails_it(tmp_path):
     assert "reprise.taxonomy.stages.recipe: changed while the stage ran; run it again" in done.stdout
 
 
-def test_kernels_are_pinned_where_params_say_so(tmp_path):
+def test_kernels_are_pinned_where_params_say_so(tmp_path, monkeypatch):
+    for name in kernels.PINS:
+        monkeypatch.delenv(name, raising=False)
     pinned, _ = start(tmp_path, "kernels", same_bytes=True).communicate(timeout=120)
     assert "\n[]\nAVX2 COMPATIBLE\n" in pinned  # and neither library was loaded before
     free, _ = start(tmp_path, "kernels", same_bytes=False).communicate(timeout=120)

@@ -21,6 +21,8 @@ kernels.pin()  # before numpy is loaded
 
 import numpy as np  # noqa: E402
 
+from tests.emulation.approximations import mark  # noqa: E402
+
 Arrays = Any  # an array, a tensor, bytes, or several of them
 GROUPS: dict[str, dict[str, Callable[[], Arrays]]] = {}
 
@@ -825,6 +827,15 @@ def _fill(module: Any) -> None:
             value.copy_(tensor(*value.shape, seed=seed) * scale + offset)
 
 
+@operation("control")
+def torchs_own_logarithm() -> Arrays:
+    """Not replaced: executes approximate instructions, and shows that they are found."""
+    import torch
+
+    x = tensor(5003, low=0.001, high=9)
+    return torch.ops.aten.log10.out(x, out=torch.empty_like(x))
+
+
 # networks ------------------------------------------------------------------------------------------------------------
 
 
@@ -1090,7 +1101,11 @@ def main(names: Sequence[str]) -> dict[str, str]:
 
         use_deterministic_kernels(threads=1)
     with threadpool_limits(limits=1):
-        return {name: in_a_fork(function) for name, function in wanted.items()}
+        results = {}
+        for name, function in wanted.items():
+            mark(name)
+            results[name] = in_a_fork(function)
+        return results
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ processor does not touch them, QEMU does, and ends. The scalar kernel, which tor
 
 import torch
 
+from tests.emulation.approximations import mark
 from tests.system import in_one_process
 
 if __name__ == "__main__":
     torch.grid_sampler = torch._grid_sampler_2d_cpu_fallback
-    in_one_process.main()
+    in_one_process.main(mark)

@@ -1,0 +1,140 @@
+"""The distinct torch operations of a real stage, at full size: recorded here, repeated under emulation.
+
+    python -m tests.emulation.recorded record FILE MIB deepfake.detector   # in a folder with the stage's inputs
+    python -m tests.emulation.recorded repeat FILE                         # one line of JSON: name -> SHA-256
+
+A whole training would take hours under emulation. Its operations repeat from step to step; of each operation, shape,
+layout and argument the first call is kept, with the tensors it was given.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from reprise.core import kernels
+
+kernels.pin()  # before torch is loaded
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._pytree import tree_flatten, tree_map  # noqa: E402
+
+from reprise.core.equal_ops import use_equal_operations  # noqa: E402
+from reprise.core.stage import find_stage  # noqa: E402
+from tests.emulation.approximations import mark  # noqa: E402
+
+UNDEFINED = ("empty", "resize")  # what they give holds no numbers, or leftover ones
+LIBRARIES_OPS = ("profiler", "lightning")
+
+
+class Recorder(TorchDispatchMode):
+    """Keeps the first call of each operation, until the file is full; then ends the process.
+
+    Args:
+        file: where the calls go, one pickle after the other.
+        limit: its size in bytes.
+    """
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        super().__init__()
+        self.file, self.limit, self.seen = file, limit, set[Any]()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not skipped(function, args, kwargs):
+            signature = str(function), repr(tree_map(_describe, (args, kwargs)))
+            if signature not in self.seen:
+                self.seen.add(signature)
+                pickle.dump((str(function), tree_map(_copy, (args, kwargs))), self.file)
+        if self.file.tell() > self.limit:
+            self.file.flush()
+            os._exit(0)
+        return function(*args, **kwargs)
+
+
+def skipped(function: Any, args: Any, kwargs: Any) -> bool:
+    """Whether an operation computes nothing that could differ: views, new memory, what a generator decides."""
+    returns = function._schema.returns
+    is_view = any(each.alias_info is not None and not each.alias_info.is_write for each in returns)
+    inputs = tree_flatten((args, kwargs))[0]
+    return (
+        is_view
+        or any(word in str(function) for word in (*UNDEFINED, *LIBRARIES_OPS))
+        or any(isinstance(each, torch.Generator) for each in inputs)
+        or not any(isinstance(each, Tensor) for each in inputs)
+    )
+
+
+def _describe(value: Any) -> Any:
+    return (value.dtype, value.shape, value.stride()) if isinstance(value, Tensor) else value
+
+
+def _copy(value: Any) -> Any:
+    """A tensor's copy in the same layout, gaps and overlaps included."""
+    if not isinstance(value, Tensor) or not value.numel():
+        return value
+    last = sum((size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True))
+    memory = value.detach().as_strided((last + 1,), (1,), value.storage_offset()).clone()
+    return memory.as_strided(value.shape, value.stride(), 0)
+
+
+def repeat(file: IO[bytes]) -> dict[str, str]:
+    """Call each operation again.
+
+    Returns:
+        "<number> <operation>" -> SHA-256 of what it gave and of what it changed.
+    """
+    results: dict[str, str] = {}
+    while True:
+        try:
+            name, (args, kwargs) = pickle.load(file)
+        except EOFError:
+            return results
+        function = _find(name)
+        mark(name)
+        torch.manual_seed(0)
+        given = function(*args, **kwargs)
+        inputs = {each.name: value for each, value in zip(function._schema.arguments, args, strict=False)} | kwargs
+        written = [each.name for each in function._schema.arguments if each.alias_info is not None]
+        results[f"{len(results)} {name}"] = _digest((given, [inputs.get(each) for each in written]))
+
+
+def _find(name: str) -> Any:
+    found: Any = torch.ops
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _digest(values: Any) -> str:
+    sha = hashlib.sha256()
+    for value in tree_flatten(values)[0]:
+        if isinstance(value, Tensor):
+            sha.update(str((value.dtype, value.shape)).encode())
+            sha.update(value.detach().resolve_conj().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        else:
+            sha.update(repr(value).encode())
+    return sha.hexdigest()
+
+
+def main(words: Sequence[str]) -> None:
+    use_equal_operations()
+    what, path, *rest = words
+    if what == "record":
+        stage, arguments = find_stage(rest[1].split())
+        with Path(path).open("wb") as written, Recorder(written, int(rest[0]) * 2**20):
+            stage(*arguments)
+    else:
+        torch.set_num_threads(1)
+        with Path(path).open("rb") as file, torch.no_grad():
+            print(json.dumps(repeat(file)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
