@@ -140,6 +140,10 @@ def test_a_power_of_one_half_is_a_root():
     assert torch.equal(x**0.5, x.sqrt())
     assert torch.equal(x.clone().pow_(0.5), x.sqrt())
     assert (torch.tensor([4, 9]) ** 0.5).tolist() == [2.0, 3.0]
+    assert (torch.tensor([4.0, -4.0]) ** complex(0.5)).dtype is torch.complex64
+    assert (torch.tensor([4.0], dtype=torch.bfloat16) ** 0.5).dtype is torch.bfloat16
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        torch.tensor([4, 9]).pow_(0.5)
     assert torch.tensor([2, 3]).pow(2).dtype is torch.int64
     torch.testing.assert_close(x**1.7, (x.double() ** 1.7).float())
     torch.testing.assert_close(x.clone().pow_(3), (x.double() ** 3).float())
@@ -156,6 +160,22 @@ def test_roots_are_exact_in_every_layout():
         assert in_place.sqrt_() is in_place
         assert torch.equal(in_place, root)
     assert x.contiguous(memory_format=torch.channels_last).sqrt().is_contiguous(memory_format=torch.channels_last)
+
+
+def test_in_place_on_memory_that_overlaps_itself_is_refused_as_ever():
+    with pytest.raises(RuntimeError, match="single memory location"):
+        torch.tensor(16.0).expand(3).sqrt_()
+
+
+def test_logit():
+    x = torch.rand(7, 9, dtype=torch.float64)
+    expected = [math.log(value / (1 - value)) for value in x.flatten().tolist()]
+    np.testing.assert_allclose(x.logit().flatten(), expected, rtol=1e-12)
+    assert torch.equal(
+        torch.logit(torch.tensor([0.0, 1.0], dtype=torch.float64), eps=0.25), x.new_tensor([1 / 3, 3]).log()
+    )
+    torch.testing.assert_close(x.float().logit(), x.logit().float())
+    assert torch.autograd.gradcheck(torch.logit, (x[0] * 0.9 + 0.05).requires_grad_())
 
 
 def test_roots_of_other_values_and_types():

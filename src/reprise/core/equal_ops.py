@@ -7,12 +7,13 @@ MKL gives AMD and Intel the same bytes only on its slow path (`MKL_CBWR=COMPATIB
   float64, FFT, exp, log, ...) costs less.
 - With one thread, 1x1 convolutions of fewer than 16 images are such products, too, as in the parts in which frozen
   layers take a batch. They go to oneDNN, where larger batches go anyway. Their gradients stay with MKL.
-- Square roots (powers of one half, too), logarithms to base 10 and 2, those in float64, tan, asin, acos and atan start
-  from the processor's approximate reciprocal or reciprocal root (RCPPS, RSQRTPS), which AMD and Intel round
-  differently. Few results differ, of log10 three in a million; one such level of a spectrogram changed a whole
-  training. numpy computes them without. AdamW takes a root for each weight.
+- sqrt and powers of one half, log10, log2, log in float64, logit in float64, tan, asin, acos and atan start from the
+  processor's approximate reciprocal or reciprocal root (RCPPS, RSQRTPS), which AMD and Intel round differently. Few
+  results differ, of log10 three in a million; one such level of a spectrogram changed a whole training. numpy's
+  functions do without these instructions. AdamW takes a root for each weight.
 
-`python -m tests.emulation.compare` names operations that still execute such an instruction.
+Forms with `out=` are not replaced. `python -m tests.emulation.compare` names those of its operations that still execute
+such an instruction.
 """
 
 import functools
@@ -97,7 +98,7 @@ def _slow_conv2d_forward(
 
 def _pow(values: Tensor, exponent: float) -> Tensor:
     """Raise to a power (any shape, layout): one half is a square root, for which torch calls MKL's by itself."""
-    if exponent == 0.5 and values.dtype in (SINGLE, DOUBLE):
+    if isinstance(exponent, float) and exponent == 0.5 and not values.is_complex():
         return torch.ops.aten.sqrt(values)
     kind = torch.result_type(values, exponent)
     return torch.ops.aten.pow.Tensor_Scalar_out(values, exponent, out=values.new_empty(0, dtype=kind))
@@ -105,19 +106,28 @@ def _pow(values: Tensor, exponent: float) -> Tensor:
 
 def _pow_(values: Tensor, exponent: float) -> Tensor:
     """The same in place."""
-    if exponent == 0.5 and values.dtype in (SINGLE, DOUBLE):
+    if isinstance(exponent, float) and exponent == 0.5 and values.is_floating_point():
         return torch.ops.aten.sqrt_(values)
     return torch.ops.aten.pow.Tensor_Scalar_out(values, exponent, out=values)
 
 
+def _logit(values: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)) of any shape and layout, x between eps and 1 - eps."""
+    if values.dtype is not DOUBLE:
+        return torch.ops.aten.logit.out(values, eps, out=values.new_empty(0, dtype=_result_type(values.dtype)))
+    values = values if eps is None else values.clamp(eps, 1 - eps)
+    return (values / (1 - values)).log()
+
+
 def _by_numpy(name: str, function: np.ufunc, types: tuple[torch.dtype, ...], wide: bool) -> None:
-    """Replace an operation on single numbers, and its form in place, by numpy's.
+    """Replace an elementwise operation, and its form in place, by numpy's.
 
     Args:
         name: torch's, of the package `torch.ops.aten`.
         function: numpy's.
-        types: of the tensors for which it is replaced; others go torch's way.
-        wide: compute float32 in float64. numpy's float32 functions are the C library's, whose versions differ.
+        types: of the tensors for which it is replaced, and integers with them; others go torch's way.
+        wide: compute float32 in float64. numpy's functions, but for the root, are the C library's: in float64 its
+            versions differ in the last bit at most, which the rounding to float32 hides nearly always.
     """
     torchs = getattr(torch.ops.aten, name).out
 
@@ -127,14 +137,16 @@ def _by_numpy(name: str, function: np.ufunc, types: tuple[torch.dtype, ...], wid
 
     def replacement(values: Tensor) -> Tensor:
         """Any shape and layout, which the result shares."""
+        if not values.is_floating_point() and not values.is_complex():
+            values = values.to(_result_type(values.dtype))
         if values.dtype not in types:
-            return torchs(values, out=values.new_empty(0, dtype=_result_type(values.dtype)))
+            return torchs(values, out=values.new_empty(0, dtype=values.dtype))
         result = torch.empty_like(values)
         compute(values.detach().numpy(), result.numpy())
         return result
 
     def in_place(values: Tensor) -> Tensor:
-        if values.dtype not in types:
+        if values.dtype not in types or torch._debug_has_internal_overlap(values) == 1:  # torch says what is wrong
             return torchs(values, out=values)
         array = values.detach().numpy()
         compute(array, array)
@@ -153,6 +165,7 @@ REPLACED: dict[str, Callable[..., Tensor]] = {
     "_slow_conv2d_forward": _slow_conv2d_forward,
     "pow.Tensor_Scalar": _pow,
     "pow_.Scalar": _pow_,
+    "logit": _logit,
 }
 _by_numpy("sqrt", np.sqrt, (SINGLE, DOUBLE), wide=False)  # exact in either
 _by_numpy("log", np.log, (DOUBLE,), wide=True)

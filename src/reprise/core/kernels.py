@@ -6,8 +6,8 @@ other weights. What all x86-64 processors since Intel's Haswell (2013) and AMD's
 with these variables in the environment each library uses that, on every one of them. Child processes inherit them.
 
 The stage runner pins before it imports a stage, where `hardware.same_bytes` in params.yaml says so. GPUs have kernels
-of their own and are not concerned. `python -m tests.emulation.compare` compares single operations, and tiny pipelines
-of the tasks, under emulation: docs/developing.md.
+of their own and are not concerned. `python -m tests.emulation.compare` compares single operations, those that stages
+at full size call, and tiny pipelines of the tasks, under emulation: docs/developing.md.
 """
 
 import hashlib
