@@ -19,11 +19,11 @@ settings.load_profile("repeatable")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
-# The tests' processes share the cores: OpenMP's threads that wait would keep each other's from running. Both are set
-# before torch is imported.
+# The tests' processes share the cores: OpenMP's threads that wait would keep each other's from running. These and
+# the pins of the kernels are set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-kernels.pin()  # as stages do
+kernels.pin()  # as stages do; theirs inherit it
 
 
 # A recipe with a small self-supervised encoder of random weights, which params.yaml has no use for.

@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import Any, Self
 
 PIPE = "REPRISE_INSTRUCTIONS"  # environment variable: the pipe that QEMU writes to
-_LINE = re.compile(rb"^== (?P<mark>.*)$|^0x.*\b(?P<name>v?r(?:cp|sqrt)[ps]s)\b", re.MULTILINE)
+END = "end"  # the mark after all work
+_LINE = re.compile(rb"^== (?P<mark>.*)$|^0x.*\b(?P<name>v?r(?:cp|sqrt)[ps]s)\b|^0x.*(?P<known>\bret)q?\b", re.MULTILINE)
 
 
 class Instructions:
     """The list of instructions of one emulated process: a context around it.
 
     `found` holds, afterwards, how many approximate instructions were first executed after each mark, as
-    "mark: rcpps". Code that two parts share is listed in the first of them alone.
+    "mark: rcpps". Code that two parts share is listed in the first of them alone. Leaving the context raises
+    RuntimeError where the list was not in words or the last mark was not END: nothing found would prove nothing.
     """
 
     def __init__(self) -> None:
         self.found: Counter[str] = Counter()
+        self._mark, self._readable = "start", False
         self._folder = tempfile.TemporaryDirectory()
         self.path = Path(self._folder.name) / "instructions"
         os.mkfifo(self.path)
@@ -36,26 +39,30 @@ class Instructions:
         self._reader.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: Any, *_: Any) -> None:
         if self._reader.is_alive():  # also where no process ever opened the pipe: opened for a moment, it ends
             os.close(os.open(self.path, os.O_RDWR))
         self._reader.join()
         self._folder.cleanup()
+        if kind is None and not (self._readable and self._mark == END):
+            raise RuntimeError("QEMU's list of instructions cannot be read, or ends early: nothing is known of it")
 
     def options(self) -> list[str]:
         """QEMU's options."""
         return ["-d", "in_asm", "-D", str(self.path)]
 
     def _read(self) -> None:
-        mark, rest = "start", b""
+        rest = b""
         with self.path.open("rb") as pipe:
             while chunk := pipe.read(2**20):
                 lines, end, rest = (rest + chunk).rpartition(b"\n")
                 for match in _LINE.finditer(lines + end):
                     if match["mark"] is not None:
-                        mark = match["mark"].decode()
-                    else:
-                        self.found[f"{mark}: {match['name'].decode()}"] += 1
+                        self._mark = match["mark"].decode()
+                    elif match["name"] is not None:
+                        self.found[f"{self._mark}: {match['name'].decode()}"] += 1
+                    else:  # an instruction that every function ends with: the list is in words
+                        self._readable = True
 
 
 def mark(name: str) -> None:

@@ -110,20 +110,22 @@ def run_operations(groups: Iterable[str], processor: str | None) -> Run:
     return Run(json.loads(output.splitlines()[-1]), approximate)
 
 
-def record(stage: str, folder: Path) -> Path:
+def record(stage: str, folder: Path) -> tuple[Path, bool]:
     """Run a stage, such as `documents.train 0`, on copies of its files in a folder, and keep its torch operations.
 
     Returns:
-        A file for `run_recorded`.
+        A file for `run_recorded`, and whether the stage came to its end before the file was full.
     """
     task = stage.partition(".")[0]
+    shutil.rmtree(folder, ignore_errors=True)
     for name in OUTPUTS:
         shutil.copytree(ROOT / name / task, folder / name / task)
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
     params["hardware"]["threads"] = 1  # operations of other threads are not seen
     write_params(folder, params)
-    run_python(["tests.emulation.recorded", "record", "recorded", str(RECORDED_MIB), stage], None, folder)
-    return folder / "recorded"
+    words = ["tests.emulation.recorded", "record", "recorded", str(RECORDED_MIB), stage]
+    output, _ = run_python(words, None, folder)
+    return folder / "recorded", bool(json.loads(output.splitlines()[-1])["complete"])
 
 
 def run_recorded(file: Path, processor: str | None) -> Run:
@@ -160,8 +162,9 @@ def run_task(task: str, encoder: Path, folder: Path, processor: str | None) -> R
 
 
 def differing(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """Names whose digests differ, or that one side lacks."""
-    return sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    """Names whose digests differ, that one side lacks, or that failed, even on both sides."""
+    names = sorted(here.keys() | there.keys())
+    return [name for name in names if here.get(name) != there.get(name) or here[name].startswith("failed")]
 
 
 def report(what: str, processor: str, here: Run, there: Run, seconds: float) -> bool:
@@ -185,8 +188,8 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="folder in which the tasks' files stay")] = None,
 ) -> None:
     """Compare bytes between this processor and emulated ones."""
-    if recorded and (tasks or not names):
-        raise typer.BadParameter('--recorded needs stages, such as "documents.train 0", and goes without --tasks')
+    if recorded and (tasks or keep or not names):
+        raise typer.BadParameter('--recorded takes stages, such as "documents.train 0", and neither --tasks nor --keep')
     if shutil.which(EMULATOR) is None:
         raise typer.BadParameter(f"{EMULATOR} is not installed; Debian and Ubuntu: apt-get install qemu-user")
     equal = True
@@ -197,7 +200,7 @@ def main(
             encoder.mkdir(parents=True, exist_ok=True)
             make_encoder(encoder)
         for what in names or (STAGES if tasks else GROUPS):
-            file = record(what, place / what) if recorded else None
+            file, complete = record(what, place / what) if recorded else (None, True)
 
             def run(processor: str | None, what: str = what, file: Path | None = file) -> Run:
                 if file is not None:
@@ -210,8 +213,9 @@ def main(
             for processor in processors.split(","):
                 started = time.perf_counter()
                 equal &= report(what, processor, here, run(processor), time.perf_counter() - started)
-            if file is not None:
-                file.unlink()
+            if not complete:
+                print(f"{what}: its first operations alone, {RECORDED_MIB} MiB of them", flush=True)
+            shutil.rmtree(place / what, ignore_errors=True)
     raise typer.Exit(0 if equal else 1)
 
 

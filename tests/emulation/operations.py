@@ -21,7 +21,7 @@ kernels.pin()  # before numpy is loaded
 
 import numpy as np  # noqa: E402
 
-from tests.emulation.approximations import mark  # noqa: E402
+from tests.emulation.approximations import END, mark  # noqa: E402
 
 Arrays = Any  # an array, a tensor, bytes, or several of them
 GROUPS: dict[str, dict[str, Callable[[], Arrays]]] = {}
@@ -550,6 +550,8 @@ def torch_pow() -> Arrays:
         x.square(),
         torch.atan2(x, x.flip(0)),
         x.pow(1 / 3),
+        torch.arange(9) ** 0.5,
+        torch.arange(1, 9).log10(),
     )
 
 
@@ -558,7 +560,13 @@ def torch_two_arguments() -> Arrays:
     import torch
 
     x, y = tensor(5003, low=0.01, high=4), tensor(5003, seed=1)
-    return torch.xlogy(x, x.flip(0)), torch.xlogy(1.0, x), torch.logaddexp(x, y), torch.hypot(x, y), torch.logit(x / 5)
+    return (
+        torch.xlogy(x, x.flip(0)),
+        torch.xlogy(1.0, x),
+        torch.logaddexp(x, y),
+        torch.hypot(x, y),
+        torch.logit(x.double() / 5),
+    )
 
 
 @operation("torch")
@@ -1105,6 +1113,7 @@ def main(names: Sequence[str]) -> dict[str, str]:
         for name, function in wanted.items():
             mark(name)
             results[name] = in_a_fork(function)
+        mark(END)
         return results
 
 

@@ -6,9 +6,10 @@ processor does not touch them, QEMU does, and ends. The scalar kernel, which tor
 
 import torch
 
-from tests.emulation.approximations import mark
+from tests.emulation.approximations import END, mark
 from tests.system import in_one_process
 
 if __name__ == "__main__":
     torch.grid_sampler = torch._grid_sampler_2d_cpu_fallback
     in_one_process.main(mark)
+    mark(END)
