@@ -36,12 +36,13 @@ class Instructions:
         self._reader = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
+        self._writer = os.open(self.path, os.O_RDWR)  # until it is closed, the reader waits for more
+        self._pipe = self.path.open("rb")
         self._reader.start()
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        if self._reader.is_alive():  # also where no process ever opened the pipe: opened for a moment, it ends
-            os.close(os.open(self.path, os.O_RDWR))
+        os.close(self._writer)
         self._reader.join()
         self._folder.cleanup()
         if kind is None and not (self._readable and self._mark == END):
@@ -53,7 +54,7 @@ class Instructions:
 
     def _read(self) -> None:
         rest = b""
-        with self.path.open("rb") as pipe:
+        with self._pipe as pipe:
             while chunk := pipe.read(2**20):
                 lines, end, rest = (rest + chunk).rpartition(b"\n")
                 for match in _LINE.finditer(lines + end):
