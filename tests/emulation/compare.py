@@ -8,8 +8,8 @@
 QEMU's user mode (Debian: `apt-get install qemu-user`) runs this Python on an instruction set and under the name of
 another processor; libraries choose their kernels by both. It knows no AVX-512, which is what the pins avoid: that
 they do shows where this machine has it. Approximate instructions, which AMD and Intel round differently, it computes
-exactly: the processes that are emulated must not execute any. A group takes a minute or two, a recorded stage five to
-ten, a task ten to sixty.
+exactly: the processes that are emulated must not execute any. A group takes a minute or two, a recorded stage or a
+task two to ten.
 
 Prints a line for each group, stage or task, and ends with exit code 1 where a byte differs or an approximate
 instruction was executed. A recorded stage needs its inputs in this folder (`dvc pull` or `make repro`), and leaves
