@@ -181,7 +181,9 @@ def report(what: str, processor: str, here: Run, there: Run, seconds: float) -> 
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="groups of operations, or single ones")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="groups of operations or single ones, stages, or tasks")
+    ] = None,
     recorded: Annotated[bool, typer.Option("--recorded", help="the arguments are stages, at full size")] = False,
     tasks: Annotated[bool, typer.Option("--tasks", help="the arguments are tasks, whose tiny pipelines run")] = False,
     processors: Annotated[str, typer.Option(help="AMD, Intel, or both with a comma")] = "AMD,Intel",
