@@ -64,7 +64,7 @@ REPRO := $(BIN)/dvc --wait-for-lock repro
 
 # The longest chain of stages comes first, and the others fill the places beside it.
 repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a time
-	@$(MAKE) $(side_by_side) deepfake taxonomy documents
+	@$(named) $(MAKE) $(side_by_side) deepfake taxonomy documents
 	$(REPRO)
 
 taxonomy: env  ## run the taxonomy task alone
@@ -79,15 +79,17 @@ deepfake: env  ## run the deepfake task alone
 # The names of the outdated stages of a matrix. Each is a training with one thread: two side by side use two cores fully,
 # while a second thread would make one faster by a fifth. Inside `make repro` they share its jobs with the other tasks.
 outdated = $$($(BIN)/dvc --wait-for-lock status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
+# Lines of stages that run side by side begin with the stage's name.
+named = $(if $(filter 1,$(JOBS)),,REPRISE_NAME_LINES=1)
 side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 documents-folds: env
 	$(REPRO) documents-prepare
-	@$(MAKE) $(side_by_side) $(call outdated,documents-train) env
+	@$(named) $(MAKE) $(side_by_side) $(call outdated,documents-train) env
 
 explainers: env  ## train the explainers of all prototype modes side by side
 	$(REPRO) deepfake-detector
-	@$(MAKE) $(side_by_side) $(call outdated,deepfake-explainer) env
+	@$(named) $(MAKE) $(side_by_side) $(call outdated,deepfake-explainer) env
 
 # --single-item: without a look at the stages before, on which two processes would meet.
 documents-train@%: env

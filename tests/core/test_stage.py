@@ -34,6 +34,8 @@ def main(what):
         print(sorted(name for name in sys.modules if name in ("numpy", "torch")))
         import torch
         print(torch.backends.cpu.get_cpu_capability(), os.environ.get("MKL_CBWR"))
+    if what == "words":
+        stage.logger.info("three words here")
     if what == "wait":
         print("waiting", flush=True)
         time.sleep(60)
@@ -76,8 +78,21 @@ def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
     assert process.returncode == code
     assert expected in output
     assert ("Traceback" in output) == traceback
-    assert output.splitlines()[-1] == f"exit code {code}"
-    assert expected in (tmp_path / ".logs/toy@1.log").read_text()
+    assert ("exit code" in output.splitlines()[-1]) == (code != 0)
+    log = (tmp_path / ".logs/toy@1.log").read_text()
+    assert expected in log
+    assert log.splitlines()[-1].endswith(f"exit code {code}")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_lines_of_stages_side_by_side_begin_with_the_stage(tmp_path, monkeypatch, named):
+    if named:
+        monkeypatch.setenv("REPRISE_NAME_LINES", "1")
+    output, _ = start(tmp_path, "words").communicate(timeout=60)
+    first, second, third = output.splitlines()
+    assert first.startswith("toy@1: started")
+    assert second == ("toy@1: three words here" if named else "three words here")
+    assert third.startswith("toy@1: done in")
 
 
 def test_each_run_has_a_log_of_its_own_and_old_ones_go(tmp_path):

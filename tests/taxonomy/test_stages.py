@@ -230,6 +230,37 @@ def test_seed_documents_and_keywords_reach_every_stage(workspace, change_params,
     assert np.load("data/taxonomy/silver/posterior.npy")[[4, 7]].tolist() == [[1, 0, 0], [0.5, 0, 0.5]]
 
 
+def test_the_encoder_that_seed_documents_tuned_is_the_one_that_predicts(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": "4\t1\n7\t1\n"}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    texts, embeddings = [line.partition("\t")[2] for line in TEXTS.splitlines()], []
+    for tune_on in ("documents", "none"):
+        change_params("taxonomy.similarity.tune_on", tune_on)
+        run(ALL[1:])
+        embeddings.append(np.load(paths.embeddings_path("test")))
+        predictor = Predictor(paths.SELF_TRAINED, ["cpu"])
+        assert predictor.encoder_tuned == (tune_on == "documents") == paths.TUNING.exists()
+        np.testing.assert_allclose(predictor.embed(texts, "test", cache=False), embeddings[-1], atol=1e-5)
+    assert np.abs(embeddings[0] - embeddings[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("known", "tuned"), [({}, {"names"}), ({"class_related_keywords": "ball:round\n"}, {"names", "keywords"})]
+)
+def test_the_encoder_is_tuned_on_what_was_asked_for(workspace, change_params, known, tuned):
+    folder = workspace / "data/taxonomy/own"
+    classes = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": ""}
+    write_corpus(folder, **classes, **known, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    prepare.main()
+    for tune_on in ("none", "names", "documents", "keywords"):
+        change_params("taxonomy.similarity.tune_on", tune_on)
+        similarity.main()
+        assert paths.TUNING.exists() == (tune_on in tuned), tune_on
+
+
 def test_a_bad_seed_document_stops_prepare_before_it_writes(workspace, change_params):
     folder = workspace / "data/taxonomy/own"
     files = {"classes": "0\ttea\n1\tball\n", "class_hierarchy": "", "seed_documents": "4\t0\n99\t0\n"}

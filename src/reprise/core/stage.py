@@ -2,7 +2,8 @@
 
 A stage is a module `reprise.<task>.stages.<stage>` with a function `main`. DVC, or a person at the root of the
 repository, starts it with `python src/run.py <task>.<stage>`; what follows on the command line are `main`'s arguments,
-as strings. The log goes to the console and to `.logs/<stage>/<time>.log`; the newest is `.logs/<stage>.log`, too.
+as strings. The log goes to the console and to `.logs/<stage>/<time>.log`; the newest is `.logs/<stage>.log`, too. With
+REPRISE_NAME_LINES in the environment, as `make repro` sets it, each line on the console begins with the stage's name.
 """
 
 import contextlib
@@ -163,11 +164,23 @@ def log_path(name: str) -> Path:
     return LOG_FOLDER / f"{re.sub(r'[^A-Za-z0-9@._-]', '-', name)}{process}.log"
 
 
+class NamedLines(logging.Formatter):
+    """Begins each message with the stage's name, where it does not already: stages side by side share a console."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("%(message)s")
+        self.name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return line if line.startswith(self.name) else f"{self.name}: {line}"
+
+
 def set_up_logging(name: str) -> None:
     """Send the project's log to the console and, with times, to the stage's log file."""
     console = logging.StreamHandler(sys.stdout)
     console.setLevel(logging.INFO if rank() == 0 else logging.ERROR)  # of several processes one speaks
-    console.setFormatter(logging.Formatter("%(message)s"))
+    console.setFormatter(NamedLines(name) if os.environ.get("REPRISE_NAME_LINES") else logging.Formatter("%(message)s"))
     file = logging.FileHandler(start_log(name), encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.handlers = [console, file]
@@ -202,7 +215,7 @@ def _raise_terminated(number: int, frame: FrameType | None) -> None:
 def _end(code: int, line: str | None = None) -> NoReturn:
     if line is not None:
         logger.log(logging.INFO if code == 0 else logging.ERROR, "%s", for_terminal(line))
-    logger.info("exit code %d", code)
+    logger.log(logging.DEBUG if code == 0 else logging.INFO, "exit code %d", code)
     logging.shutdown()
     sys.exit(code)
 

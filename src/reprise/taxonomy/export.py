@@ -51,7 +51,7 @@ def contents(models: Path) -> Contents:
     predictor = Predictor(path, ["cpu"])
     folder = models / ENCODER.name
     encoder_files = {f"{ENCODER.name}/{name}": folder / name for name in predictor.encoder_files}
-    trained = predictor.network.encoder is not None
+    trained = predictor.network.encoder is not None or predictor.encoder_tuned
     tokenizer = folder / TOKENIZER
     return Contents(
         files={path.name: path, **encoder_files, **({f"{ONNX}/{TOKENIZER}": tokenizer} if tokenizer.is_file() else {})},

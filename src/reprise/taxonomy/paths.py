@@ -8,6 +8,7 @@ PREPARED = DATA / "prepared"
 HIERARCHY = PREPARED / "hierarchy.json"
 SEEDS = PREPARED / "seeds.parquet"
 EMBEDDINGS = DATA / "embeddings"
+TUNING = EMBEDDINGS / "encoder.safetensors"  # where seed documents tuned the encoder
 SIMILARITY = DATA / "similarity"
 SILVER = DATA / "silver"
 CORE_CLASSES = SILVER / "core_classes.parquet"

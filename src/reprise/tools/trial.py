@@ -53,10 +53,10 @@ def taxonomy_trial(recipe: Any) -> Trial:
     import torch
 
     from reprise.taxonomy.classifier.learner import Learner, make_dataset
-    from reprise.taxonomy.classifier.model import Network, unfreeze_last_layers
+    from reprise.taxonomy.classifier.model import Network
     from reprise.taxonomy.classifier.predictor import make_classifier
     from reprise.taxonomy.data.hierarchy import Hierarchy
-    from reprise.taxonomy.zero_shot.encoder import embedding_size, open_encoder
+    from reprise.taxonomy.zero_shot.encoder import embedding_size, open_encoder, unfreeze_last_layers
 
     ids = tuple(map(str, range(TAXONOMY_CLASSES)))
     top = TAXONOMY_CLASSES // 20

@@ -6,12 +6,7 @@ import torch
 from torch_geometric.utils import to_dense_adj
 
 from reprise.taxonomy.classifier.learner import soft_cross_entropy
-from reprise.taxonomy.classifier.model import (
-    TaxonomyClassifier,
-    class_probabilities,
-    consistent_probabilities,
-    unfreeze_last_layers,
-)
+from reprise.taxonomy.classifier.model import TaxonomyClassifier, class_probabilities, consistent_probabilities
 from tests.taxonomy.hierarchies import naive_ancestors, random_hierarchy
 
 HIERARCHY = random_hierarchy(1)
@@ -87,15 +82,3 @@ def test_masses_add_up_over_the_leaves_below():
     for index in range(COUNT):
         below = [place for place, leaf in enumerate(HIERARCHY.leaves) if index in naive_ancestors(HIERARCHY, int(leaf))]
         torch.testing.assert_close(probabilities[:, index], masses[:, below].sum(1), atol=1e-6, rtol=1e-5)
-
-
-def test_only_the_last_layers_of_an_encoder_train(encoder_folder):
-    from reprise.taxonomy.zero_shot.encoder import open_encoder
-
-    encoder = open_encoder(str(encoder_folder), 16)
-    unfreeze_last_layers(encoder, 1)
-    trained = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
-    assert trained
-    assert all(".layer.1." in name for name in trained)
-    unfreeze_last_layers(encoder, -1)
-    assert all(parameter.requires_grad for parameter in encoder.parameters())

@@ -6,7 +6,14 @@ import torch
 
 from reprise.core import code
 from reprise.core.errors import InputError
-from reprise.taxonomy.zero_shot.encoder import embed, locate_encoder, model_fingerprint, open_encoder, save_encoder
+from reprise.taxonomy.zero_shot.encoder import (
+    embed,
+    locate_encoder,
+    model_fingerprint,
+    open_encoder,
+    save_encoder,
+    unfreeze_last_layers,
+)
 
 TEXTS = ["a red fox", "", "tea", "many words " * 30, "a red fox"]
 
@@ -102,3 +109,13 @@ def test_mistakes_are_named(encoder_folder, name, tokens, message):
     with pytest.raises(InputError, match=message) as error:
         open_encoder(name or str(encoder_folder), tokens)
     assert "\n" not in str(error.value)
+
+
+def test_only_the_last_layers_of_an_encoder_train(encoder_folder):
+    encoder = open_encoder(str(encoder_folder), 16)
+    unfreeze_last_layers(encoder, 1)
+    trained = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    assert trained
+    assert all(".layer.1." in name for name in trained)
+    unfreeze_last_layers(encoder, -1)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())

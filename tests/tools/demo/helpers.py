@@ -43,7 +43,7 @@ def write_texts(folder: Path, encoder_folder: Path, threshold: float = -10.0) ->
     network = Network(make_classifier(recipe, HIERARCHY, names, names.mean(0)), None)
     save_encoder(encoder, folder / "encoder")
     checksums = encoder_checksums(folder / "encoder")
-    metadata = model_metadata(recipe, HIERARCHY, threshold, checksums, model_fingerprint(encoder))
+    metadata = model_metadata(recipe, HIERARCHY, threshold, checksums, model_fingerprint(encoder), tuned=False)
     save_model(folder / "self_trained.safetensors", network.state_dict(), metadata)
 
 

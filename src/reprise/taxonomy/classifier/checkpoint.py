@@ -11,10 +11,11 @@ from torch import Tensor
 
 from reprise.core.errors import InputError
 from reprise.core.weights import check_state
-from reprise.taxonomy.classifier.model import Network, both_ways, unfreeze_last_layers
+from reprise.taxonomy.classifier.model import Network, both_ways
 from reprise.taxonomy.classifier.predictor import make_classifier
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.recipe import Recipe
+from reprise.taxonomy.zero_shot.encoder import unfreeze_last_layers
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -117,15 +117,6 @@ def initial_bilinear(class_size: int, document_size: int, scale: float) -> Tenso
     return scale * nn.init.orthogonal_(torch.empty(class_size, document_size))
 
 
-def unfreeze_last_layers(encoder: "SentenceTransformer", layers: int) -> None:
-    """Train only an encoder's last layers; -1: all of it, embeddings included."""
-    encoder.requires_grad_(layers == -1)
-    if layers > 0:
-        blocks = max((part for part in encoder.modules() if isinstance(part, nn.ModuleList)), key=len)
-        for block in blocks[-layers:]:
-            block.requires_grad_(True)
-
-
 @torch.no_grad()
 def document_logits(classifier: TaxonomyClassifier, embeddings: Tensor) -> np.ndarray:
     """Logits (N, C) of embeddings (N, D), in blocks."""

@@ -49,7 +49,7 @@ class Predictor:
         self.hierarchy = Hierarchy.from_dict(described.hierarchy, f"{path}: description: hierarchy")
         self.devices, self.encoder_files = list(devices), described.encoder
         self.batch_size = eval_batch_size(batch, self.recipe.batch_size)
-        self.fingerprint = described.encoder_fingerprint
+        self.fingerprint, self.encoder_tuned = described.encoder_fingerprint, described.encoder_tuned
         self.encoder_folder = path.parent / "encoder"
         check_encoder(self.encoder_folder, self.encoder_files)
         self.network = self._build_network(path, tensors)
@@ -140,7 +140,9 @@ class Predictor:
 
     def metadata(self, threshold: float) -> dict[str, Any]:
         """What is saved beside the weights."""
-        return model_metadata(self.recipe, self.hierarchy, threshold, self.encoder_files, self.fingerprint)
+        return model_metadata(
+            self.recipe, self.hierarchy, threshold, self.encoder_files, self.fingerprint, self.encoder_tuned
+        )
 
 
 class _Description(Params):
@@ -151,6 +153,7 @@ class _Description(Params):
     evidence_threshold: float
     encoder: Annotated[dict[str, str], Field(min_length=1)]
     encoder_fingerprint: str
+    encoder_tuned: bool
 
 
 def describe_model(path: Path, metadata: dict[str, Any]) -> _Description:
@@ -184,7 +187,12 @@ def check_encoder(folder: Path, checksums: dict[str, str]) -> None:
 
 
 def model_metadata(
-    recipe: Recipe, hierarchy: Hierarchy, threshold: float, encoder_files: dict[str, str], fingerprint: str
+    recipe: Recipe,
+    hierarchy: Hierarchy,
+    threshold: float,
+    encoder_files: dict[str, str],
+    fingerprint: str,
+    tuned: bool,
 ) -> dict[str, Any]:
     """Describe saved weights, so that they can be used again.
 
@@ -194,6 +202,7 @@ def model_metadata(
         threshold: evidence below which a text is about none of them.
         encoder_files: checksums of the encoder in the same folder.
         fingerprint: of the encoder before training, as `encoder.model_fingerprint` gives it.
+        tuned: whether seed documents had tuned it by then.
     """
     description = _Description(
         recipe=recipe,
@@ -201,6 +210,7 @@ def model_metadata(
         evidence_threshold=threshold,
         encoder=encoder_files,
         encoder_fingerprint=fingerprint,
+        encoder_tuned=tuned,
     )
     return description.model_dump(mode="json")
 

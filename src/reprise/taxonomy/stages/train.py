@@ -51,6 +51,7 @@ from reprise.taxonomy.zero_shot.encoder import (
     open_encoder,
     save_encoder,
 )
+from reprise.taxonomy.zero_shot.tuning import apply_tuning
 from reprise.training.fit import Run, fit
 from reprise.training.sampler import epoch_loader
 
@@ -85,6 +86,7 @@ def main() -> None:
         class_embeddings = np.array(read_npy(paths.embeddings_path("classes")))
         if state is not None and weights is not None:
             check_checkpoint(state, recipe, hierarchy, encoder, class_embeddings.shape[1], weights)
+        tuned = apply_tuning(encoder, paths.TUNING)
         fingerprint = model_fingerprint(encoder)
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)
@@ -120,7 +122,8 @@ def main() -> None:
             embeddings = embed_all(recipe, network.encoder, texts, hardware)
         threshold = training_threshold(network, embeddings, recipe, hierarchy)
         save_encoder(encoder, paths.ENCODER)
-        metadata = model_metadata(recipe, hierarchy, threshold, encoder_checksums(paths.ENCODER), fingerprint)
+        checksums = encoder_checksums(paths.ENCODER)
+        metadata = model_metadata(recipe, hierarchy, threshold, checksums, fingerprint, tuned)
         save_model(paths.TRAINED, network.state_dict(), metadata)
         figures["epochs"] = len(result.history)
     result.discard_checkpoints()

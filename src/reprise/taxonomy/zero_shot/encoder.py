@@ -90,6 +90,17 @@ def explained(model: str) -> Iterator[None]:
         raise InputError(f"{model}: neither a folder with a whole model nor one that the hub gives: {reason}") from None
 
 
+def unfreeze_last_layers(encoder: "SentenceTransformer", layers: int) -> None:
+    """Train only an encoder's last layers; -1: all of it, embeddings included."""
+    from torch.nn import ModuleList
+
+    encoder.requires_grad_(layers == -1)
+    if layers > 0:
+        blocks = max((part for part in encoder.modules() if isinstance(part, ModuleList)), key=len)
+        for block in blocks[-layers:]:
+            block.requires_grad_(True)
+
+
 def embed(
     encoder: "SentenceTransformer",
     texts: Sequence[str],

@@ -1,0 +1,221 @@
+"""Tune the last layers of an encoder on what is known of the classes, before anything is embedded.
+
+What an encoder takes for similar need not be what parts the classes. A person's seed documents and keywords say which
+texts belong together: two texts of a class, of which one may be its name, are drawn toward each other and away from
+those of the other classes of the batch, as in Tunstall et al., "Efficient Few-Shot Learning Without Prompts" (SetFit,
+2022), with the in-batch negatives of Henderson et al., "Efficient Natural Language Response Suggestion for Smart Reply"
+(2017). Classes of which only the names are known take part by these. The rest of the method goes on in the new space.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from reprise.core import kernels
+from reprise.core.errors import InputError
+from reprise.core.files import hash_bytes
+from reprise.core.models import hash_tensors, load_model, save_model
+from reprise.core.processes import rank, wait_for_all
+from reprise.core.seed import derive_seed, seed_everything
+from reprise.taxonomy.data.hierarchy import Hierarchy
+from reprise.taxonomy.zero_shot.encoder import (
+    CHARACTERS_PER_TOKEN,
+    computed_by,
+    model_fingerprint,
+    unfreeze_last_layers,
+)
+from reprise.taxonomy.zero_shot.row_cache import CACHE_FOLDER
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from torch import Tensor
+
+logger = logging.getLogger("reprise")
+
+CLASSES_PER_BATCH = 32
+SCALE = 20.0  # of the cosines in the softmax
+WARMUP = 0.1  # share of the steps
+WEIGHT_DECAY = 0.01
+LARGEST_GRADIENT = 1.0  # norm
+
+
+class Examples(NamedTuple):
+    """Texts of a leaf class: those made from its name; its keywords and seed documents, as its documents would read."""
+
+    names: list[str]
+    documents: list[str]
+
+
+class Tuning(NamedTuple):
+    """How an encoder is tuned: values of taxonomy.similarity.
+
+    Attributes:
+        layers: `tuned_layers`, the last ones, which learn; -1: all.
+        epochs: `tuning_epochs`; in each of them, every class is met once.
+        lr: `tuning_lr`, the peak learning rate.
+    """
+
+    layers: int
+    epochs: int
+    lr: float
+
+
+def collect_examples(
+    hierarchy: Hierarchy, class_texts: Sequence[list[str]], documents: Sequence[str], seeds: np.ndarray
+) -> list[Examples]:
+    """Collect the examples of each of the E leaf classes.
+
+    A seed document of several classes, or of an inner one, is no example: it lies between leaf classes.
+
+    Args:
+        hierarchy: C classes.
+        class_texts: C lists of texts.
+        documents: N texts.
+        seeds: (N, C) bool, the classes of the seed documents.
+    """
+    rows = np.flatnonzero(seeds.any(axis=1))  # (M,)
+    own = hierarchy.drop_ancestors(seeds[rows])  # (M, C)
+    single = own.sum(axis=1) == 1
+    return [
+        Examples(
+            class_texts[leaf], [*hierarchy.keywords[leaf], *(documents[row] for row in rows[single & own[:, leaf]])]
+        )
+        for leaf in hierarchy.leaves
+    ]
+
+
+def tune_on_examples(
+    encoder: "SentenceTransformer", examples: Sequence[Examples], tuning: Tuning, seed: int
+) -> dict[str, "Tensor"]:
+    """Tune an encoder, which changes it.
+
+    Args:
+        encoder: its last layers learn.
+        examples: of two or more classes.
+        tuning: how long and how fast.
+        seed: of the draws.
+
+    Returns:
+        What has changed: the tensors of the layers that learned, by name.
+    """
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    seed_everything(seed)
+    unfreeze_last_layers(encoder, tuning.layers)
+    learned = {name: parameter for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    optimizer = torch.optim.AdamW(learned.values(), lr=tuning.lr, weight_decay=WEIGHT_DECAY)
+    batches = [batch for epoch in range(tuning.epochs) for batch in draw_batches(examples, derive_seed(seed, epoch))]
+    schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * len(batches)), len(batches))
+    encoder.train()
+    losses = []
+    for pairs in batches:
+        loss = contrast(*(embed_batch(encoder, list(side)) for side in zip(*pairs, strict=True)))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learned.values(), LARGEST_GRADIENT)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    encoder.eval().requires_grad_(True)
+    per_epoch = np.array(losses).reshape(tuning.epochs, -1).mean(axis=1)
+    logger.info("encoder tuned: loss %.3f, then %.3f", per_epoch[0], per_epoch[-1])
+    return {name: parameter.detach() for name, parameter in learned.items()}
+
+
+def draw_batches(examples: Sequence[Examples], seed: int) -> list[list[tuple[str, str]]]:
+    """Draw a pair of texts of every class, in batches of classes: those of an epoch."""
+    generator = np.random.default_rng(seed)
+    pairs = [draw_pair(examples[index], generator) for index in generator.permutation(len(examples))]
+    return [pairs[start : start + CLASSES_PER_BATCH] for start in range(0, len(pairs), CLASSES_PER_BATCH)]
+
+
+def draw_pair(own: Examples, generator: np.random.Generator) -> tuple[str, str]:
+    """Draw two texts of a class: of its documents and one text of its name, or of its name alone."""
+    name = own.names[int(generator.integers(len(own.names)))]
+    texts = [*own.documents, name] if own.documents else [*own.names, name]
+    first, second = generator.choice(len(texts), 2, replace=False).tolist()
+    return texts[first], texts[second]
+
+
+def embed_batch(encoder: "SentenceTransformer", texts: list[str]) -> "Tensor":
+    """Embed B texts with gradients: (B, D), unit rows."""
+    import torch
+
+    longest = CHARACTERS_PER_TOKEN * int(encoder.max_seq_length or 512)
+    features = encoder.preprocess([text[:longest] for text in texts])
+    features = {name: value.to(encoder.device) for name, value in features.items() if torch.is_tensor(value)}
+    return torch.nn.functional.normalize(encoder(features)["sentence_embedding"], dim=-1)
+
+
+def contrast(first: "Tensor", second: "Tensor") -> "Tensor":
+    """Cross-entropy of finding each text's partner among those of the batch, both ways.
+
+    Args:
+        first: (B, D), unit rows.
+        second: (B, D), unit rows; row i is of the same class as row i of `first`.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    logits = SCALE * first @ second.T  # (B, B)
+    partner = torch.arange(len(logits), device=logits.device)
+    return (cross_entropy(logits, partner) + cross_entropy(logits.T, partner)) / 2
+
+
+def tune_once(
+    encoder: "SentenceTransformer", examples: Sequence[Examples], tuning: Tuning, seed: int, path: Path
+) -> None:
+    """Tune an encoder and write what has changed to a file, or take it from an earlier run's cache.
+
+    Of several processes the first tunes, and the others read what it found.
+
+    Args:
+        encoder: ends tuned.
+        examples: of two or more classes.
+        tuning: how long and how fast.
+        seed: of the draws.
+        path: the .safetensors file for `apply_tuning`.
+    """
+    code = computed_by([str(encoder.device)], __name__, "reprise.taxonomy.zero_shot.encoder")
+    key = json.dumps([model_fingerprint(encoder), code, kernels.chosen(), examples, tuning, seed])
+    kept = CACHE_FOLDER / "tuning" / f"{hash_bytes(key.encode())[:16]}.safetensors"
+    if rank() == 0 and not is_whole(kept):
+        base = hash_tensors(encoder.state_dict())
+        save_model(kept, tune_on_examples(encoder, examples, tuning, seed), {"base": base})
+    wait_for_all()
+    tensors, metadata = load_model(kept)
+    encoder.load_state_dict(tensors, strict=False)
+    if rank() == 0:
+        save_model(path, tensors, metadata)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a tuning is in the cache, and undamaged."""
+    try:
+        load_model(path)
+    except InputError:
+        return False
+    return True
+
+
+def apply_tuning(encoder: "SentenceTransformer", path: Path) -> bool:
+    """Put a tuning into the encoder that it was made of.
+
+    Returns:
+        Whether the encoder is tuned now: not where there is no tuning, or one of another encoder.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not path.exists():
+        return False
+    tensors, metadata = load_model(path)
+    if metadata != {"base": hash_tensors(encoder.state_dict())}:
+        return False
+    encoder.load_state_dict(tensors, strict=False)
+    return True
