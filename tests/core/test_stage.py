@@ -86,6 +86,7 @@ def test_exit_codes_and_messages(tmp_path, what, code, expected, traceback):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_lines_of_stages_side_by_side_begin_with_the_stage(tmp_path, monkeypatch, named):
+    monkeypatch.delenv("REPRISE_NAME_LINES", raising=False)
     if named:
         monkeypatch.setenv("REPRISE_NAME_LINES", "1")
     output, _ = start(tmp_path, "words").communicate(timeout=60)
@@ -93,6 +94,9 @@ def test_lines_of_stages_side_by_side_begin_with_the_stage(tmp_path, monkeypatch
     assert first.startswith("toy@1: started")
     assert second == ("toy@1: three words here" if named else "three words here")
     assert third.startswith("toy@1: done in")
+    output, _ = start(tmp_path, "defect").communicate(timeout=60)
+    assert any("ZeroDivisionError: oops" in line for line in output.splitlines())
+    assert all(line.startswith("toy@1: ") for line in output.splitlines()) == named
 
 
 def test_each_run_has_a_log_of_its_own_and_old_ones_go(tmp_path):

@@ -42,6 +42,7 @@ PROCESSORS = {"AMD": "EPYC-Rome", "Intel": "Haswell"}  # with AVX2, without AVX-
 GROUPS = ("numpy", "scipy", "sklearn", "torch", "pictures", "sounds", "networks")
 OUTPUTS = ("data", "models", "metrics")
 CHANGES: dict[str, dict[str, Any]] = {
+    "taxonomy": {"taxonomy.similarity.tune_from": 0},  # nobody gave the sample seed documents
     # What the default recipe has and `quick` has not: frozen layers, batch norm measured anew, a fitted head.
     "documents": {
         "documents.recipes.quick.frozen_blocks": 1,

@@ -101,10 +101,10 @@ def test_the_first_process_works_on_when_the_others_have_left(tmp_path, encoder_
 
 
 @pytest.mark.xdist_group("taxonomy")
-@pytest.mark.parametrize("tune_on", ["none", "names"])
-def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(tmp_path, encoder_folder, tune_on):
+@pytest.mark.parametrize("tune_from", [None, 0])
+def test_a_shared_corpus_is_scored_in_order_and_to_the_same_bytes(tmp_path, encoder_folder, tune_from):
     changes = PLAIN["taxonomy"] | {"taxonomy.sample.train_documents": 2500}  # three chunks
-    changes |= {"taxonomy.similarity.tune_on": tune_on}
+    changes |= {"taxonomy.similarity.tune_from": tune_from}
     folder = make(tmp_path / "big", encoder_folder, "taxonomy", changes, ["sample", "prepare", "similarity"])
     outputs = ("data/taxonomy/embeddings", "data/taxonomy/similarity", "metrics/taxonomy")
     alone = digests(*(str(folder / name) for name in outputs))

@@ -22,6 +22,7 @@ from reprise.taxonomy.classifier.learner import split_documents
 from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.data.hierarchy import load_hierarchy
 from reprise.taxonomy.data.hierarchy_files import read_hierarchy
+from reprise.taxonomy.export import pretrained_of
 from reprise.taxonomy.stages import core_classes, evaluate, prepare, recipe, sample, self_train, similarity, train
 from reprise.tools.noise import Rows, check_rows
 from tests.conftest import tiny_params, write_params
@@ -232,33 +233,48 @@ def test_seed_documents_and_keywords_reach_every_stage(workspace, change_params,
 
 def test_the_encoder_that_seed_documents_tuned_is_the_one_that_predicts(workspace, change_params):
     folder = workspace / "data/taxonomy/own"
-    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": "4\t1\n7\t1\n"}
+    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": "4\t1\n7\t2\n"}
     write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
     change_params("taxonomy.data", str(folder))
     texts, embeddings = [line.partition("\t")[2] for line in TEXTS.splitlines()], []
-    for tune_on in ("documents", "none"):
-        change_params("taxonomy.similarity.tune_on", tune_on)
+    for tune_from in (0.5, None):
+        change_params("taxonomy.similarity.tune_from", tune_from)
         run(ALL[1:])
         embeddings.append(np.load(paths.embeddings_path("test")))
         predictor = Predictor(paths.SELF_TRAINED, ["cpu"])
-        assert predictor.encoder_tuned == (tune_on == "documents") == paths.TUNING.exists()
+        assert predictor.encoder_tuned == (tune_from is not None) == paths.TUNING.exists()
+        assert read("metrics/taxonomy/similarity.json")["tuned"] == predictor.encoder_tuned
+        assert pretrained_of(predictor, ("encoder/model",))[0].separate == (
+            () if predictor.encoder_tuned else ("encoder/model", "onnx/tokenizer.json")
+        )
         np.testing.assert_allclose(predictor.embed(texts, "test", cache=False), embeddings[-1], atol=1e-5)
     assert np.abs(embeddings[0] - embeddings[1]).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("known", "tuned"), [({}, {"names"}), ({"class_related_keywords": "ball:round\n"}, {"names", "keywords"})]
-)
-def test_the_encoder_is_tuned_on_what_was_asked_for(workspace, change_params, known, tuned):
+@pytest.mark.parametrize("seeds", ["4\t0,1\n7\t2,0\n", "4\t0\n"])
+def test_seed_documents_of_too_few_classes_leave_the_encoder_as_it_is(workspace, change_params, seeds):
     folder = workspace / "data/taxonomy/own"
-    classes = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": ""}
-    write_corpus(folder, **classes, **known, train_corpus=TEXTS, test_corpus=TEXTS)
+    files = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": "", "seed_documents": seeds}
+    write_corpus(folder, **files, train_corpus=TEXTS, test_corpus=TEXTS)
     change_params("taxonomy.data", str(folder))
     prepare.main()
-    for tune_on in ("none", "names", "documents", "keywords"):
-        change_params("taxonomy.similarity.tune_on", tune_on)
-        similarity.main()
-        assert paths.TUNING.exists() == (tune_on in tuned), tune_on
+    similarity.main()
+    assert not paths.TUNING.exists()
+
+
+def test_a_classifier_whose_tuned_encoder_is_elsewhere_starts_no_training(workspace, change_params):
+    folder = workspace / "data/taxonomy/own"
+    classes = {"classes": "0\ttea\n1\tball\n2\ttax\n", "class_hierarchy": ""}
+    write_corpus(folder, **classes, train_corpus=TEXTS, test_corpus=TEXTS)
+    change_params("taxonomy.data", str(folder))
+    change_params("taxonomy.similarity.tune_from", 0)
+    run(ALL[1:])
+    weights = workspace / "tuned.safetensors"
+    shutil.copy(paths.TRAINED, weights)
+    change_params("taxonomy.train.weights", str(weights))
+    recipe.main()
+    with pytest.raises(InputError, match=r"tuned\.safetensors: its encoder was tuned on seed documents, and is not in"):
+        train.main()
 
 
 def test_a_bad_seed_document_stops_prepare_before_it_writes(workspace, change_params):

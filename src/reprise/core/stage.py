@@ -44,7 +44,7 @@ class Terminated(BaseException):
 
 
 def run_stage(command_line: Sequence[str]) -> NoReturn:
-    """Run the stage that a command line names and end the process with exit code 0 or 1, saying which.
+    """Run the stage that a command line names and end the process with exit code 0 or 1, which the log says.
 
     Args:
         command_line: `<task>.<stage>`, then the arguments of its `main`.
@@ -165,15 +165,15 @@ def log_path(name: str) -> Path:
 
 
 class NamedLines(logging.Formatter):
-    """Begins each message with the stage's name, where it does not already: stages side by side share a console."""
+    """Begins each line with the stage's name, where it does not already: stages side by side share a console."""
 
     def __init__(self, name: str) -> None:
         super().__init__("%(message)s")
-        self.name = name
+        self.name = f"{name}: "
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        return line if line.startswith(self.name) else f"{self.name}: {line}"
+        lines = super().format(record).split("\n")
+        return "\n".join(line if line.startswith(self.name) else f"{self.name}{line}" for line in lines)
 
 
 def set_up_logging(name: str) -> None:

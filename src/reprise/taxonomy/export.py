@@ -51,12 +51,11 @@ def contents(models: Path) -> Contents:
     predictor = Predictor(path, ["cpu"])
     folder = models / ENCODER.name
     encoder_files = {f"{ENCODER.name}/{name}": folder / name for name in predictor.encoder_files}
-    trained = predictor.network.encoder is not None or predictor.encoder_tuned
     tokenizer = folder / TOKENIZER
     return Contents(
         files={path.name: path, **encoder_files, **({f"{ONNX}/{TOKENIZER}": tokenizer} if tokenizer.is_file() else {})},
         recipe=predictor.recipe.model_dump(mode="json"),
-        pretrained=pretrained_of(predictor, tuple(encoder_files), trained),
+        pretrained=pretrained_of(predictor, tuple(encoder_files)),
         graphs=lambda: [graph_of(predictor)],
         description=describe(predictor, tokenizer) if tokenizer.is_file() else {},
         agreement=lambda folder, count, seed: compare(predictor, folder, count, seed),
@@ -65,10 +64,11 @@ def contents(models: Path) -> Contents:
     )
 
 
-def pretrained_of(predictor: Predictor, encoder_files: tuple[str, ...], trained: bool) -> list[Pretrained]:
-    """The text encoder, whose files stay apart where no layer of it was trained."""
+def pretrained_of(predictor: Predictor, encoder_files: tuple[str, ...]) -> list[Pretrained]:
+    """The text encoder, whose files stay apart where no layer of it was trained or tuned."""
     if predictor.recipe.weights == "none":
         return []
+    trained = predictor.network.encoder is not None or predictor.encoder_tuned
     if trained or predictor.recipe.weights != "hub":
         return [Pretrained(predictor.recipe.encoder, "text encoder, trained further")]
     return [

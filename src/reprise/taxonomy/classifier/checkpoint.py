@@ -1,5 +1,6 @@
 """What a training starts from: the zero-shot classifier, or one from elsewhere, checked before anything is computed."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from reprise.core.errors import InputError
+from reprise.core.models import METADATA_KEY
 from reprise.core.weights import check_state
 from reprise.taxonomy.classifier.model import Network, both_ways
 from reprise.taxonomy.classifier.predictor import make_classifier
@@ -44,6 +47,24 @@ def complete_checkpoint(state: Mapping[str, Tensor], hierarchy: Hierarchy, path:
             f"{path}: {EDGES}: {tuple(state[EDGES].shape)}, not the edges of this hierarchy, {tuple(edges.shape)}"
         )
     return {**state, EDGES: edges}
+
+
+def refuse_tuned(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse a classifier of this project whose encoder was tuned on seed documents and is not in the file.
+
+    Raises:
+        InputError: it is such a one.
+    """
+    if path.suffix != ".safetensors" or any(name.startswith("encoder.") for name in state):
+        return
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(METADATA_KEY)
+    try:
+        tuned = text is not None and json.loads(text).get("encoder_tuned") is True
+    except (AttributeError, ValueError):
+        tuned = False  # no description of ours
+    if tuned:
+        raise InputError(f"{path}: its encoder was tuned on seed documents, and is not in the file; train from `hub`")
 
 
 def check_checkpoint(

@@ -153,7 +153,7 @@ class _Description(Params):
     evidence_threshold: float
     encoder: Annotated[dict[str, str], Field(min_length=1)]
     encoder_fingerprint: str
-    encoder_tuned: bool
+    encoder_tuned: bool = False  # models from before encoders were tuned do not say
 
 
 def describe_model(path: Path, metadata: dict[str, Any]) -> _Description:
@@ -162,7 +162,8 @@ def describe_model(path: Path, metadata: dict[str, Any]) -> _Description:
     Raises:
         InputError: a key is missing, unknown or mistyped.
     """
-    if missing := _Description.model_fields.keys() - metadata.keys():
+    needed = {name for name, field in _Description.model_fields.items() if field.is_required()}
+    if missing := needed - metadata.keys():
         raise InputError(f"{path}: not a taxonomy classifier: its metadata lacks {', '.join(sorted(missing))}")
     return parse_params(metadata, _Description, f"{path}: description")
 

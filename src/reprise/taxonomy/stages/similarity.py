@@ -4,7 +4,7 @@
 
 Reads data/taxonomy/prepared; writes data/taxonomy/embeddings (documents and classes, rows of norm 1),
 data/taxonomy/similarity/{train,test}.npy (documents x classes) and metrics/taxonomy/similarity.json. The encoder takes
-nearly all of the time. Where a person gave seed documents, they tune it first (`tune_on`; zero_shot/tuning.py), and
+nearly all of the time. Seed documents of enough classes tune it first (zero_shot/tuning.py), and
 data/taxonomy/embeddings/encoder.safetensors holds the layers that learned.
 
 Two scorers: `embedding`, the cosine between the embeddings of document and class texts; and `entailment`, see
@@ -23,6 +23,7 @@ from reprise.core.devices import torch_devices
 from reprise.core.files import read_npy, write_json, write_npy
 from reprise.core.params import Hardware, Params, load_params, load_seed
 from reprise.core.processes import goes_on_alone
+from reprise.core.recipe import Fraction
 from reprise.core.seed import derive_seed, use_deterministic_kernels
 from reprise.core.stage import timed
 from reprise.taxonomy import paths
@@ -31,7 +32,7 @@ from reprise.taxonomy.data.hierarchy import Hierarchy, load_hierarchy
 from reprise.taxonomy.zero_shot.class_texts import add_keywords, check_template, class_texts, mean_per_class
 from reprise.taxonomy.zero_shot.encoder import computed_by, embed, model_fingerprint, open_encoder
 from reprise.taxonomy.zero_shot.similarity import matrix_statistics, write_cosines
-from reprise.taxonomy.zero_shot.tuning import Tuning, collect_examples, tune_once
+from reprise.taxonomy.zero_shot.tuning import Tuning, collect_examples, tune_once, worth_tuning
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reprise")
 
 SPLITS = ("train", "test")
-TUNE_ON = ("none", "documents", "keywords", "names")  # each takes what stands before it, too
 ENTAILMENT_CHUNK = 256  # documents searched together, and stored together in the cache
 
 
@@ -52,7 +52,7 @@ class SimilarityParams(Params):
     batch_size: Annotated[int, Field(ge=1)]
     templates: Annotated[list[Annotated[str, AfterValidator(check_template)]], Field(min_length=1)]
     keyword_weight: Annotated[float, Field(ge=0)]
-    tune_on: Literal["none", "documents", "keywords", "names"]
+    tune_from: Fraction | None
     tuned_layers: Literal[-1] | Annotated[int, Field(ge=1)]
     tuning_epochs: Annotated[int, Field(ge=1)]
     tuning_lr: Annotated[float, Field(gt=0)]
@@ -69,7 +69,7 @@ def main() -> None:
     with timed(paths.timing_path("similarity")) as figures:
         devices = torch_devices(hardware)
         encoder = open_encoder(params.encoder, params.max_tokens, devices[0])
-        tune(encoder, texts["train"], hierarchy, params)
+        tuned = tune(encoder, texts["train"], hierarchy, params)
         documents, classes = embed_all(encoder, texts, hierarchy, params, devices)
         entailed = None
         if params.scorer == "entailment":
@@ -86,20 +86,20 @@ def main() -> None:
         write_json(paths.EMBEDDINGS / "encoder.json", {"fingerprint": model_fingerprint(encoder)})
         figures["documents"] = sum(len(own) for own in texts.values())
     statistics = {split: matrix_statistics(read_npy(paths.similarity_path(split))) for split in SPLITS}
-    metrics = {"scorer": params.scorer, **statistics["train"], "test": statistics["test"]}
+    metrics = {"scorer": params.scorer, "tuned": tuned, **statistics["train"], "test": statistics["test"]}
     write_json(paths.METRICS / "similarity.json", metrics)
     logger.info("similarity of the training documents: %s", json.dumps(statistics["train"]))
 
 
-def tune(encoder: "SentenceTransformer", documents: list[str], hierarchy: Hierarchy, params: SimilarityParams) -> None:
-    """Tune the encoder where there is what `tune_on` asks for, or what says more: documents, keywords, names."""
+def tune(encoder: "SentenceTransformer", documents: list[str], hierarchy: Hierarchy, params: SimilarityParams) -> bool:
+    """Tune the encoder where enough of the leaf classes have seed documents; returns whether they have."""
     paths.TUNING.unlink(missing_ok=True)
     seeds = read_core_classes(paths.SEEDS, hierarchy)
-    known = (bool(seeds[:, hierarchy.leaves].any()), any(hierarchy.keywords), True)
-    if len(hierarchy.leaves) > 1 and any(known[: TUNE_ON.index(params.tune_on)]):
-        examples = collect_examples(hierarchy, class_texts(hierarchy, params.templates), documents, seeds)
+    examples = collect_examples(hierarchy, class_texts(hierarchy, params.templates), documents, seeds)
+    if tuned := worth_tuning(examples, params.tune_from):
         tuning = Tuning(params.tuned_layers, params.tuning_epochs, params.tuning_lr)
         tune_once(encoder, examples, tuning, derive_seed(load_seed(), "taxonomy-tuning"), paths.TUNING)
+    return tuned
 
 
 def embed_all(

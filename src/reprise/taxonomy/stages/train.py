@@ -29,6 +29,7 @@ from reprise.taxonomy.classifier.checkpoint import (
     build_network,
     check_checkpoint,
     complete_checkpoint,
+    refuse_tuned,
     weights_file,
 )
 from reprise.taxonomy.classifier.learner import (
@@ -79,6 +80,7 @@ def main() -> None:
     hierarchy = load_hierarchy(paths.HIERARCHY)
     if state is not None and weights is not None:
         state = complete_checkpoint(state, hierarchy, weights)
+        refuse_tuned(weights, state)
     with timed(paths.timing_path("train")) as figures:
         seed_everything(derive_seed(seed, "taxonomy-train"))
         device = torch_devices(hardware)[0]
@@ -86,7 +88,8 @@ def main() -> None:
         class_embeddings = np.array(read_npy(paths.embeddings_path("classes")))
         if state is not None and weights is not None:
             check_checkpoint(state, recipe, hierarchy, encoder, class_embeddings.shape[1], weights)
-        tuned = apply_tuning(encoder, paths.TUNING)
+        # Weights to start from were trained on the embeddings of the encoder as it comes, or bring their own.
+        tuned = state is None and apply_tuning(encoder, paths.TUNING)
         fingerprint = model_fingerprint(encoder)
         texts = read_texts(paths.corpus_path("train"))
         embeddings = training_embeddings(recipe, encoder, fingerprint, texts, hardware)

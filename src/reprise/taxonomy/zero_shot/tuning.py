@@ -5,6 +5,7 @@ texts belong together: two texts of a class, of which one may be its name, are d
 those of the other classes of the batch, as in Tunstall et al., "Efficient Few-Shot Learning Without Prompts" (SetFit,
 2022), with the in-batch negatives of Henderson et al., "Efficient Natural Language Response Suggestion for Smart Reply"
 (2017). Classes of which only the names are known take part by these. The rest of the method goes on in the new space.
+Names alone part classes, too, but on uneven corpora they part them wrongly, so that `worth_tuning` asks for documents.
 """
 
 import json
@@ -44,9 +45,10 @@ LARGEST_GRADIENT = 1.0  # norm
 
 
 class Examples(NamedTuple):
-    """Texts of a leaf class: those made from its name; its keywords and seed documents, as its documents would read."""
+    """Texts of a leaf class: those made from its name, its keywords, and its seed documents."""
 
     names: list[str]
+    keywords: list[str]
     documents: list[str]
 
 
@@ -82,10 +84,19 @@ def collect_examples(
     single = own.sum(axis=1) == 1
     return [
         Examples(
-            class_texts[leaf], [*hierarchy.keywords[leaf], *(documents[row] for row in rows[single & own[:, leaf]])]
+            class_texts[leaf],
+            list(hierarchy.keywords[leaf]),
+            [documents[row] for row in rows[single & own[:, leaf]]],
         )
         for leaf in hierarchy.leaves
     ]
+
+
+def worth_tuning(examples: Sequence[Examples], share: float | None) -> bool:
+    """Whether so large a share of two or more classes has seed documents; never for None."""
+    if share is None or len(examples) < 2:
+        return False
+    return sum(bool(own.documents) for own in examples) >= share * len(examples)
 
 
 def tune_on_examples(
@@ -101,11 +112,17 @@ def tune_on_examples(
 
     Returns:
         What has changed: the tensors of the layers that learned, by name.
+
+    Raises:
+        InputError: the loss is not finite.
     """
     import torch
+    from tqdm import tqdm
     from transformers import get_linear_schedule_with_warmup
 
     seed_everything(seed)
+    stored = next(encoder.parameters()).dtype
+    encoder.float()  # in half precision, most steps would be lost in rounding
     unfreeze_last_layers(encoder, tuning.layers)
     learned = {name: parameter for name, parameter in encoder.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(learned.values(), lr=tuning.lr, weight_decay=WEIGHT_DECAY)
@@ -113,18 +130,24 @@ def tune_on_examples(
     schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * len(batches)), len(batches))
     encoder.train()
     losses = []
-    for pairs in batches:
-        loss = contrast(*(embed_batch(encoder, list(side)) for side in zip(*pairs, strict=True)))
+    for pairs in tqdm(batches, desc="tuning the encoder", unit="step", disable=None):
+        first, second = (embed_batch(encoder, list(side)) for side in zip(*pairs, strict=True))
+        loss = contrast(first, second, torch.from_numpy(share_a_text(pairs)).to(first.device))
+        if not loss.isfinite():
+            raise InputError(
+                f"the loss is {loss.item()} while the encoder is tuned; lower taxonomy.similarity.tuning_lr, or leave "
+                "tune_from empty to keep the encoder as it is"
+            )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learned.values(), LARGEST_GRADIENT)
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-    encoder.eval().requires_grad_(True)
+    encoder.eval().requires_grad_(True).to(stored)
     per_epoch = np.array(losses).reshape(tuning.epochs, -1).mean(axis=1)
-    logger.info("encoder tuned: loss %.3f, then %.3f", per_epoch[0], per_epoch[-1])
-    return {name: parameter.detach() for name, parameter in learned.items()}
+    logger.info("tuned the encoder in %d steps: loss %.3f, then %.3f", len(batches), per_epoch[0], per_epoch[-1])
+    return {name: tensor for name, tensor in encoder.state_dict().items() if name in learned}
 
 
 def draw_batches(examples: Sequence[Examples], seed: int) -> list[list[tuple[str, str]]]:
@@ -135,34 +158,43 @@ def draw_batches(examples: Sequence[Examples], seed: int) -> list[list[tuple[str
 
 
 def draw_pair(own: Examples, generator: np.random.Generator) -> tuple[str, str]:
-    """Draw two texts of a class: of its documents and one text of its name, or of its name alone."""
+    """Draw two texts of a class: of its documents, its keywords and one text of its name, or of its name alone."""
     name = own.names[int(generator.integers(len(own.names)))]
-    texts = [*own.documents, name] if own.documents else [*own.names, name]
+    known = [*own.keywords, *own.documents]
+    texts = [*(known or own.names), name]
     first, second = generator.choice(len(texts), 2, replace=False).tolist()
     return texts[first], texts[second]
 
 
 def embed_batch(encoder: "SentenceTransformer", texts: list[str]) -> "Tensor":
-    """Embed B texts with gradients: (B, D), unit rows."""
+    """Embed B texts with gradients, with the encoder's default prompt if it has one: (B, D), unit rows."""
     import torch
 
     longest = CHARACTERS_PER_TOKEN * int(encoder.max_seq_length or 512)
-    features = encoder.preprocess([text[:longest] for text in texts])
+    prompt = encoder.prompts[encoder.default_prompt_name] if encoder.default_prompt_name else None
+    features = encoder.preprocess([text[:longest] for text in texts], prompt=prompt)
     features = {name: value.to(encoder.device) for name, value in features.items() if torch.is_tensor(value)}
     return torch.nn.functional.normalize(encoder(features)["sentence_embedding"], dim=-1)
 
 
-def contrast(first: "Tensor", second: "Tensor") -> "Tensor":
+def share_a_text(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Which pairs of different classes have a text in common, (B, B) bool: classes may be called the same."""
+    shared = np.array([[not {*one}.isdisjoint(other) for other in pairs] for one in pairs])
+    return shared & ~np.eye(len(pairs), dtype=bool)
+
+
+def contrast(first: "Tensor", second: "Tensor", ignored: "Tensor") -> "Tensor":
     """Cross-entropy of finding each text's partner among those of the batch, both ways.
 
     Args:
         first: (B, D), unit rows.
         second: (B, D), unit rows; row i is of the same class as row i of `first`.
+        ignored: (B, B) bool, symmetric: pairs that are not told apart.
     """
     import torch
     from torch.nn.functional import cross_entropy
 
-    logits = SCALE * first @ second.T  # (B, B)
+    logits = (SCALE * first @ second.T).masked_fill(ignored, -torch.inf)  # (B, B)
     partner = torch.arange(len(logits), device=logits.device)
     return (cross_entropy(logits, partner) + cross_entropy(logits.T, partner)) / 2
 
@@ -185,9 +217,12 @@ def tune_once(
     key = json.dumps([model_fingerprint(encoder), code, kernels.chosen(), examples, tuning, seed])
     kept = CACHE_FOLDER / "tuning" / f"{hash_bytes(key.encode())[:16]}.safetensors"
     if rank() == 0 and not is_whole(kept):
+        logger.info("the encoder is tuned to tell %d classes apart", len(examples))
         base = hash_tensors(encoder.state_dict())
         save_model(kept, tune_on_examples(encoder, examples, tuning, seed), {"base": base})
     wait_for_all()
+    if not kept.exists():
+        raise InputError(f"{kept}: another process has not written it; do the machines share this folder?")
     tensors, metadata = load_model(kept)
     encoder.load_state_dict(tensors, strict=False)
     if rank() == 0:
@@ -195,10 +230,13 @@ def tune_once(
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a tuning is in the cache, and undamaged."""
+    """Whether a tuning is in the cache; a damaged one is not, with a line in the log."""
+    if not path.exists():
+        return False
     try:
         load_model(path)
-    except InputError:
+    except InputError as error:
+        logger.warning("%s; the encoder is tuned again", error)
         return False
     return True
 
@@ -216,6 +254,7 @@ def apply_tuning(encoder: "SentenceTransformer", path: Path) -> bool:
         return False
     tensors, metadata = load_model(path)
     if metadata != {"base": hash_tensors(encoder.state_dict())}:
+        logger.info("the encoder is not the one that was tuned on seed documents, and stays as it is")
         return False
     encoder.load_state_dict(tensors, strict=False)
     return True
