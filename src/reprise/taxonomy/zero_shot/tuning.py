@@ -93,10 +93,13 @@ def collect_examples(
 
 
 def worth_tuning(examples: Sequence[Examples], share: float | None) -> bool:
-    """Whether so large a share of two or more classes has seed documents; never for None."""
+    """Whether so large a share of two or more classes has seed documents; never for None. The log says what lacks."""
     if share is None or len(examples) < 2:
         return False
-    return sum(bool(own.documents) for own in examples) >= share * len(examples)
+    seeded = sum(bool(own.documents) for own in examples)
+    if 0 < seeded < share * len(examples):
+        logger.info("%d of %d leaf classes have seed documents: too few to tune the encoder", seeded, len(examples))
+    return seeded >= share * len(examples)
 
 
 def tune_on_examples(
