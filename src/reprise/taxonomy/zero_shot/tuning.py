@@ -10,7 +10,7 @@ Names alone part classes, too, but on uneven corpora they part them wrongly, so 
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -154,7 +154,12 @@ def tune_on_examples(
 
 
 def draw_batches(examples: Sequence[Examples], seed: int) -> list[list[tuple[str, str]]]:
-    """Draw a pair of texts of every class, in batches of classes: those of an epoch."""
+    """Draw an epoch: a pair of texts of every class, in batches of up to CLASSES_PER_BATCH pairs.
+
+    Args:
+        examples: of the classes.
+        seed: of the order of the classes and of the texts.
+    """
     generator = np.random.default_rng(seed)
     pairs = [draw_pair(examples[index], generator) for index in generator.permutation(len(examples))]
     return [pairs[start : start + CLASSES_PER_BATCH] for start in range(0, len(pairs), CLASSES_PER_BATCH)]
@@ -227,9 +232,14 @@ def tune_once(
     if not kept.exists():
         raise InputError(f"{kept}: another process has not written it; do the machines share this folder?")
     tensors, metadata = load_model(kept)
-    encoder.load_state_dict(tensors, strict=False)
+    put_into(encoder, tensors)
     if rank() == 0:
         save_model(path, tensors, metadata)
+
+
+def put_into(encoder: "SentenceTransformer", tensors: Mapping[str, "Tensor"]) -> None:
+    """Replace some of an encoder's weights; a name or a shape that it does not have is an error."""
+    encoder.load_state_dict({**encoder.state_dict(), **tensors})
 
 
 def is_whole(path: Path) -> bool:
@@ -259,5 +269,5 @@ def apply_tuning(encoder: "SentenceTransformer", path: Path) -> bool:
     if metadata != {"base": hash_tensors(encoder.state_dict())}:
         logger.info("the encoder is not the one that was tuned on seed documents, and stays as it is")
         return False
-    encoder.load_state_dict(tensors, strict=False)
+    put_into(encoder, tensors)
     return True
