@@ -1,6 +1,6 @@
 # Everything a person runs, on a laptop as in CI. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help check-locks env install ray-env repro taxonomy documents deepfake documents-folds explainers doctor test test-system
+.PHONY: help check-locks env install ray-env speech-env repro taxonomy documents deepfake documents-folds explainers doctor test test-system
 .PHONY: test-s3 check current verify bench pr-report pr-comment report demo demo-env remote audit lock clean
 
 PYTHON ?= python3
@@ -51,6 +51,12 @@ RAY = $(LOCKED) $(shell cat requirements-ray.txt | sha256sum)
 ray-env: env  ## add Ray to .venv, for prediction on several machines (hashes checked)
 	@[ "$$(cat .venv/ray 2>/dev/null)" = $(call quote,$(RAY)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
 		--quiet --require-hashes -r requirements-ray.txt && printf '%s\n' $(call quote,$(RAY)) >.venv/ray; }
+
+SPEECH = $(LOCKED) $(shell cat requirements-speech.txt | sha256sum)
+
+speech-env: env  ## add a voice to .venv that reads sentences aloud, for `reprise vocode --sentences` (hashes checked)
+	@[ "$$(cat .venv/speech 2>/dev/null)" = $(call quote,$(SPEECH)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
+		--quiet --require-hashes -r requirements-speech.txt && printf '%s\n' $(call quote,$(SPEECH)) >.venv/speech; }
 
 DEMO = $(LOCKED) $(shell cat requirements-demo.txt | sha256sum)
 
@@ -104,7 +110,7 @@ doctor: env  ## print what this machine has: devices, memory, versions, `dvc doc
 test: env  ## run the tests
 	$(BIN)/pytest -n 2 --dist worksteal -m "not benchmark and not system and not s3"
 
-test-system: env ray-env demo-env  ## kill stages, fill disks, share work between processes, open report and demo
+test-system: env ray-env demo-env speech-env  ## kill stages, fill disks, share work between processes, open report and demo
 	$(BIN)/pytest -n 2 --dist loadgroup -m system tests/system
 
 test-s3: env  ## push to, pull from and break a real S3 server (Ceph) that is started for it
@@ -154,9 +160,10 @@ compile = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 # The packages of pyproject.toml's optional group $(1), a line each.
 optional = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
 
-lock: env  ## compile requirements.txt, -ray.txt and -demo.txt anew from pyproject.toml
+lock: env  ## compile requirements.txt, -ray.txt, -speech.txt and -demo.txt anew from pyproject.toml
 	$(compile) --extra export --group dev pyproject.toml --output-file requirements.txt
 	$(call optional,ray) | $(compile) --constraint requirements.txt --output-file requirements-ray.txt -
+	$(call optional,speech) | $(compile) --constraint requirements.txt --output-file requirements-speech.txt -
 	$(call optional,demo) | $(compile) --constraint requirements.txt --output-file requirements-demo.txt -
 
 clean:  ## delete checkpoints, caches and logs; data, models and metrics stay

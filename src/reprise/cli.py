@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
         "documents": ("reprise.tools.correct.documents", "Say whether the label of a page is right."),
         "deepfake": ("reprise.tools.correct.deepfake", "Say what a recording is: natural or synthesised."),
     },
-    "vocode": ("reprise.deepfake.vocode", "Copy-synthesise recordings, as spoofs to train on."),
+    "vocode": ("reprise.deepfake.vocode", "Make spoofs of recordings and sentences, to train on."),
     "batch-size": ("reprise.tools.batch_size", "Find the largest training batch that fits into memory."),
     "sweep": ("reprise.tools.sweep", "Search a task's parameters, each trial a DVC experiment."),
     "compare": ("reprise.tools.compare", "Compare the headline figures of two commits or experiments."),

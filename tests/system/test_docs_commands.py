@@ -129,6 +129,7 @@ def make_inputs(folder: Path) -> None:
         place = folder / f"recordings/speaker{number % 4}"
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(recording, place)
+    (folder / "sentences.txt").write_text("Good morning.\nIt is late.\nNobody came.\n")
     import soundfile
 
     soundfile.write(folder / "call.wav", *soundfile.read(recordings[0]))
@@ -138,7 +139,7 @@ def make_own_data(folder: Path, block: str) -> None:
     """Lay out data/<task>/mine anew, with what the pages name in it; speech only where `vocode` does not write it."""
     for task in ("taxonomy", "documents", "deepfake"):
         mine = folder / "data" / task / "mine"
-        for place in (mine, mine.with_name("phone")):
+        for place in (mine, mine.with_name("phone"), mine.with_name("read")):
             shutil.rmtree(place, ignore_errors=True)
         if task != "deepfake" or "reprise vocode" not in block:
             shutil.copytree(folder / "data" / task / "sample", mine)

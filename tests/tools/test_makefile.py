@@ -82,19 +82,20 @@ def test_the_packages_of_the_demo_are_installed_once(project):
     assert install in make(project, "demo", PYTHON="true")[1], "a new environment has none of them"
 
 
-def test_ray_is_added_once_to_each_environment(project):
+@pytest.mark.parametrize("group", ["ray", "speech"])
+def test_an_extra_is_added_once_to_each_environment(project, group):
     def added():
-        code, printed, error = make(project, "ray-env", PYTHON="true")
+        code, printed, error = make(project, f"{group}-env", PYTHON="true")
         assert (code, error) == (0, "")
-        return "<pip><install><--quiet><--require-hashes><-r><requirements-ray.txt>\n" in printed
+        return f"<pip><install><--quiet><--require-hashes><-r><requirements-{group}.txt>\n" in printed
 
-    (project / "requirements-ray.txt").write_text("ray==1.0\n")
+    (project / f"requirements-{group}.txt").write_text("ray==1.0\n")
     assert added()
     assert not added()
     with (project / "requirements.txt").open("a") as file:
         file.write("# changed\n")
     assert added(), "the environment holds what its own lock names, and no more"
-    (project / "requirements-ray.txt").write_text("ray==1.1\n")
+    (project / f"requirements-{group}.txt").write_text("ray==1.1\n")
     assert added()
 
 

@@ -10,6 +10,7 @@ TASK = "deepfake"
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Speed = Annotated[float, Field(ge=0.5, le=2)]
 Count = Annotated[int, Field(ge=1, le=65_536)]
 
 
@@ -49,6 +50,7 @@ class Recipe(TrainParams):
     channel_share: Fraction
     resyntheses: Annotated[int, Field(ge=0)]
     resynthesis_share: Fraction
+    speeds: tuple[Speed, ...]
     least_batches: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
@@ -69,6 +71,8 @@ class Recipe(TrainParams):
             raise ValueError(
                 "rawboost, band_limit, noise and gain change samples, and a frozen Whisper hears each once"
             )
+        if 1 in self.speeds or len(set(self.speeds)) < len(self.speeds):
+            raise ValueError(f"speeds {self.speeds}: expected others than 1, which is always there, each once")
         ranges = {"crop_seconds": self.crop_seconds, "partial_seconds": self.partial_seconds}
         for name, (shortest, longest) in ranges.items():
             if shortest > longest:

@@ -97,6 +97,7 @@ def deepfake_trial(recipe: Any) -> Trial:
             "crop_seconds": (longest, longest),
             "resyntheses": 0,
             "resynthesis_share": 0,
+            "speeds": (),
         }
     )
     count = int(longest * RATE)
@@ -105,7 +106,7 @@ def deepfake_trial(recipe: Any) -> Trial:
     table = pd.DataFrame({**columns, "twin": [-1, 0], "start": [0, count], "samples": [count, count]})
     corpus = Corpus(table, audio)
     detector = make_detector(plain, corpus)
-    copies = make_copies(corpus, detector.eval(), plain, 0, "cpu") if detector.framed else None
+    copies = make_copies(corpus, detector.eval(), plain, 0, "cpu") if detector.framed else []
     learner = Learner(detector.train(), plain, corpus, corpus, 0, copies)
     rows = torch.arange(EXAMPLES) % 2 if not plain.twins else torch.ones(EXAMPLES, dtype=torch.long)
     return Trial(learner, rows)  # type: ignore[arg-type]  # indexed as a Dataset is

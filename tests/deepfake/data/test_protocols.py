@@ -128,7 +128,7 @@ def test_an_utterance_in_two_splits_is_refused_and_a_synthetic_voice_counted(tmp
 
 
 def test_protocols_that_are_not_there_or_not_text(tmp_path):
-    with pytest.raises(InputError, match="no such protocol file"):
+    with pytest.raises(InputError, match="no such file"):
         read_protocol(tmp_path / "p.txt", "train")
     (tmp_path / "p.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not UTF-8"):

@@ -1,8 +1,10 @@
 import numpy as np
+import pyroomacoustics
 import pytest
 from scipy import signal
 
-from reprise.deepfake.detector.channel import CHANNELS, align, coloured_noise
+from reprise.deepfake.detector import channel
+from reprise.deepfake.detector.channel import CHANNELS, align, coloured_noise, room_response
 
 RATE = 16_000
 
@@ -17,15 +19,61 @@ def speech() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_channel_keeps_length_timing_and_repeats(name: str, speech: np.ndarray) -> None:
+def test_channel_keeps_the_length_and_repeats(name: str, speech: np.ndarray) -> None:
     out = CHANNELS[name](speech, np.random.default_rng(1))
     assert out.dtype == np.float32
     assert out.shape == speech.shape
     np.testing.assert_array_equal(out, CHANNELS[name](speech, np.random.default_rng(1)))
+    assert not np.allclose(out, speech, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(CHANNELS.keys() - {"room"}))
+def test_channel_keeps_the_timing(name: str, speech: np.ndarray) -> None:
+    out = CHANNELS[name](speech, np.random.default_rng(1))
     courses = [np.sqrt(np.mean(np.square(wave.reshape(-1, 160)), 1)) for wave in (speech, out)]
     lags = signal.correlate(courses[1] - courses[1].mean(), courses[0] - courses[0].mean())
     assert abs(int(lags.argmax()) - (len(courses[0]) - 1)) <= 1  # of 10 ms
-    assert not np.allclose(out, speech, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_room_adds_echoes_after_the_direct_sound(seed: int) -> None:
+    click = np.zeros(RATE, np.float32)
+    click[1000] = 0.5
+    heard = CHANNELS["room"](click, np.random.default_rng(seed))
+    assert np.abs(heard[:1000]).max() < 1e-6
+    assert heard[1000] == pytest.approx(0.5, abs=1e-6)
+    response = room_response(np.random.default_rng(seed))
+    np.testing.assert_allclose(heard[1000 : 1000 + len(response)], 0.5 * response[:15_000], atol=1e-6)
+    remaining = 10 * np.log10(np.cumsum(np.square(response[::-1]))[::-1] / np.square(response).sum())  # Schroeder, 1965
+    assert 0.01 < (remaining > -40).sum() / RATE < 0.8
+
+
+def test_echoes_come_when_their_paths_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a room of known measures, against distances to the first mirror images by hand."""
+    monkeypatch.setattr(channel, "ROOM_SIZES", ((6.0, 5.0, 4.0), (6.0, 5.0, 4.0)))
+    monkeypatch.setattr(channel, "MOST_REFLECTIONS", 1)
+    places = []
+    for name in ("add_source", "add_microphone"):
+        original = getattr(pyroomacoustics.ShoeBox, name)
+
+        def watched(room, place, original=original):
+            places.append(np.array(place))
+            return original(room, place)
+
+        monkeypatch.setattr(pyroomacoustics.ShoeBox, name, watched)
+    response = room_response(np.random.default_rng(0))
+    speaker, microphone = places
+    direct = np.linalg.norm(speaker - microphone)
+    expected = np.zeros(len(response))
+    for axis, length in enumerate((6.0, 5.0, 4.0)):
+        for wall in (0.0, length):
+            image = speaker.copy()
+            image[axis] = 2 * wall - speaker[axis]
+            path = np.linalg.norm(image - microphone)
+            expected[round((path - direct) / 343 * RATE)] += 1 / path
+    window = np.hanning(9)
+    found, wanted = (np.convolve(np.abs(each), window)[20:] for each in (response, expected))
+    assert np.corrcoef(found, wanted)[0, 1] > 0.95
 
 
 def test_align_undoes_a_delay(speech: np.ndarray) -> None:

@@ -54,11 +54,22 @@ def test_without_twins_batches_are_what_they_are_told_to_be():
 def test_channel_copies_take_the_place_of_their_share_of_utterances(share):
     corpus = make_corpus(4)  # the copies hold their number
     copies = Copies([[corpus.waveform(row), *(np.full(RATE, n, np.float32) for n in (1, 2))] for row in range(8)], [])
-    maker = CropMaker(corpus, tiny_recipe(partial_spoofs=0, resynthesis_share=0, channel_share=share), copies)
+    maker = CropMaker(corpus, tiny_recipe(partial_spoofs=0, resynthesis_share=0, channel_share=share), [copies])
     samples, _ = maker(torch.tensor([4, 5, 6, 7] * 100), np.random.default_rng(0))
     counts = [int((samples == number).all(1).sum()) for number in (1, 2)]
     assert sum(counts) == pytest.approx(share * 800, abs=4 * (share * (1 - share) * 800) ** 0.5)
     assert counts[0] == pytest.approx(counts[1], abs=4 * sum(counts) ** 0.5)
+
+
+def test_a_spoof_and_its_twin_have_one_speed():
+    corpus = make_corpus(4)  # forms hold ten times the number of their speed, and 1 more where they are spoofs
+    copies = [
+        Copies([[np.full(RATE, 10 * speed + spoof, np.float32)] for spoof in corpus.spoof], []) for speed in range(3)
+    ]
+    maker = CropMaker(corpus, tiny_recipe(partial_spoofs=0, resynthesis_share=0), copies)
+    spoofs, naturals = maker(torch.tensor([4, 5, 6, 7] * 60), np.random.default_rng(0))[0][:, 0].view(2, -1)
+    assert torch.equal(spoofs, naturals + 1)
+    assert ((naturals == 10 * torch.arange(3)[:, None]).float().mean(1) - 1 / 3).abs().max() < 0.12
 
 
 def test_a_small_corpus_is_passed_more_than_once_an_epoch():

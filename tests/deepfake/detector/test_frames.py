@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from reprise.core import code
+from reprise.core.errors import InputError
+from reprise.core.seed import derive_seed
 from reprise.deepfake.data.audio import RATE
-from reprise.deepfake.detector.copies import CHANGING, change_key, make_copies
+from reprise.deepfake.detector.copies import CHANGING, change_key, change_of, make_copies
 from reprise.deepfake.detector.crops import CropMaker
 from reprise.deepfake.detector.frames import DECIDING, encoder_key, hear, hear_once
 from reprise.deepfake.detector.model import Detector
@@ -151,9 +153,9 @@ def test_partial_spoofs_of_frames_are_natural_but_for_a_stretch(detector):
 def test_resyntheses_come_with_their_natural_utterance(detector):
     corpus = make_corpus(2)
     recipe = whisper_recipe(crop_seconds=[1.2, 1.2], partial_spoofs=0, resyntheses=1, resynthesis_share=1)
-    copies = make_copies(corpus, detector, recipe, 0, "cpu")
+    (copies,) = made_copies = make_copies(corpus, detector, recipe, 0, "cpu")
     assert [len(made) for made in copies.resyntheses] == [1, 1, 0, 0]
-    crops, _ = CropMaker(corpus, recipe, copies)(torch.tensor([2, 3]), np.random.default_rng(0))
+    crops, _ = CropMaker(corpus, recipe, made_copies)(torch.tensor([2, 3]), np.random.default_rng(0))
     for spoof, natural in zip(crops[:2], crops[2:], strict=True):
         row = next(r for r in range(2) if np.array_equal(copies.forms[r][0][:5], natural[:5].numpy()))
         assert np.array_equal(copies.resyntheses[row][0][:5], spoof[:5].numpy())
@@ -162,12 +164,12 @@ def test_resyntheses_come_with_their_natural_utterance(detector):
 def test_copies_serve_detectors_of_samples_too():
     corpus = make_corpus(2)
     recipe = tiny_recipe(channel_copies=2, resyntheses=1, resynthesis_share=0.5)
-    copies = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
+    (copies,) = made_copies = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
     assert [len(forms) for forms in copies.forms] == [3] * 4
     np.testing.assert_array_equal(copies.forms[0][0], corpus.waveform(0))
-    again = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
+    (again,) = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
     np.testing.assert_array_equal(copies.forms[2][1], again.forms[2][1])
-    samples, labels = CropMaker(corpus, recipe, copies)(torch.tensor([2, 3]), np.random.default_rng(0))
+    samples, labels = CropMaker(corpus, recipe, made_copies)(torch.tensor([2, 3]), np.random.default_rng(0))
     assert samples.shape[0] == 4
     assert samples.shape[1] >= recipe.crop_seconds[0] * RATE
     assert labels.tolist() == [1, 1, 0, 0]
@@ -185,3 +187,43 @@ def test_no_view_outvotes_another():
         evidence = each[0, 1] + head.views[1].bias  # type: ignore[union-attr, index]
         assert float(logit) == pytest.approx(float(evidence - head.bias))
         assert float(head([torch.randn(1, 48), readouts[1]])[0]) >= float(logit)
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_speed_moves_length_and_pitch_together(speed):
+    tone = np.sin(2 * np.pi * 400 * np.arange(2 * RATE) / RATE).astype(np.float32) / 2
+    changed = change_of("as it is", 0, speed)(tone)
+    assert len(changed) == round(2 * RATE / speed)
+    spectrum = np.abs(np.fft.rfft(changed * np.hanning(len(changed))))
+    assert spectrum.argmax() * RATE / len(changed) == pytest.approx(400 * speed, abs=1)
+    np.testing.assert_allclose(changed[2000:-2000].std(), tone.std(), rtol=0.01)
+
+
+def test_copies_are_made_at_every_speed():
+    corpus = make_corpus(2)
+    recipe = tiny_recipe(channel_copies=1, resyntheses=1, resynthesis_share=0.5, speeds=[0.8, 1.25])
+    as_recorded, slow, fast = make_copies(corpus, Detector(recipe), recipe, 0, "cpu")
+    count = len(corpus.waveform(0))
+    assert [len(form) for form in (*as_recorded.forms[0], *as_recorded.resyntheses[0])] == [count] * 3
+    assert [len(form) for form in (*slow.forms[0], *slow.resyntheses[0])] == [round(count / 0.8)] * 3
+    assert [len(form) for form in (*fast.forms[0], *fast.resyntheses[0])] == [round(count / 1.25)] * 3
+    plain = tiny_recipe(channel_copies=1, resyntheses=1, resynthesis_share=0.5)
+    (alone,) = make_copies(corpus, Detector(plain), plain, 0, "cpu")
+    np.testing.assert_array_equal(as_recorded.forms[3][1], alone.forms[3][1])
+
+
+def test_a_frozen_encoder_hears_each_speed_and_keeps_them_apart(detector):
+    corpus, seed = make_corpus(2), 3
+    recipe = whisper_recipe(channel_copies=0, resyntheses=0, resynthesis_share=0, speeds=[0.8, 1.25])
+    for _ in ("computed", "of the cache"):
+        for speed, copies in zip((1, 0.8, 1.25), make_copies(corpus, detector, recipe, seed, "cpu"), strict=True):
+            for row, (form,) in enumerate(copies.forms):
+                samples = corpus.waveform(row)
+                change = change_of("as it is", derive_seed(seed, "as it is", row, 0), speed)
+                np.testing.assert_array_equal(form, hear(samples if speed == 1 else change(samples), detector))
+
+
+@pytest.mark.parametrize("speeds", [[1.0], [0.9, 0.9], [0.4]])
+def test_speeds_that_say_nothing_new_are_refused(speeds):
+    with pytest.raises(InputError, match="speeds"):
+        tiny_recipe(speeds=speeds)

@@ -81,7 +81,7 @@ def refuse_shared_utterances(trials: Mapping[str, Sequence[Trial]]) -> None:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Read a protocol's lines with their numbers, from 1.
+    """Read the lines of a text file, such as a protocol, with their numbers, from 1.
 
     Raises:
         InputError: missing, a folder, a device, not readable, or not UTF-8.
@@ -90,9 +90,9 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such protocol file") from None
+        raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: a folder; expected a protocol file") from None
+        raise InputError(f"{path}: a folder; expected a text file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

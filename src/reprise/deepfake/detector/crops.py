@@ -1,6 +1,8 @@
 """Training batches: crops of spoofs with their natural twins at the same place, some spoofed in a stretch alone."""
 
 import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from reprise.deepfake.detector.copies import Copies
 from reprise.deepfake.detector.pieces import FRAME_RATE
 from reprise.deepfake.recipe import Recipe
 
+Form = TypeVar("Form")
+
 
 class CropMaker:
     """Cuts batches out of training utterances: of samples, or of the frames that a frozen encoder has heard.
@@ -20,14 +24,14 @@ class CropMaker:
     Args:
         corpus: the utterances.
         recipe: lengths, twins, partial spoofs, shares of channel copies and of re-syntheses.
-        copies: their forms; None: samples as they are.
+        copies: their forms, at each speed; none: samples as they are.
     """
 
-    def __init__(self, corpus: Corpus, recipe: Recipe, copies: Copies | None = None) -> None:
+    def __init__(self, corpus: Corpus, recipe: Recipe, copies: Sequence[Copies] = ()) -> None:
         self.corpus, self.recipe, self.copies = corpus, recipe, copies
         self.natural = np.flatnonzero(~corpus.spoof)
         self.spoof, self.twin = corpus.spoof, corpus.twin
-        self.framed = copies is not None and copies.forms[0][0].ndim == 2
+        self.framed = bool(copies) and copies[0].forms[0][0].ndim == 2
         self.rate = FRAME_RATE if self.framed else RATE  # of what crops are cut of, a second
 
     def rows(self) -> Tensor:
@@ -52,7 +56,8 @@ class CropMaker:
         """
         length = int(generator.uniform(*self.recipe.crop_seconds) * self.rate)
         if not self.recipe.twins:
-            crops = [self._cut(self._form(int(row), generator), length, generator)[0] for row in rows.tolist()]
+            wholes = [self._form(row, self._copies(generator), generator) for row in rows.tolist()]
+            crops = [self._cut(whole, length, generator)[0] for whole in wholes]
             return torch.from_numpy(np.stack(crops)).float(), torch.from_numpy(self.spoof[rows.numpy()]).float()
         pairs = [self._pair(row, length, generator) for row in rows.tolist()]
         spoofs, naturals = (np.stack(column) for column in zip(*pairs, strict=True))
@@ -62,19 +67,20 @@ class CropMaker:
     def _pair(self, row: int, length: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Cut a spoof and a natural crop, of the twin at the same place or of any other utterance.
 
-        The spoof is that of the row, or a re-synthesis of a natural utterance.
+        The spoof is that of the row, or a re-synthesis of a natural utterance. Both have the same speed, so that one
+        place means the same moment in both.
         """
-        twin = int(self.twin[row])
+        twin, copies = int(self.twin[row]), self._copies(generator)
         if self.recipe.resynthesis_share and generator.random() < self.recipe.resynthesis_share:
-            assert self.copies is not None
+            assert copies is not None
             twin = int(generator.choice(self.natural))
-            whole = _pick(self.copies.resyntheses[twin], generator)
+            whole = _pick(copies.resyntheses[twin], generator)
         else:
-            whole = self._form(row, generator)
+            whole = self._form(row, copies, generator)
         if twin < 0:
-            other = self._form(int(generator.choice(self.natural)), generator)
+            other = self._form(int(generator.choice(self.natural)), copies, generator)
             return self._cut(whole, length, generator)[0], self._cut(other, length, generator)[0]
-        whole_natural = self._form(twin, generator)
+        whole_natural = self._form(twin, copies, generator)
         spoof, start = self._cut(whole, length, generator, min(len(whole), len(whole_natural)))
         natural, _ = self._cut(whole_natural, length, generator, start=start)
         if generator.random() < self.recipe.partial_spoofs:
@@ -84,13 +90,17 @@ class CropMaker:
             spoof = (replace if self.framed else splice)(natural, spoof, first, first + count)
         return spoof, natural
 
-    def _form(self, row: int, generator: np.random.Generator) -> np.ndarray:
+    def _copies(self, generator: np.random.Generator) -> Copies | None:
+        """Those at a random speed; None where there are none."""
+        return _pick(self.copies, generator) if self.copies else None
+
+    def _form(self, row: int, copies: Copies | None, generator: np.random.Generator) -> np.ndarray:
         """The utterance as it is, or one of its copies through channels."""
-        if self.copies is None:
+        if copies is None:
             return self.corpus.waveform(row)
-        original, *copies = self.copies.forms[row]
-        if copies and generator.random() < self.recipe.channel_share:
-            return _pick(copies, generator)
+        original, *changed = copies.forms[row]
+        if changed and generator.random() < self.recipe.channel_share:
+            return _pick(changed, generator)
         return original
 
     def _cut(
@@ -108,5 +118,5 @@ class CropMaker:
         return fit_length(whole[start : start + length], length), start
 
 
-def _pick(forms: list[np.ndarray], generator: np.random.Generator) -> np.ndarray:
+def _pick(forms: Sequence[Form], generator: np.random.Generator) -> Form:
     return forms[int(generator.integers(len(forms)))] if len(forms) > 1 else forms[0]

@@ -1,6 +1,7 @@
 """How the detector learns: batches, loss, dev error, optimiser and schedule, as a Lightning module."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,17 @@ class Learner(LightningModule):
         train: utterances to cut from.
         dev: utterances to choose the epoch by.
         seed: of crops and augmentation.
-        copies: forms of the training utterances; None: as they are.
+        copies: forms of the training utterances, at each speed; none: as they are.
     """
 
     def __init__(
-        self, detector: Detector, recipe: Recipe, train: Corpus, dev: Corpus, seed: int, copies: Copies | None = None
+        self,
+        detector: Detector,
+        recipe: Recipe,
+        train: Corpus,
+        dev: Corpus,
+        seed: int,
+        copies: Sequence[Copies] = (),
     ) -> None:
         super().__init__()
         self.detector, self.recipe, self.seed = detector, recipe, seed

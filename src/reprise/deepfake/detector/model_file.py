@@ -44,6 +44,8 @@ def load_detector(path: Path = DETECTOR, device: str = "cpu") -> tuple[Detector,
     if not path.exists():
         raise InputError(f"{path}: no such file; train the detector first: dvc repro deepfake-detector")
     tensors, metadata = load_model(path)
+    if isinstance(recipe := metadata.get("recipe"), dict):
+        recipe.setdefault("speeds", [])  # files from before there was this key do not say
     described = parse_params(metadata, DetectorDescription, str(path))
     if (described.recipe.front_end in ("ssl", "whisper")) != (described.ssl_config is not None):
         raise InputError(f"{path}: front_end {described.recipe.front_end} with ssl_config {described.ssl_config!r}")

@@ -208,7 +208,12 @@ VOCODERS: dict[str, Vocoder] = {
 
 def synthesise(name: str, samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Copy-synthesis (N,) float32 of samples (N,) by a vocoder, at the loudness of the original."""
-    made = np.asarray(VOCODERS[name](samples, generator), dtype=np.float64)
+    return at_loudness(VOCODERS[name](samples, generator), samples)
+
+
+def at_loudness(made: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """What was made (N,), float32, with the mean power of samples (M,), or as near to it as full scale allows."""
+    made = np.asarray(made, dtype=np.float64)
     scale = np.sqrt(np.mean(np.square(samples, dtype=np.float64)) / (np.mean(np.square(made)) + 1e-12))
     made = made * scale
     return (made / max(1.0, np.abs(made).max() / 0.99)).astype(np.float32)

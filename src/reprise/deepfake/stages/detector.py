@@ -42,10 +42,11 @@ def main() -> None:
     with timed(TIMING / "detector.json") as figures:
         seed_everything(derive_seed(seed, "weights"))
         detector = make_detector(recipe, train, weights)
-        copies = None
-        if recipe.epochs and (detector.framed or recipe.channel_copies or recipe.resyntheses):
+        copies = []
+        if recipe.epochs and (detector.framed or recipe.channel_copies or recipe.resyntheses or recipe.speeds):
             copies = make_copies(train, detector.eval(), recipe, derive_seed(seed, "copies"), "cpu")
-            logger.info("%d copies of training utterances are ready", sum(map(len, copies.forms + copies.resyntheses)))
+            made = sum(len(forms) for each in copies for forms in each.forms + each.resyntheses)
+            logger.info("%d copies of training utterances are ready", made)
         learner = Learner(detector, recipe, train, dev, seed, copies)
         run = Run(
             name="deepfake-detector",

@@ -133,11 +133,13 @@ def says_splits(path: Path, trials: dict[str, list[Trial]]) -> bool:
 
 
 def check_speakers(found: Findings, trials: dict[str, list[Trial]]) -> None:
-    """Note unknown speakers, and those in several splits."""
-    everyone = [trial for part in trials.values() for trial in part]
-    unknown = sum(trial.speaker == UNKNOWN for trial in everyone)
+    """Note unknown speakers of natural speech, and speakers in several splits."""
+    natural = [trial for part in trials.values() for trial in part if not trial.spoof]
+    unknown = sum(trial.speaker == UNKNOWN for trial in natural)
     if unknown:
-        found.odd.append(f"{unknown} of {len(everyone)} utterances have no speaker: one could be in two splits unseen")
+        found.odd.append(
+            f"{unknown} of {len(natural)} natural utterances have no speaker: one could be in two splits unseen"
+        )
     with found.collect():
         if shared := shared_speakers(trials):
             found.odd.append(f"{len(shared)} speakers of spoofs alone are in several splits: {some(shared)}")
