@@ -1052,6 +1052,13 @@ def soundfile_flac() -> Arrays:
 
 
 @operation("sounds")
+def rooms() -> Arrays:
+    from reprise.deepfake.detector.channel import room_response
+
+    return [room_response(np.random.default_rng(seed)) for seed in range(20)]
+
+
+@operation("sounds")
 def soxr_resampling() -> Arrays:
     import soxr
 
