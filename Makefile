@@ -45,25 +45,22 @@ install: check-locks
 	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.cache/dvc-site"
 	@printf '%s\n' $(call quote,$(LOCKED)) >.venv/locked
 
+# Adds to .venv what requirements-$(1).txt names, once for each content, with further options $(2) of uv.
+added = $(LOCKED) $(shell cat requirements-$(1).txt | sha256sum)
+add = [ "$$(cat .venv/$(1) 2>/dev/null)" = $(call quote,$(call added,$(1))) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" \
+	$(BIN)/uv pip install --quiet $(2) --require-hashes -r requirements-$(1).txt && \
+	printf '%s\n' $(call quote,$(call added,$(1))) >.venv/$(1); }
+
 # Ray is left out of the environment that everyone gets: 200 MB that few need.
-RAY = $(LOCKED) $(shell cat requirements-ray.txt | sha256sum)
-
 ray-env: env  ## add Ray to .venv, for prediction on several machines (hashes checked)
-	@[ "$$(cat .venv/ray 2>/dev/null)" = $(call quote,$(RAY)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
-		--quiet --require-hashes -r requirements-ray.txt && printf '%s\n' $(call quote,$(RAY)) >.venv/ray; }
-
-SPEECH = $(LOCKED) $(shell cat requirements-speech.txt | sha256sum)
+	@$(call add,ray)
 
 speech-env: env  ## add a voice to .venv that reads sentences aloud, for `reprise vocode --sentences` (hashes checked)
-	@[ "$$(cat .venv/speech 2>/dev/null)" = $(call quote,$(SPEECH)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
-		--quiet --require-hashes -r requirements-speech.txt && printf '%s\n' $(call quote,$(SPEECH)) >.venv/speech; }
-
-DEMO = $(LOCKED) $(shell cat requirements-demo.txt | sha256sum)
+	@$(call add,speech)
 
 # --no-deps: the lock names all that is needed, and gradio asks for older packages than it runs with (pyproject.toml).
 demo-env: env  ## add to .venv what the page needs (hashes checked)
-	@[ "$$(cat .venv/demo 2>/dev/null)" = $(call quote,$(DEMO)) ] || { VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install \
-		--quiet --no-deps --require-hashes -r requirements-demo.txt && printf '%s\n' $(call quote,$(DEMO)) >.venv/demo; }
+	@$(call add,demo,--no-deps)
 
 # Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
 REPRO := $(BIN)/dvc --wait-for-lock repro
