@@ -71,7 +71,7 @@ repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a t
 	$(REPRO)
 
 taxonomy: env  ## run the taxonomy task alone
-	$(REPRO) taxonomy-evaluate
+	$(REPRO) taxonomy-ask taxonomy-evaluate
 
 documents: documents-folds  ## run the documents task alone
 	$(REPRO) documents-evaluate

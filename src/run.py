@@ -9,7 +9,10 @@ Python puts this file's folder first on its search path. So an experiment that D
 
 import sys
 
-from reprise.core.stage import run_stage
+from reprise.core.stage import leave, run_stage
 
 if __name__ == "__main__":
-    run_stage(sys.argv[1:])
+    try:
+        run_stage(sys.argv[1:])
+    except SystemExit as end:
+        leave(end.code)

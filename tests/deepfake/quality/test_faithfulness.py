@@ -69,11 +69,16 @@ def test_the_true_order_is_the_most_faithful():
     """A detector that hears the third frame alone."""
     samples, natural = np.ones(10 * FRAME, np.float32), np.zeros(10 * FRAME, np.float32)
 
+    heard: list[bytes] = []
+
     def probability(recordings):
+        heard.extend(recording.tobytes() for recording in recordings)
         return np.array([recording[3 * FRAME + 100 : 4 * FRAME - 100].mean() for recording in recordings])
 
-    truth, wrong = np.eye(10)[3], 1 - np.eye(10)[3]
-    right, false = (faithfulness(samples, natural, importance, probability) for importance in (truth, wrong))
+    importances = {"right": np.eye(10)[3], "again": 2 * np.eye(10)[3], "false": 1 - np.eye(10)[3]}
+    right, again, false = faithfulness(samples, natural, importances, probability).values()
+    assert again == right
+    assert len(heard) == 2 * 11  # no frame, all frames, eight frames, and four stretches of either order
     assert right["deletion_auc"] < 0.1 < 0.6 < false["deletion_auc"]
     assert right["insertion_auc"] > 0.9
     assert right["comprehensiveness"] == pytest.approx(1, abs=1e-3)

@@ -8,7 +8,7 @@ they lie: frames scattered at random make a seam each, the detector hears seams,
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,27 +65,37 @@ def most_important(importance: np.ndarray, fraction: float) -> np.ndarray:
 def faithfulness(
     samples: np.ndarray,
     natural: np.ndarray,
-    importance: np.ndarray,
+    importances: Mapping[str, np.ndarray],
     spoof_probabilities: Callable[[list[np.ndarray]], np.ndarray],
-) -> dict[str, float]:
+) -> dict[str, dict[str, float]]:
     """Measure how the probability of a spoof changes as the most important stretch is taken out, or put in alone.
 
     Args:
         samples: (N,) of a spoof.
         natural: (N,), what frames are replaced with.
-        importance: (M,) by frame.
-        spoof_probabilities: of several recordings.
+        importances: (M,) by frame, of each method.
+        spoof_probabilities: of several recordings, each of which it gets once.
 
     Returns:
-        Areas under the curves of deletion (lower is better) and insertion (higher is better) over the stretch's length;
-        comprehensiveness, the fall without a fifth (higher is better), and sufficiency, the fall with that fifth alone
-        (lower is better; DeYoung et al., ACL 2020).
+        For each method the areas under the curves of deletion (lower is better) and insertion (higher is better) over
+        the stretch's length; comprehensiveness, the fall without a fifth (higher is better), and sufficiency, the fall
+        with that fifth alone (lower is better; DeYoung et al., ACL 2020).
     """
-    chosen = [most_important(importance, fraction) for fraction in FRACTIONS]
-    deleted = [replace_frames(samples, natural, frames) for frames in chosen]
-    inserted = [replace_frames(natural, samples, frames) for frames in chosen]
+    chosen = {
+        name: [most_important(importance, fraction) for fraction in FRACTIONS]
+        for name, importance in importances.items()
+    }
+    different = {frames.tobytes(): frames for stretches in chosen.values() for frames in stretches}
+    deleted = [replace_frames(samples, natural, frames) for frames in different.values()]
+    inserted = [replace_frames(natural, samples, frames) for frames in different.values()]
     values = spoof_probabilities(deleted + inserted)
-    deletion, insertion = values[: len(FRACTIONS)], values[len(FRACTIONS) :]
+    by_frames = dict(zip(different, zip(values[: len(different)], values[len(different) :], strict=True), strict=True))
+    return {name: _curves([by_frames[frames.tobytes()] for frames in each]) for name, each in chosen.items()}
+
+
+def _curves(points: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """What `faithfulness` says of a method, from the probabilities without each of its stretches and with it alone."""
+    deletion, insertion = np.array(points).T  # (FRACTIONS,) each
     top = FRACTIONS.index(TOP)
     return {
         "deletion_auc": float(np.trapezoid(deletion, FRACTIONS)),

@@ -41,6 +41,8 @@ from reprise.deepfake.quality.plots import plot_explanations, plot_localisation
 
 logger = logging.getLogger("reprise")
 
+BATCH = 16  # recordings heard together
+
 
 class ExplainParams(Params):
     """`deepfake.explain`: how much is measured and shown."""
@@ -67,17 +69,18 @@ def main() -> None:
         natural, kinds = replacements(corpus, chosen, seed)
 
         def spoof_probabilities(recordings: list[np.ndarray]) -> np.ndarray:
+            batches = torch.from_numpy(np.stack(recordings)).split(BATCH)  # (B, N) each
             with torch.inference_mode():
-                logits = chunk_logits(torch.from_numpy(np.stack(recordings)).to(device), detector)
-            return decision.spoof_probabilities(-logits.cpu().numpy().astype(np.float64))
+                logits = torch.cat([chunk_logits(batch.to(device), detector).cpu() for batch in batches])
+            return decision.spoof_probabilities(-logits.numpy().astype(np.float64))
 
-        for name, method in methods.items():
-            found = []
-            for row, other in zip(chosen.tolist(), natural, strict=True):
-                samples = corpus.waveform(row)
-                importance = method(samples, windows.utterance(row))
-                found.append(faithfulness(samples, other, importance, spoof_probabilities))
-            report[name] |= {key: float(np.mean([each[key] for each in found])) for key in found[0]}
+        found = []
+        for row, other in zip(chosen.tolist(), natural, strict=True):
+            samples = corpus.waveform(row)
+            importances = {name: method(samples, windows.utterance(row)) for name, method in methods.items()}
+            found.append(faithfulness(samples, other, importances, spoof_probabilities))
+        for name, row in report.items():
+            row |= {key: float(np.mean([each[name][key] for each in found])) for key in found[0][name]}
         write_json(METRICS / "explanation.json", {**report, "published": {"mode": published, **report[published]}})
         counts = {"partial_spoofs": len(partial), "faithfulness_utterances": len(chosen), "replacements": dict(kinds)}
         write_json(METRICS / "explanation_data.json", counts)
