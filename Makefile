@@ -65,9 +65,9 @@ demo-env: env  ## add to .venv what the page needs (hashes checked)
 # Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
 REPRO := $(BIN)/dvc --wait-for-lock repro
 
-# The longest chain of stages comes first, and the others fill the places beside it.
+# The longest chains of stages come first. Texts, which take least, fill the place beside the last stages of documents.
 repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a time
-	@$(named) $(MAKE) $(side_by_side) deepfake taxonomy documents
+	@$(named) $(MAKE) $(side_by_side) deepfake documents taxonomy
 	$(REPRO)
 
 taxonomy: env  ## run the taxonomy task alone
@@ -81,7 +81,7 @@ deepfake: env  ## run the deepfake task alone
 
 # The names of the outdated stages of a matrix. Each is a training with one thread: two side by side use two cores fully,
 # while a second thread would make one faster by a fifth. Inside `make repro` they share its jobs with the other tasks.
-outdated = $$($(BIN)/dvc --wait-for-lock status $$($(BIN)/dvc stage list --name-only | grep '^$(1)@') | grep -o '^$(1)@[[:alnum:]_-]*')
+outdated = $$($(BIN)/dvc --wait-for-lock status $(1) | grep -o '^$(1)@[[:alnum:]_-]*')
 # Lines of stages that run side by side begin with the stage's name.
 named = $(if $(filter 1,$(JOBS)),,REPRISE_NAME_LINES=1)
 side_by_side = --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))

@@ -1,8 +1,10 @@
+import gc
 import subprocess
 import sys
 
 import pytest
 
+from reprise.core.light_imports import without_garbage_collection
 from tests.conftest import ROOT
 
 SCRIPT = """
@@ -31,3 +33,12 @@ def test_lightning_comes_without_what_only_other_metrics_need():
     loaded, score = done.stdout.splitlines()
     assert loaded == "[]"
     assert float(score) == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)  # by hand: 1, 2/3, 2/3
+
+
+def test_what_is_made_without_garbage_collection_stays_out_of_it():
+    before = gc.get_freeze_count()
+    with without_garbage_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > before
+    gc.unfreeze()

@@ -1,6 +1,5 @@
 """The stage runner, in processes of its own: exit codes, one line for the user's mistakes, signals."""
 
-import gc
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ import torch
 
 from reprise.core import kernels
 from reprise.core.errors import InputError, out_of_memory
-from reprise.core.stage import find_stage, log_path, stage_name, timed, without_garbage_collection
+from reprise.core.stage import find_stage, log_path, stage_name, timed
 from tests.conftest import ROOT, read_params, write_params
 
 SCRIPT = """
@@ -70,15 +69,6 @@ def test_leaving_keeps_the_exit_code_runs_exit_functions_and_loses_no_output():
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (3, "first\nlast\n", "")
-
-
-def test_what_a_stage_imports_is_left_out_of_garbage_collection():
-    before = gc.get_freeze_count()
-    with without_garbage_collection():
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > before
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Learning rates over a training: a linear warm-up, then constant, linear or cosine."""
+"""Learning rates over a training: a linear warm-up, then constant, linear or cosine. And whether AdamW is fused."""
 
 from typing import Any
 
@@ -40,3 +40,8 @@ def with_schedule(optimizer: Optimizer, trainer: Trainer, params: TrainParams) -
     total = int(trainer.estimated_stepping_batches)
     schedule = warmup_schedule(optimizer, total, params.warmup, params.schedule)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def fusible(params: TrainParams) -> bool:
+    """Whether torch's fused AdamW, the faster one, can be used: Lightning cannot scale gradients for it."""
+    return not params.precision.endswith("mixed")

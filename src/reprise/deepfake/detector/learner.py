@@ -26,7 +26,7 @@ from reprise.deepfake.detector.scoring import score_rows
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.recipe import Recipe
 from reprise.training.means import log_mean
-from reprise.training.schedule import with_schedule
+from reprise.training.schedule import fusible, with_schedule
 
 logger = logging.getLogger("reprise")
 
@@ -124,7 +124,8 @@ class Learner(LightningModule):
             {"params": [p for p in learned if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
             {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        return with_schedule(torch.optim.AdamW(groups, lr=self.recipe.lr), self.trainer, self.recipe)
+        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, fused=fusible(self.recipe))
+        return with_schedule(optimizer, self.trainer, self.recipe)
 
 
 def class_weights(spoof: np.ndarray, recipe: Recipe) -> tuple[float, float]:

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
+from reprise.core.light_imports import without_garbage_collection
 from reprise.deepfake.data.audio import RATE
 
 if TYPE_CHECKING:
+    from transformers.models.whisper.configuration_whisper import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 BINS, HOP = 400, 160  # samples of Whisper's Fourier transform, and between its frames
@@ -82,10 +84,16 @@ def load_encoder(name: str) -> "WhisperEncoder":
 
 def build_encoder(config: "dict[str, Any]") -> "WhisperEncoder":
     """Build an encoder of a configuration of transformers, with random weights."""
-    from transformers.models.whisper.configuration_whisper import WhisperConfig
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
+    WhisperConfig, WhisperEncoder = whisper_classes()
     return WhisperEncoder(WhisperConfig(**{key: value for key, value in config.items() if key != "model_type"}))
+
+
+def whisper_classes() -> "tuple[type[WhisperConfig], type[WhisperEncoder]]":
+    """Import the configuration and the encoder of transformers, which takes two seconds."""
+    with without_garbage_collection():
+        from transformers.models.whisper.configuration_whisper import WhisperConfig
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+    return WhisperConfig, WhisperEncoder
 
 
 def read_carried(name: str, carried: Carried) -> "bytes | None":
@@ -163,9 +171,7 @@ def encoder_of(arrays: "dict[str, np.ndarray]", heads: int, where: str) -> "Whis
     Raises:
         InputError: names or shapes that differ from the encoder's.
     """
-    from transformers.models.whisper.configuration_whisper import WhisperConfig
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
+    WhisperConfig, WhisperEncoder = whisper_classes()
     state = {name: torch.tensor(array, dtype=torch.float32) for name, array in rename(arrays)}
     layers = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("layers."))
     dim = state["conv1.weight"].shape[0]

@@ -14,7 +14,7 @@ from reprise.deepfake.data.windows import Windows
 from reprise.deepfake.error_rate import equal_error_rate
 from reprise.deepfake.explainer.model import Explainer, ExplainerParams, explainer_loss, localisation_loss
 from reprise.training.means import log_mean
-from reprise.training.schedule import with_schedule
+from reprise.training.schedule import fusible, with_schedule
 
 LEAST_SPREAD, LEAST_GAP = 0.02, 0.05  # of importance: its deviation over moments, and spoofs' above natural speech's
 
@@ -84,8 +84,11 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.params.lr, weight_decay=self.params.weight_decay)
-        return with_schedule(optimizer, self.trainer, self.params)
+        params = self.params
+        optimizer = torch.optim.AdamW(
+            self.parameters(), params.lr, weight_decay=params.weight_decay, fused=fusible(params)
+        )
+        return with_schedule(optimizer, self.trainer, params)
 
 
 def refuse_collapse(mode: str, figures: Mapping[str, float]) -> None:

@@ -10,9 +10,10 @@ models/deepfake/explainer.json, which names the explainer that prediction takes,
 `published` in explanation.json is its row. Explainers whose mode is no longer listed are deleted.
 """
 
+import functools
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,10 +29,12 @@ from reprise.core.stage import timed
 from reprise.deepfake.data.audio import RATE
 from reprise.deepfake.data.corpus import Corpus, read_corpus
 from reprise.deepfake.data.protocols import UNKNOWN
-from reprise.deepfake.data.windows import Windows, read_windows
+from reprise.deepfake.data.windows import read_windows
 from reprise.deepfake.detector.decision import read_decisions
+from reprise.deepfake.detector.frames import hear_once
 from reprise.deepfake.detector.model_file import load_detector
 from reprise.deepfake.detector.scoring import chunk_logits
+from reprise.deepfake.detector.windows import describe
 from reprise.deepfake.explainer.model_file import load_explainer, publish_explainer
 from reprise.deepfake.paths import METRICS, MODES, PARTIAL, PREPARED, TIMING, WINDOWS, Mode, explainer_path
 from reprise.deepfake.quality.faithfulness import choose_spoofs, faithfulness, localise, replacements
@@ -62,11 +65,15 @@ def main() -> None:
         decision = read_decisions().detector
         methods = make_methods({mode: load_explainer(mode) for mode in modes}, detector, device, seed)
         corpus, partial = read_corpus(PREPARED / "eval"), read_corpus(PARTIAL)
-        windows, partial_windows = read_windows(WINDOWS / "eval"), read_windows(WINDOWS / "partial")
+        partial_windows = read_windows(WINDOWS / "partial")
         speakers = drawn_together(corpus.table.iloc[partial.twin.astype(np.int64)])  # of no type without one
         report = {name: localise(method, partial, partial_windows, speakers, seed) for name, method in methods.items()}
         chosen = choose_spoofs(corpus, params.faithfulness_utterances, seed)
         natural, kinds = replacements(corpus, chosen, seed)
+
+        @functools.cache
+        def describe_eval(row: int) -> np.ndarray:  # few rows of it: the windows stage does not describe them all
+            return describe(corpus.waveform(row), detector, device, hear_once)
 
         def spoof_probabilities(recordings: list[np.ndarray]) -> np.ndarray:
             batches = torch.from_numpy(np.stack(recordings)).split(BATCH)  # (B, N) each
@@ -77,7 +84,7 @@ def main() -> None:
         found = []
         for row, other in zip(chosen.tolist(), natural, strict=True):
             samples = corpus.waveform(row)
-            importances = {name: method(samples, windows.utterance(row)) for name, method in methods.items()}
+            importances = {name: method(samples, describe_eval(row)) for name, method in methods.items()}
             found.append(faithfulness(samples, other, importances, spoof_probabilities))
         for name, row in report.items():
             row |= {key: float(np.mean([each[name][key] for each in found])) for key in found[0][name]}
@@ -86,9 +93,9 @@ def main() -> None:
         write_json(METRICS / "explanation_data.json", counts)
         plot_localisation(METRICS / "explanation.png", report)
         shown = [
-            *examples("partial spoof", partial, partial_windows, np.arange(len(partial)), params.shown),
-            *examples("spoof", corpus, windows, np.flatnonzero(corpus.spoof), params.shown),
-            *examples("natural speech", corpus, windows, np.flatnonzero(~corpus.spoof), params.shown),
+            *examples("partial spoof", partial, partial_windows.utterance, np.arange(len(partial)), params.shown),
+            *examples("spoof", corpus, describe_eval, np.flatnonzero(corpus.spoof), params.shown),
+            *examples("natural speech", corpus, describe_eval, np.flatnonzero(~corpus.spoof), params.shown),
         ]
         plot_explanations(METRICS / "explanations.png", [panel(*example, methods, modes) for example in shown])
         publish_explainer(published)
@@ -127,28 +134,29 @@ def delete_other_modes(modes: Sequence[Mode]) -> None:
             path.unlink()
 
 
-Example = tuple[str, Corpus, Windows, int]  # kind, where it lies, row
+Described = Callable[[int], np.ndarray]  # row of a corpus -> descriptions (M, W, V + 1) of its moments
+Example = tuple[str, Corpus, Described, int]  # kind, where it lies, row
 
 
-def examples(kind: str, corpus: Corpus, windows: Windows, rows: np.ndarray, count: int) -> list[Example]:
+def examples(kind: str, corpus: Corpus, described: Described, rows: np.ndarray, count: int) -> list[Example]:
     """Pick a few rows, the first of each attack before the second of any."""
     by_attack: dict[str, list[int]] = defaultdict(list)
     for row in rows.tolist():
         by_attack[str(corpus.table["attack"].to_numpy()[row])].append(row)
     queues = list(by_attack.values())
     picked = [queue[turn] for turn in range(count) for queue in queues if turn < len(queue)][:count]
-    return [(kind, corpus, windows, row) for row in picked]
+    return [(kind, corpus, described, row) for row in picked]
 
 
 def panel(
-    kind: str, corpus: Corpus, windows: Windows, row: int, methods: dict[str, Importance], modes: Sequence[Mode]
+    kind: str, corpus: Corpus, described: Described, row: int, methods: dict[str, Importance], modes: Sequence[Mode]
 ) -> dict[str, Any]:
     """What `plot_explanations` draws of one utterance."""
     samples, entry = corpus.waveform(row), corpus.table.iloc[row]
     system = "" if entry["attack"] == UNKNOWN else f" ({entry['attack']})"
     return {
         "samples": samples,
-        "importance": {mode: methods[mode](samples, windows.utterance(row)) for mode in modes},
+        "importance": {mode: methods[mode](samples, described(row)) for mode in modes},
         "title": f"{kind}: {entry['utterance']}{system}",
         "spans": [(start / RATE, end / RATE) for start, end in entry["spans"]] if "spans" in entry else [],
     }

@@ -2,7 +2,7 @@
 
     python src/run.py deepfake.windows
 
-Writes data/deepfake/windows/<train, dev, eval, partial>: windows.npy (moments of all utterances, W, V + 1) float32,
+Writes data/deepfake/windows/<train, dev, partial>: windows.npy (moments of all utterances, W, V + 1) float32,
 and index.parquet: where each utterance's moments start and how many there are, with the labels of train and dev. Train
 has partial spoofs, too, spliced of its spoofs with a twin as those of eval are: `spoofed` says which of their moments
 are spoofed. Explainers learn places from them.
@@ -39,7 +39,7 @@ from reprise.deepfake.paths import PARTIAL, PREPARED, TIMING, WINDOWS
 logger = logging.getLogger("reprise")
 
 LABELLED = ("train", "dev")  # the explainers learn from these
-AHEAD = 8  # groups of utterances that wait for the processes of the pool
+AHEAD = 8  # groups of utterances in memory, at most
 PROCESS: dict[str, Detector] = {}  # of a process of the pool
 
 Group = list[np.ndarray]  # samples (N,) of some utterances, or their descriptions
@@ -48,20 +48,19 @@ Describe = Callable[[Iterator[Group]], Iterator[Group]]
 
 def main() -> None:
     hardware = load_params("hardware", Hardware)
-    use_deterministic_kernels(hardware.training_threads)
+    use_deterministic_kernels(1)  # as in the pool's processes: small windows gain nothing from a second thread
     device = torch_devices(hardware)[0]
     seconds = 0.0
     with timed(TIMING / "windows.json") as figures, contextlib.ExitStack() as stack:
         detector, _ = load_detector(device=device)
         shape = describe(np.full(RATE, 1e-3, np.float32), detector, device).shape[1:]
-        describe_all: Describe = partial(
-            map, partial(describe_together, detector=detector, device=device, listen=hear_once)
-        )
-        if device == "cpu" and hardware.threads > 1:  # small windows gain nothing from a second thread
+        here = partial(describe_together, detector=detector, device=device, listen=hear_once)
+        describe_all: Describe = partial(map, here)
+        if device == "cpu" and (others := hardware.threads - 1):
             spawn = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(hardware.threads, mp_context=spawn, initializer=load_in_process)
-            describe_all = partial(map_ahead, stack.enter_context(pool), describe_in_process)
-        for name in (*LABELLED, "eval", "partial"):
+            pool = ProcessPoolExecutor(others, mp_context=spawn, initializer=load_in_process)
+            describe_all = partial(map_beside, stack.enter_context(pool), others, describe_in_process, here)
+        for name in (*LABELLED, "partial"):
             corpora = [read_corpus(PARTIAL if name == "partial" else PREPARED / name)]
             if name == "train":
                 corpora.append(splice_as_eval(corpora[0]))
@@ -118,12 +117,31 @@ def in_groups(waves: Iterator[np.ndarray]) -> Iterator[Group]:
         yield group
 
 
-def map_ahead(pool: Executor, function: Callable[[Group], Group], items: Iterator[Group]) -> Iterator[Group]:
-    """Results in order, with few items in memory: the pool's own `map` reads all of them first."""
+def map_beside(
+    pool: Executor,
+    processes: int,
+    there: Callable[[Group], Group],
+    here: Callable[[Group], Group],
+    items: Iterator[Group],
+) -> Iterator[Group]:
+    """Results in order, of a pool and of this process, which takes an item whenever all of the pool's are busy.
+
+    Args:
+        pool: does `there`.
+        processes: of the pool; each has one item in hand and one that waits for it.
+        there: a function of an item.
+        here: the same one for this process.
+        items: read as they are needed.
+    """
     waiting: deque[Future[Group]] = deque()
     for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) == AHEAD:
+        if sum(not future.done() for future in waiting) < 2 * processes:
+            waiting.append(pool.submit(there, item))
+        else:
+            done: Future[Group] = Future()
+            done.set_result(here(item))
+            waiting.append(done)
+        while waiting and (waiting[0].done() or len(waiting) > AHEAD):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

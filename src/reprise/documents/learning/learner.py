@@ -25,7 +25,7 @@ from reprise.documents.network.model import Classifier, build_network, freeze_bl
 from reprise.documents.network.pages import CPU_BATCH, INFERENCE_BATCH, inference_batch, upright
 from reprise.documents.recipe import Recipe
 from reprise.training.means import log_mean
-from reprise.training.schedule import with_schedule
+from reprise.training.schedule import fusible, with_schedule
 
 
 class Learner(LightningModule):
@@ -126,9 +126,8 @@ class Learner(LightningModule):
         if recipe.optimizer not in (known := [str(name) for name in list_optimizers()]):
             raise InputError(f"optimizer {recipe.optimizer!r}; timm has {', '.join(known)}")
         decay = recipe.layer_decay if recipe.layer_decay < 1 else None
-        # torch's fused kernel is the faster one; Lightning cannot scale gradients for it in mixed precision
-        fusible = recipe.optimizer in ("adam", "adamw") and not recipe.precision.endswith("mixed")
-        options: dict[str, Any] = {"fused": True} if fusible else {}
+        fused = recipe.optimizer in ("adam", "adamw") and fusible(recipe)
+        options: dict[str, Any] = {"fused": True} if fused else {}
         optimizer = create_optimizer_v2(
             self.classifier.network, recipe.optimizer, recipe.lr, recipe.weight_decay, layer_decay=decay, **options
         )

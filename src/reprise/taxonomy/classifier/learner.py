@@ -15,7 +15,7 @@ from reprise.taxonomy.classifier.model import Network
 from reprise.taxonomy.data.hierarchy import Hierarchy
 from reprise.taxonomy.recipe import Recipe
 from reprise.training.means import log_mean
-from reprise.training.schedule import with_schedule
+from reprise.training.schedule import fusible, with_schedule
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -103,7 +103,8 @@ class Learner(LightningModule):
                 decay = self.recipe.weight_decay if decays else 0.0
                 if chosen:
                     groups.append({"params": chosen, "lr": self.recipe.lr * scale, "weight_decay": decay})
-        optimizer = torch.optim.AdamW(reversed(groups))  # the classifier's group first: its rate is the one logged
+        groups.reverse()  # the classifier's group first: its rate is the one logged
+        optimizer = torch.optim.AdamW(groups, fused=fusible(self.recipe))
         return with_schedule(optimizer, self.trainer, self.recipe)
 
 
