@@ -1,4 +1,5 @@
 import io
+import itertools
 import os
 import struct
 import time
@@ -346,6 +347,19 @@ def test_a_speck_leaves_a_page_of_one_colour_and_a_line_does_not(tmp_path):
     page.paste(0, (5, 5, 30, 6))
     page.save(tmp_path / "a.png")
     assert decode(tmp_path / "a.png", 40, 1.0).handled == ()
+
+
+def test_one_colour_is_told_from_a_few_pixels_as_from_all(tmp_path):
+    generator = np.random.default_rng(0)
+    found = []
+    for side, specks, noise in itertools.product((1, 9, 64, 150), (0, 1, 5, 40), (0, 2, 3)):
+        pixels = np.full((side, side, 3), 100) + generator.integers(-noise, noise + 1, (side, side, 3))
+        pixels[tuple(generator.integers(0, side, (2, specks)))] = 0
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "a.png")
+        apart = np.abs(pixels - np.median(pixels, axis=(0, 1))).max(axis=2) > 2
+        found.append(apart.mean() <= 1e-3)
+        assert (decode(tmp_path / "a.png", side, 1.0).handled == ("constant",)) == found[-1]
+    assert 10 < sum(found) < 38
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])

@@ -399,8 +399,16 @@ def _own_range(values: np.ndarray, low: float, high: float) -> tuple[float, floa
 
 def _of_one_colour(pixels: np.ndarray) -> bool:
     """Whether next to no pixel of (S, S, 3) uint8 differs from the others."""
-    apart = np.abs(pixels.astype(np.int16) - np.median(pixels, axis=(0, 1))).max(axis=2) > SAME_LEVELS
-    return bool(apart.mean() <= OTHER_SHARE)
+    # Of a page of one colour, a few pixels have their median within SAME_LEVELS of the page's.
+    few = _far_from_median(pixels[::8, ::8], 2 * SAME_LEVELS)
+    if few > OTHER_SHARE * pixels[..., 0].size:
+        return False
+    return _far_from_median(pixels, SAME_LEVELS) <= OTHER_SHARE * pixels[..., 0].size
+
+
+def _far_from_median(pixels: np.ndarray, levels: int) -> int:
+    """Number of the pixels (H, W, 3) uint8 that are more than so many levels from the median colour."""
+    return int((np.abs(pixels.astype(np.int16) - np.median(pixels, axis=(0, 1))) > levels).any(axis=2).sum())
 
 
 def stretch_colour(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
