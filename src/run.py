@@ -7,6 +7,7 @@ Python puts this file's folder first on its search path. So an experiment that D
 (`dvc exp run --temp`, `dvc queue`) imports the copy's code, and not what is installed in the environment.
 """
 
+import os
 import sys
 
 from reprise.core.stage import leave, run_stage
@@ -15,4 +16,6 @@ if __name__ == "__main__":
     try:
         run_stage(sys.argv[1:])
     except SystemExit as end:
+        if "DVC_STAGE" not in os.environ or not isinstance(end.code, int):  # a person may profile or trace it
+            raise
         leave(end.code)

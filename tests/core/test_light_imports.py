@@ -1,4 +1,5 @@
 import gc
+import importlib
 import subprocess
 import sys
 
@@ -35,10 +36,16 @@ def test_lightning_comes_without_what_only_other_metrics_need():
     assert float(score) == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)  # by hand: 1, 2/3, 2/3
 
 
-def test_what_is_made_without_garbage_collection_stays_out_of_it():
-    before = gc.get_freeze_count()
+def test_the_garbage_collector_rests_in_the_block_and_is_then_as_it_was():
+    with pytest.raises(ModuleNotFoundError), without_garbage_collection():
+        importlib.import_module("no_such_module")
+    assert gc.isenabled()
     with without_garbage_collection():
         assert not gc.isenabled()
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > before
-    gc.unfreeze()
+    gc.disable()
+    try:
+        with without_garbage_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -63,12 +63,43 @@ def start(folder: Path, what: str, **hardware: Any) -> "subprocess.Popen[str]":
     )
 
 
-def test_leaving_keeps_the_exit_code_runs_exit_functions_and_loses_no_output():
-    script = (
-        "import atexit; from reprise.core.stage import leave; atexit.register(print, 'last'); print('first'); leave(3)"
-    )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stdout, found.stderr) == (3, "first\nlast\n", "")
+LEAVING = """
+import atexit, threading, time
+from reprise.core.stage import leave
+
+class Kept:
+    def __del__(self):
+        print("taken apart")
+
+kept = Kept()
+atexit.register(print, "exit function")
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+print("main")
+leave(3)
+"""
+
+
+def test_leaving_waits_for_threads_and_exit_functions_and_loses_no_output():
+    found = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (3, "main\nthread\nexit function\n", "")
+
+
+def test_leaving_with_a_closed_standard_output_keeps_the_exit_code():
+    script = "from reprise.core.stage import leave; leave(0)"
+    command = ["/bin/sh", "-c", f"exec {sys.executable} -c '{script}' >&-"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("under_dvc", [True, False])
+def test_run_py_ends_with_the_stages_exit_code_under_dvc_and_by_hand(tmp_path, under_dvc):
+    environment = os.environ | ({"DVC_STAGE": "toy"} if under_dvc else {})
+    if not under_dvc:
+        environment.pop("DVC_STAGE", None)
+    write_params(tmp_path, read_params())
+    script = [sys.executable, str(ROOT / "src/run.py"), "no.stage"]
+    found = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "no stage 'no.stage'" in found.stdout
 
 
 @pytest.mark.parametrize(

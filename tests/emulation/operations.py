@@ -814,6 +814,7 @@ def torch_optimisers() -> Arrays:
     for build in (
         lambda p: torch.optim.AdamW(p, 0.01),
         lambda p: torch.optim.AdamW(p, 0.01, foreach=False),
+        lambda p: torch.optim.AdamW(p, 0.01, fused=True),
         lambda p: torch.optim.SGD(p, 0.01, momentum=0.9),
     ):
         net = torch.nn.Sequential(torch.nn.Linear(30, 50), torch.nn.GELU(), torch.nn.Linear(50, 7))

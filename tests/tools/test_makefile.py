@@ -178,8 +178,7 @@ def test_a_lock_of_git_that_was_left_is_noticed(project):
 def test_explainers_are_trained_side_by_side(project):
     (project / ".venv/bin/dvc").write_text(
         '#!/bin/sh\n[ "$1" = --wait-for-lock ] && shift\ncase "$1" in\n'
-        "stage) echo deepfake-explainer@ema; echo deepfake-explainer@fixed; echo other ;;\n"
-        'status) printf "%s:\\n\\tchanged deps:\\n" deepfake-explainer@ema deepfake-explainer@fixed ;;\n'
+        'status) printf "%s:\\n\\tchanged deps:\\n" "$2@ema" "$2@fixed" ;;\n'
         'repro) echo "$*" >>called; sleep 2; echo "end $*" >>called ;;\nesac\n'
     )
     assert make(project, "-j3", "explainers")[0] == 0

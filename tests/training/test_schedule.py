@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from reprise.training.schedule import warmup_schedule
+from reprise.training.schedule import fusible, warmup_schedule
+from tests.training.toy_training import SETTINGS
 
 
 def factor(step: int, total: int, warmup: int, schedule: str) -> float:
@@ -24,3 +25,8 @@ def test_the_rate_follows_the_closed_form(schedule, warmup):
         assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, abs=1e-9)
         optimizer.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("32-true", True), ("bf16-mixed", True), ("16-mixed", False)])
+def test_adamw_is_fused_but_where_gradients_are_scaled(precision, expected):
+    assert fusible(SETTINGS.model_copy(update={"precision": precision})) is expected

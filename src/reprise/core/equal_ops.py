@@ -10,7 +10,7 @@ MKL gives AMD and Intel the same bytes only on its slow path (`MKL_CBWR=COMPATIB
 - sqrt and powers of one half, log10, log2, log in float64, logit in float64, tan, asin, acos and atan start from the
   processor's approximate reciprocal or reciprocal root (RCPPS, RSQRTPS), which AMD and Intel round differently. Few
   results differ, of log10 three in a million; one such level of a spectrogram changed a whole training. numpy's
-  functions do without these instructions. AdamW takes a root for each weight.
+  functions do without these instructions. Unfused, AdamW takes a root for each weight.
 
 Forms with `out=` are not replaced. `python -m tests.emulation.compare` names those of its operations that still execute
 such an instruction.

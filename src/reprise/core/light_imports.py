@@ -8,7 +8,6 @@ The thousands of modules that a stage imports stay until it ends. The garbage co
 and again, for a sixth of the time that their import takes.
 """
 
-import atexit
 import contextlib
 import gc
 import importlib.abc
@@ -62,11 +61,11 @@ def import_torchmetrics_light() -> None:
 
 @contextlib.contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Leave all that the block makes out of garbage collection until the process ends: for imports alone."""
+    """Let the garbage collector rest in the block: for imports, which leave little garbage."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
-        atexit.register(gc.unfreeze)  # or libraries report leaks when the interpreter is taken apart
+        if enabled:
+            gc.enable()

@@ -9,6 +9,7 @@ REPRISE_NAME_LINES in the environment, as `make repro` sets it, each line on the
 import atexit
 import contextlib
 import errno
+import gc
 import importlib
 import inspect
 import logging
@@ -17,6 +18,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -60,6 +62,7 @@ def run_stage(command_line: Sequence[str]) -> NoReturn:
         prune_logs(name, load_params("log", LogParams).files)
         with without_garbage_collection():
             main, arguments = find_stage(command_line)
+        gc.freeze()  # modules stay until the process ends
         check_recorded_code(command_line[0])
         main(*arguments)
         refuse_changed_code()
@@ -219,14 +222,20 @@ def _end(code: int, line: str | None = None) -> NoReturn:
         logger.log(logging.INFO if code == 0 else logging.ERROR, "%s", for_terminal(line))
     logger.log(logging.DEBUG if code == 0 else logging.INFO, "exit code %d", code)
     logging.shutdown()
+    gc.unfreeze()  # or libraries report leaks when the interpreter is taken apart
     sys.exit(code)
 
 
-def leave(code: Any) -> NoReturn:
-    """End the process with an exit code, but do not take the interpreter apart, which after torch takes a second."""
+def leave(code: int) -> NoReturn:
+    """End the process as the interpreter does, but do not take it apart, which after torch takes a second.
+
+    Threads are waited for, exit functions run, and what was printed is written.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     os._exit(code)
 
 

@@ -43,5 +43,8 @@ def with_schedule(optimizer: Optimizer, trainer: Trainer, params: TrainParams) -
 
 
 def fusible(params: TrainParams) -> bool:
-    """Whether torch's fused AdamW, the faster one, can be used: Lightning cannot scale gradients for it."""
-    return not params.precision.endswith("mixed")
+    """Whether torch's fused AdamW, the faster one, can be used.
+
+    In float16 its step undoes the scaling of gradients itself, so that they would be clipped before that.
+    """
+    return params.precision != "16-mixed"

@@ -72,6 +72,7 @@ def test_the_true_order_is_the_most_faithful():
     heard: list[bytes] = []
 
     def probability(recordings):
+        recordings = list(recordings)
         heard.extend(recording.tobytes() for recording in recordings)
         return np.array([recording[3 * FRAME + 100 : 4 * FRAME - 100].mean() for recording in recordings])
 

@@ -7,8 +7,9 @@ What is taken out or put in is one stretch, that of the highest mean importance,
 they lie: frames scattered at random make a seam each, the detector hears seams, and so random importance won.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def faithfulness(
     samples: np.ndarray,
     natural: np.ndarray,
     importances: Mapping[str, np.ndarray],
-    spoof_probabilities: Callable[[list[np.ndarray]], np.ndarray],
+    spoof_probabilities: Callable[[Iterator[np.ndarray]], np.ndarray],
 ) -> dict[str, dict[str, float]]:
     """Measure how the probability of a spoof changes as the most important stretch is taken out, or put in alone.
 
@@ -74,7 +75,7 @@ def faithfulness(
         samples: (N,) of a spoof.
         natural: (N,), what frames are replaced with.
         importances: (M,) by frame, of each method.
-        spoof_probabilities: of several recordings, each of which it gets once.
+        spoof_probabilities: of several recordings, which are made as it takes them, each different one once.
 
     Returns:
         For each method the areas under the curves of deletion (lower is better) and insertion (higher is better) over
@@ -86,9 +87,9 @@ def faithfulness(
         for name, importance in importances.items()
     }
     different = {frames.tobytes(): frames for stretches in chosen.values() for frames in stretches}
-    deleted = [replace_frames(samples, natural, frames) for frames in different.values()]
-    inserted = [replace_frames(natural, samples, frames) for frames in different.values()]
-    values = spoof_probabilities(deleted + inserted)
+    deleted = (replace_frames(samples, natural, frames) for frames in different.values())
+    inserted = (replace_frames(natural, samples, frames) for frames in different.values())
+    values = spoof_probabilities(itertools.chain(deleted, inserted))
     by_frames = dict(zip(different, zip(values[: len(different)], values[len(different) :], strict=True), strict=True))
     return {name: _curves([by_frames[frames.tobytes()] for frames in each]) for name, each in chosen.items()}
 

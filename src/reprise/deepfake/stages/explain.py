@@ -11,9 +11,10 @@ models/deepfake/explainer.json, which names the explainer that prediction takes,
 """
 
 import functools
+import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -75,11 +76,13 @@ def main() -> None:
         def describe_eval(row: int) -> np.ndarray:  # few rows of it: the windows stage does not describe them all
             return describe(corpus.waveform(row), detector, device, hear_once)
 
-        def spoof_probabilities(recordings: list[np.ndarray]) -> np.ndarray:
-            batches = torch.from_numpy(np.stack(recordings)).split(BATCH)  # (B, N) each
-            with torch.inference_mode():
-                logits = torch.cat([chunk_logits(batch.to(device), detector).cpu() for batch in batches])
-            return decision.spoof_probabilities(-logits.numpy().astype(np.float64))
+        @torch.inference_mode()
+        def spoof_probabilities(recordings: Iterator[np.ndarray]) -> np.ndarray:
+            logits = []
+            while group := list(itertools.islice(recordings, BATCH)):
+                batch = torch.from_numpy(np.stack(group)).to(device)  # (B, N)
+                logits.append(chunk_logits(batch, detector).cpu())
+            return decision.spoof_probabilities(-torch.cat(logits).numpy().astype(np.float64))
 
         found = []
         for row, other in zip(chosen.tolist(), natural, strict=True):

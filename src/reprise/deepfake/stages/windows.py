@@ -1,4 +1,4 @@
-"""Describe short windows of every utterance by the frozen detector: the evidence that explanations are made of.
+"""Describe short windows of utterances by the frozen detector: the evidence that explanations are made of.
 
     python src/run.py deepfake.windows
 
@@ -39,7 +39,7 @@ from reprise.deepfake.paths import PARTIAL, PREPARED, TIMING, WINDOWS
 logger = logging.getLogger("reprise")
 
 LABELLED = ("train", "dev")  # the explainers learn from these
-AHEAD = 8  # groups of utterances in memory, at most
+AHEAD = 32  # groups of utterances that are described before their turn to be written
 PROCESS: dict[str, Detector] = {}  # of a process of the pool
 
 Group = list[np.ndarray]  # samples (N,) of some utterances, or their descriptions
@@ -128,7 +128,8 @@ def map_beside(
 
     Args:
         pool: does `there`.
-        processes: of the pool; each has one item in hand and one that waits for it.
+        processes: of the pool; each has one item in hand and one that waits for it. More items are not in memory, and
+            AHEAD results.
         there: a function of an item.
         here: the same one for this process.
         items: read as they are needed.
@@ -141,7 +142,7 @@ def map_beside(
             done: Future[Group] = Future()
             done.set_result(here(item))
             waiting.append(done)
-        while waiting and (waiting[0].done() or len(waiting) > AHEAD):
+        while waiting and (waiting[0].done() or len(waiting) > AHEAD + 2 * processes):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
