@@ -65,9 +65,9 @@ demo-env: env  ## add to .venv what the page needs (hashes checked)
 # Several processes wait for each other's short hold on DVC's lock, where one alone would give up after three seconds.
 REPRO := $(BIN)/dvc --wait-for-lock repro
 
-# The longest chains of stages come first. Texts, which take least, fill the place beside the last stages of documents.
+# The longest chain of stages comes first, and the others fill the places beside it; folds of documents fill both at last.
 repro: env  ## run every stage whose inputs changed, JOBS tasks and folds at a time
-	@$(named) $(MAKE) $(side_by_side) deepfake documents taxonomy
+	@$(named) $(MAKE) $(side_by_side) deepfake taxonomy documents
 	$(REPRO)
 
 taxonomy: env  ## run the taxonomy task alone
