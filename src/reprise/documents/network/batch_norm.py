@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 
@@ -42,13 +41,14 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
 def channel_statistics(features: Tensor) -> tuple[int, Tensor, Tensor]:
     """Values a channel of features (B, C, H, W), their mean (C,) and variance (C,), in float64.
 
-    A batch norm's own kernel computes them, many times as fast as `torch.var_mean` where channels lie last in memory.
+    The kernel with which batch norm measures a batch computes them, many times as fast as `torch.var_mean` where
+    channels lie last in memory.
     """
     number = features.numel() // features.shape[1]
     mean, variance = torch.zeros(2, features.shape[1], device=features.device).unbind()
     if number == 1:  # which the kernel refuses
         return number, features.flatten().double(), variance.double()
-    functional.batch_norm(features, mean, variance, training=True, momentum=1)
+    torch.batch_norm_update_stats(features, mean, variance, 1.0)  # momentum 1: those of this batch alone
     return number, mean.double(), variance.double() * (number - 1) / number  # the kernel's is the unbiased one
 
 
