@@ -201,7 +201,9 @@ def test_tasks_run_side_by_side_and_the_rest_at_the_end(project):
     )
     assert make(project, "JOBS=2", "repro")[0] == 0
     called = (project / "called").read_text().splitlines()
-    assert set(called[:2]) == {"repro deepfake-explain", "repro taxonomy-ask taxonomy-evaluate"}, "neither waits for the other's end"
+    assert set(called[:2]) == {"repro deepfake-explain", "repro taxonomy-ask taxonomy-evaluate"}, (
+        "neither waits for the other's end"
+    )
     assert called[-2:] == ["repro", "end repro"]
     assert sum(line.startswith("end") for line in called) == 5
 

@@ -122,7 +122,10 @@ def load_published(module: LightningModule, best: ModelCheckpoint) -> bool:
     sign = -1 if best.mode == "max" else 1
     paths = sorted(best.best_k_models, key=lambda path: sign * float(best.best_k_models[path]))
     # Only our own checkpoints lie in this folder; whole ones hold more than tensors.
-    states = [torch.load(path, map_location="cpu", weights_only=False)["state_dict"] for path in paths]
+    checkpoints = [torch.load(path, map_location="cpu", weights_only=False) for path in paths]
+    for checkpoint in checkpoints:
+        module.on_load_checkpoint(checkpoint)  # puts back what the module has left out
+    states = [checkpoint["state_dict"] for checkpoint in checkpoints]
     module.load_state_dict(states[0])
     if len(states) == 1:
         return False

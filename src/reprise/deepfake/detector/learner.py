@@ -21,6 +21,7 @@ from reprise.deepfake.detector.copies import Copies
 from reprise.deepfake.detector.crops import CropMaker
 from reprise.deepfake.detector.features import scale_loudness
 from reprise.deepfake.detector.frames import hear_once
+from reprise.deepfake.detector.front_ends import EncoderFrontEnd
 from reprise.deepfake.detector.model import Detector, Output
 from reprise.deepfake.detector.scoring import score_rows
 from reprise.deepfake.error_rate import equal_error_rate
@@ -60,7 +61,18 @@ class Learner(LightningModule):
         self.crops, self.dev = CropMaker(train, recipe, copies), dev
         self.natural_weight, self.spoof_weight = class_weights(train.spoof, recipe)
         self.generator = np.random.default_rng(seed)
+        self.kept_out = frozen_names(detector) if recipe.ema_decay == 0 else []  # a moving average wants all
         self.dev_logits: dict[int, float] = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out a frozen encoder: it may be far larger than what learns, and two checkpoints an epoch hold it."""
+        for name in self.kept_out:
+            del checkpoint["state_dict"][name]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the frozen encoder back, which the recipe, or the file that the training starts from, has made again."""
+        own = self.state_dict()
+        checkpoint["state_dict"] |= {name: own[name] for name in self.kept_out}
 
     def on_train_epoch_start(self) -> None:
         """Draw this epoch's crops and augmentation from (seed, epoch, process)."""
@@ -126,6 +138,14 @@ class Learner(LightningModule):
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, fused=fusible(self.recipe))
         return with_schedule(optimizer, self.trainer, self.recipe)
+
+
+def frozen_names(detector: Detector) -> list[str]:
+    """Names in the learner's state of an encoder that does not learn."""
+    front_end = detector.front_end
+    if not isinstance(front_end, EncoderFrontEnd) or front_end.trained:
+        return []
+    return [f"detector.front_end.encoder.{name}" for name in front_end.encoder.state_dict()]
 
 
 def class_weights(spoof: np.ndarray, recipe: Recipe) -> tuple[float, float]:
