@@ -86,7 +86,7 @@ def test_leaving_waits_for_threads_and_exit_functions_and_loses_no_output():
 
 def test_leaving_with_a_closed_standard_output_keeps_the_exit_code():
     script = "from reprise.core.stage import leave; leave(0)"
-    command = ["/bin/sh", "-c", f"exec {sys.executable} -c '{script}' >&-"]
+    command = ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, script]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
