@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from reprise.core.errors import InputError
+from reprise.documents.learning import learner as learner_module
 from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset, make_loaders
 from reprise.documents.learning.learner import (
@@ -17,6 +19,7 @@ from reprise.documents.learning.learner import (
     make_learner,
     soft_focal_loss,
 )
+from reprise.documents.network.batch_norm import recalibrated_batch_norms
 from reprise.documents.network.model import (
     Classifier,
     build_network,
@@ -110,16 +113,57 @@ def test_frozen_norms_keep_their_statistics_and_learn_their_weights(tmp_path, mo
     assert {"blocks.3.0.conv_dw.weight", "blocks.3.0.bn2.weight", "classifier.weight"} <= changed
 
 
-def test_recalibration_uses_augmented_pages_of_the_recipe():
+@pytest.mark.parametrize("frozen_blocks", [0, 2])
+def test_the_network_trains_on_after_a_validation(tmp_path, monkeypatch, frozen_blocks):
+    """Dropout and batch norm would rest from the second epoch on."""
+    modes, original = [], Learner.training_step
+
+    def record(self, *arguments):
+        modes.append([module.training for module in self.folded[0].modules() if isinstance(module, nn.BatchNorm2d)])
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Learner, "training_step", record)
+    train(tmp_path, monkeypatch, epochs=2, frozen_blocks=frozen_blocks)
+    assert all(modes[0])
+    assert len(modes) == 6
+    assert modes == modes[:1] * 6
+
+
+def test_pages_of_the_start_are_augmented_as_in_training():
     recipe = tiny_recipe(image_size=32, batch_size=8, recalibrate=16)
     torch.manual_seed(0)
     learner = make_learner(recipe, page_dataset(), 3, 0)
     assert all(module.training for module in learner.modules()), "it would train in evaluation mode"
     first, again = (
-        list(augmented_batches(learner, page_dataset(), 16, 8, torch.Generator().manual_seed(0))) for _ in range(2)
+        list(augmented_batches(learner, page_dataset(), 8, torch.Generator().manual_seed(0))) for _ in range(2)
     )
-    assert [len(images) for images, _ in first] == [12, 12]
+    assert [len(images) for images, _ in first] == [12, 12, 12]
     assert all(torch.equal(one[0], other[0]) for one, other in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("frozen_blocks", [0, 2])
+def test_recalibration_and_the_fit_of_the_head_share_a_copy_of_the_pages(monkeypatch, frozen_blocks):
+    """The first images measure the norms that learn, as in a plain pass over them; all fit the head."""
+    data, seen, original = page_dataset(36), [], learner_module.augmented_batches
+
+    def record(*arguments):
+        for batch in original(*arguments):
+            seen.append(batch[0])
+            yield batch
+
+    monkeypatch.setattr(learner_module, "augmented_batches", record)
+    recipe = tiny_recipe(image_size=32, recalibrate=20, probe=2, frozen_blocks=frozen_blocks)
+    torch.manual_seed(0)
+    network = make_learner(recipe, data, 3, 0).classifier.network
+    assert len(seen) == 2 * 3  # batches of 16 of 36 pages, twice
+    torch.manual_seed(0)
+    plain = make_learner(recipe.model_copy(update={"recalibrate": 0, "probe": 0}), data, 3, 0).classifier.network
+    with torch.no_grad(), recalibrated_batch_norms(plain):
+        for images in seen[:2]:
+            plain(images)
+    for (name, expected), value in zip(plain.state_dict().items(), network.state_dict().values(), strict=True):
+        if not name.startswith("classifier."):
+            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_the_loss_is_torchs_with_smoothing_and_focal_by_its_formula():

@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from reprise.documents.network.batch_norm import channel_statistics, recalibrate_batch_norm
-from reprise.documents.network.model import build_network
+from reprise.documents.network.batch_norm import channel_statistics, recalibrated_batch_norms
+from reprise.documents.network.model import build_network, freeze_blocks
 from tests.documents.helpers import tiny_recipe
 
 
@@ -13,7 +15,9 @@ def test_recalibration_measures_batch_norm_and_keeps_the_function():
     images = torch.rand(32, 3, 64, 64)
     with torch.no_grad():
         before = network(images)
-        recalibrate_batch_norm(network, images.split(8))
+        with recalibrated_batch_norms(network):
+            for part in images.split(8):
+                network(part)
         assert torch.allclose(network(images), before, atol=1e-3 * before.abs().max().item())
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     seen: dict[nn.Module, torch.Tensor] = {}
@@ -40,3 +44,15 @@ def test_channel_statistics_are_those_of_float64(shape, memory_format):
     expected, expected_mean = torch.var_mean(features.double(), (0, 2, 3), correction=0)
     assert torch.allclose(mean, expected_mean, rtol=1e-5)
     assert torch.allclose(variance, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_norms_that_do_not_learn_stay():
+    network = build_network(tiny_recipe(), 3).eval()
+    frozen = set(freeze_blocks(network, 2))
+    norms: list[Any] = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    with torch.no_grad(), recalibrated_batch_norms(network):
+        network(torch.rand(8, 3, 64, 64))
+    assert 0 < len(frozen) < len(norms)
+    for norm, mean in zip(norms, before, strict=True):
+        assert torch.equal(norm.running_mean, mean) == (norm in frozen)

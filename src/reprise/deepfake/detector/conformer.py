@@ -36,17 +36,20 @@ class Convolution(nn.Module):
     def __init__(self, dim: int, kernel: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.gated = nn.Conv1d(dim, 2 * dim, 1)
-        self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.gated = nn.Linear(dim, 2 * dim)  # a pointwise convolution where channels lie last
+        # Over time as over the rows of an image one pixel wide, for which oneDNN has kernels several times as fast.
+        self.depthwise = nn.Conv2d(dim, dim, (kernel, 1), padding=(kernel // 2, 0), groups=dim)
         self.batch_norm = nn.BatchNorm1d(dim)
-        self.pointwise = nn.Conv1d(dim, dim, 1)
+        self.pointwise = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
-        y = F.glu(self.gated(self.norm(x).transpose(1, 2)), dim=1)  # (B, D, N)
-        y = self.pointwise(F.silu(self.batch_norm(self.depthwise(y))))
-        return self.dropout(y.transpose(1, 2))
+        y = F.glu(self.gated(self.norm(x)), dim=-1)  # (B, N, D)
+        y = self.depthwise(y.transpose(1, 2)[..., None])  # (B, D, N, 1), channels last in memory
+        y = y[..., 0].transpose(1, 2)  # (B, N, D)
+        y = self.batch_norm(y.flatten(0, 1)).view_as(y)  # frames of all pieces alike: (B N, D)
+        return self.dropout(self.pointwise(F.silu(y)))
 
 
 class TemporalChannelAttention(nn.Module):

@@ -150,18 +150,17 @@ class WhisperFrontEnd(EncoderFrontEnd):
         self.cepstral = CepstralFrontEnd("lfcc", dim)
 
     def states(self, samples: Tensor) -> Tensor:
-        """Samples (B, N) -> hidden states (B, M, layers, width), each the mean of two."""
+        """Samples (B, N) -> hidden states (B, M, layers, width), each the mean of two, normalised."""
         states = hidden_states(self.encoder, self.log_mel(samples))  # (B, layers, T', width)
         states = states[:, :, : states.shape[2] // 2 * 2]
-        return states.unflatten(2, (-1, 2)).mean(3).transpose(1, 2)
+        return self.norm(states.unflatten(2, (-1, 2)).mean(3).transpose(1, 2))
 
     def condense(self, states: Tensor) -> Tensor:
         """Hidden states (B, M, layers, width) -> (B, M, D), or (B, M, D + width) with the sum that is pooled."""
-        states = self.norm(states)
-        parts = [self.projection(weigh(states, self.layer_weights))]
-        if self.pooled_weights is not None:
-            parts.append(weigh(states, self.pooled_weights))
-        return torch.cat(parts, 2)
+        if self.pooled_weights is None:
+            return self.projection(weigh(states, self.layer_weights[None])[:, :, 0])
+        means = weigh(states, torch.stack([self.layer_weights, self.pooled_weights]))  # (B, M, 2, width)
+        return torch.cat([self.projection(means[:, :, 0]), means[:, :, 1]], 2)
 
     def forward(self, energies: Tensor, condensed: Tensor) -> Tensor:
         """(B, T, FILTERS), (B, M, D) -> (B, M, D)."""
@@ -169,5 +168,7 @@ class WhisperFrontEnd(EncoderFrontEnd):
 
 
 def weigh(states: Tensor, weights: Tensor) -> Tensor:
-    """Mean of layers (B, M, layers, width) -> (B, M, width), weighted by the softmax of weights (layers,)."""
-    return torch.einsum("bmlw,l->bmw", states, weights.softmax(0))
+    """Means of layers (B, M, layers, width) -> (B, M, K, width), weighted by the softmaxes of weights (K, layers)."""
+    frames = states.flatten(0, 1)  # (B M, layers, width)
+    means = torch.bmm(weights.softmax(1).expand(len(frames), -1, -1), frames)  # einsum would copy the states first
+    return means.unflatten(0, states.shape[:2])

@@ -1,5 +1,7 @@
 """How a fold's network learns: losses, metrics, optimiser and schedule, as a Lightning module."""
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +20,7 @@ from reprise.core.seed import derive_seed
 from reprise.documents.learning.augment import Augmentation
 from reprise.documents.learning.dataset import PageDataset
 from reprise.documents.learning.probe import fit_classifier, pooled_features
-from reprise.documents.network.batch_norm import recalibrate_batch_norm
+from reprise.documents.network.batch_norm import recalibrated_batch_norms
 from reprise.documents.network.cpu import suit_cpu
 from reprise.documents.network.fusion import fold_batch_norms, fold_frozen, learns
 from reprise.documents.network.model import Classifier, build_network, freeze_blocks
@@ -52,7 +54,7 @@ class Learner(LightningModule):
         self.accuracy = MulticlassAccuracy(self.classes, average="micro")
         self.eval_batch = BatchSize("auto", INFERENCE_BATCH)  # of validation, set once the device is known
         self.generator: torch.Generator | None = None
-        self.folded: list[nn.Module] = []  # the network with frozen layers folded; a list, so that it is no submodule
+        self.folded: list[nn.Module] = []  # the network made faster; a list, so that it is no submodule
         self.unfolded_norms: list[nn.Module] = []  # frozen ones that were not folded
         self.train()  # as it should be from the first step
 
@@ -66,8 +68,8 @@ class Learner(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Fold frozen layers, now that they are on their device; trained layers stay shared with the classifier."""
-        if self.recipe.frozen_blocks:
+        """Make the network faster on the device that it is on now; what learns stays shared with the classifier."""
+        if self.recipe.frozen_blocks or self.device.type == "cpu":
             size = self.recipe.image_size
             example = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
             folded = fold_frozen(self.classifier.network, example)
@@ -75,6 +77,10 @@ class Learner(LightningModule):
             self.folded = [folded]
             norms = [module for module in folded.modules() if isinstance(module, BatchNorm)]
             self.unfolded_norms = [norm for norm in norms if self.recipe.frozen_norms or not learns(norm)]
+
+    def on_validation_model_train(self) -> None:
+        """Train on after a validation, in `folded`, too, which Lightning does not know of."""
+        self.train()
 
     def on_validation_start(self) -> None:
         self.eval_batch.size = min(self.eval_batch.size, inference_batch(self.device))
@@ -174,44 +180,56 @@ def make_learner(recipe: Recipe, train: PageDataset, classes: int, seed: int) ->
     classifier = Classifier(build_network(recipe, classes), recipe.channels_last, recipe.standardise)
     counts = torch.bincount(train.targets, minlength=classes).float()
     learner = Learner(classifier, recipe, counts, seed)
-    if recipe.recalibrate:
-        generator = torch.Generator().manual_seed(derive_seed(seed, "recalibrate"))
-        pages = augmented_batches(learner, train, recipe.recalibrate, recipe.batch_size, generator)
-        recalibrate_batch_norm(classifier.network, (images for images, _ in pages))
-    if recipe.probe:
-        generator = torch.Generator().manual_seed(derive_seed(seed, "probe"))
-        copies = (
-            batch
-            for _ in range(recipe.probe)
-            for batch in augmented_batches(learner, train, len(train), CPU_BATCH, generator)
-        )
-        size = recipe.image_size
-        example = torch.rand(2, 3, size, size, generator=generator)
-        folded = fold_batch_norms(classifier.network, example)
-        suit_cpu(folded, example)
-        features, labels = pooled_features(folded, copies)
-        head: Any = classifier.network
-        fit_classifier(head.get_classifier(), features, labels, recipe.label_smoothing)
+    if recipe.recalibrate or recipe.probe:
+        fit_start(learner, train, derive_seed(seed, "start"))
     learner.train()
     return learner
 
 
+def fit_start(learner: Learner, train: PageDataset, seed: int) -> None:
+    """Measure the batch norms and fit the classifier on augmented copies of the pages, the first of which serve both.
+
+    Args:
+        learner: its network is changed in place.
+        train: the pages.
+        seed: of the augmentation.
+    """
+    recipe = learner.recipe
+    network: Any = learner.classifier.network
+    generator = torch.Generator().manual_seed(seed)
+    example = torch.rand(2, 3, recipe.image_size, recipe.image_size, generator=generator)
+    copies = itertools.chain.from_iterable(
+        augmented_batches(learner, train, CPU_BATCH, generator) for _ in range(max(recipe.probe, 1))
+    )
+    found = []
+    if recipe.recalibrate:
+        measured = fold_frozen(network, example)  # its batch norms are the network's own
+        suit_cpu(measured, example)
+        batches = math.ceil(min(recipe.recalibrate, len(train)) / CPU_BATCH)
+        with recalibrated_batch_norms(measured):
+            found.append(pooled_features(measured, itertools.islice(copies, batches)))
+    if recipe.probe:
+        folded = fold_batch_norms(network, example)
+        suit_cpu(folded, example)
+        found.append(pooled_features(folded, copies))
+        features, labels = map(torch.cat, zip(*found, strict=True))  # (N, D), (N, K)
+        fit_classifier(network.get_classifier(), features, labels, recipe.label_smoothing)
+
+
 def augmented_batches(
-    learner: Learner, train: PageDataset, count: int, size: int, generator: torch.Generator
+    learner: Learner, train: PageDataset, size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augment random training pages as training will.
+    """Augment all training pages once, in random order, as training will.
 
     Args:
         learner: has the augmentation and the normalisation.
         train: the pages.
-        count: of pages; at most all of them, each once.
         size: B, of pages at once.
-        generator: of the choice and the augmentation.
+        generator: of the order and the augmentation.
 
     Yields:
         Normalised images (B', 3, S, S) and label distributions (B', K).
     """
-    rows = torch.randperm(len(train), generator=generator)[:count]
-    for part in rows.split(size):
+    for part in torch.randperm(len(train), generator=generator).split(size):
         images, labels = learner.augmentation(*train[part.numpy()], 1.0, generator)
         yield learner.classifier.normalise(images), labels

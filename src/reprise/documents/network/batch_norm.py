@@ -1,26 +1,28 @@
 """Batch norms measured anew on images, without changing what the network computes."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
+from reprise.documents.network.fusion import learns
 
-@torch.no_grad()
-def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Measure batch norms' running statistics on images, without changing what the network computes with them.
+
+@contextlib.contextmanager
+def recalibrated_batch_norms(network: nn.Module) -> Iterator[None]:
+    """Measure batch norms' running statistics on the images that a network sees inside the block.
 
     Weights whose statistics were folded away (mean 0, variance 1) compute nonsense as soon as batch norm trains, for it
     then normalises by the batch. Scale and offset are set so that with the measured statistics each layer is the same
-    function as before.
+    function as before. Norms that do not learn are left as they are: nobody would see a difference.
 
     Args:
-        network: changed in place, left in evaluation mode.
-        batches: normalised images (B, 3, S, S).
+        network: put into evaluation mode; its norms are changed at the end of the block.
     """
     network.eval()
-    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm) and learns(module)]
     moments = {module: (torch.zeros(()),) * 3 for module in norms}  # count, sum, sum of squares
 
     def measure(module: BatchNorm, inputs: tuple[Tensor, ...]) -> None:
@@ -29,15 +31,17 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
         moments[module] = (count + number, total + number * mean, squares + number * (variance + mean.square()))
 
     handles = [module.register_forward_pre_hook(measure) for module in norms]
-    for images in batches:
-        network(images)
-    for handle in handles:
-        handle.remove()
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
     for module, (count, total, squares) in moments.items():
         mean = total / count
         set_statistics(module, mean, (squares / count - mean.square()).clamp(min=0))
 
 
+@torch.no_grad()
 def channel_statistics(features: Tensor) -> tuple[int, Tensor, Tensor]:
     """Values a channel of features (B, C, H, W), their mean (C,) and variance (C,), in float64.
 
@@ -52,6 +56,7 @@ def channel_statistics(features: Tensor) -> tuple[int, Tensor, Tensor]:
     return number, mean.double(), variance.double() * (number - 1) / number  # the kernel's is the unbiased one
 
 
+@torch.no_grad()
 def set_statistics(norm: BatchNorm, mean: Tensor, variance: Tensor) -> None:
     """Give a batch norm new running statistics, and the scale and offset with which it computes what it did."""
     assert norm.running_mean is not None

@@ -1,12 +1,13 @@
 """Networks for images of one size on a CPU, where memory is what layers wait for.
 
 EfficientNet-Lite0 at 160 px, in one thread and with folded batch norms, takes 0.7 of the time at 16 images, and what it
-has of frozen layers in training (up to its third block) less than 0.4 at 20.
+has of frozen layers in training (up to its third block) less than 0.4 at 20. What learns takes 0.8 of its time.
 """
 
 from torch import Tensor, nn
 
 from reprise.documents.network.convolutions import fix_convolutions
+from reprise.documents.network.depthwise import replace_depthwise
 from reprise.documents.network.parts import part_frozen
 
 PART = 8  # images
@@ -14,7 +15,7 @@ WIDE = 2**20  # bytes of one image, of which a whole batch leaves the cache
 
 
 def suit_cpu(network: nn.Module, example: Tensor) -> None:
-    """Make what does not learn in a network faster, where it is on a CPU: the same function.
+    """Make a network faster, where it is on a CPU: the same function.
 
     Args:
         network: changed in place; batch norms that do not learn are folded, or in evaluation mode.
@@ -23,3 +24,4 @@ def suit_cpu(network: nn.Module, example: Tensor) -> None:
     if example.device.type == "cpu":
         fix_convolutions(network, example)
         part_frozen(network, example, PART, WIDE)
+        replace_depthwise(network)
