@@ -618,6 +618,7 @@ def _convolution(memory_format: str) -> Arrays:
         ((4, 16, 32, 32), (16, 1, 3, 3), {"groups": 16, "padding": 1}),
         ((4, 16, 32, 32), (72, 16, 1, 1), {}),
         ((4, 72, 8, 8), (72, 1, 5, 5), {"groups": 72, "padding": 2, "stride": 2}),
+        ((8, 64, 61, 1), (64, 1, 15, 1), {"groups": 64, "padding": (7, 0)}),
         ((4, 288, 4, 4), (48, 288, 1, 1), {}),
         ((4, 64, 1, 1), (16, 64, 1, 1), {}),
         ((4, 64, 14, 14), (64, 64, 3, 3), {"padding": 1}),
@@ -626,7 +627,7 @@ def _convolution(memory_format: str) -> Arrays:
         layout = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}[memory_format]
         x = tensor(*shape).contiguous(memory_format=layout).requires_grad_()
         w = tensor(*weight, seed=1).contiguous(memory_format=layout).requires_grad_()
-        y = F.conv2d(x, w, **options)  # type: ignore[call-overload]
+        y = F.conv2d(x, w, **options)
         (y * y).sum().backward()
         results += [y, x.grad, w.grad]
     return results
@@ -658,6 +659,29 @@ def torch_convolution_1d() -> Arrays:
         y = F.conv1d(x, w, **options)  # type: ignore[call-overload]
         (y * y).sum().backward()
         results += [y, x.grad, w.grad]
+    return results
+
+
+@operation("torch")
+def torch_depthwise_convolution_that_learns() -> Arrays:
+    """Gradients of wide filters as `documents.network.depthwise` takes them, a few columns at a time."""
+    import torch
+    from timm.layers import Conv2dSame
+    from torch import nn
+
+    from reprise.documents.network.depthwise import DepthwiseConvolution
+
+    results: list[Any] = []
+    for make, channels, size in (
+        (nn.Conv2d(480, 480, 5, padding=2, groups=480, bias=False), 480, 10),
+        (Conv2dSame(672, 672, 5, stride=2, groups=672, bias=False), 672, 10),
+        (nn.Conv2d(96, 96, 7, padding=3, groups=96), 96, 14),
+    ):
+        make.load_state_dict({name: tensor(*weight.shape, seed=1) for name, weight in make.state_dict().items()})
+        images = tensor(5, channels, size, size).contiguous(memory_format=torch.channels_last).requires_grad_()
+        outputs = DepthwiseConvolution(make)(images)
+        (outputs * outputs).sum().backward()
+        results += [outputs, images.grad, *(weight.grad for weight in make.parameters())]
     return results
 
 
@@ -718,7 +742,8 @@ def torch_fft() -> Arrays:
     spectrum = torch.stft(x, 512, 160, 400, window, return_complex=True)
     back = torch.istft(spectrum, 512, 160, 400, window)
     parts = [torch.view_as_real(v) for v in (spectrum, torch.fft.rfft(x), torch.fft.fft(x[0, :331]))]
-    return *parts, back, spectrum.abs(), spectrum.real.square() + spectrum.imag.square(), window, spectrum.angle()
+    power = spectrum.real.square() + spectrum.imag.square()
+    return *parts, back, spectrum.abs(), power, window, spectrum.angle(), torch.view_as_real(spectrum.sgn())
 
 
 @operation("torch")

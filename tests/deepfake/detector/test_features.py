@@ -25,8 +25,9 @@ ENERGIES = torch.randn(2, 30, FILTERS, generator=torch.Generator().manual_seed(0
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
 @pytest.mark.parametrize("length", [1, 2, 30])
-def test_quantiles_are_torchs(share, length):
-    values = ENERGIES[:, :length]
+@pytest.mark.parametrize("gradient", [False, True])
+def test_quantiles_are_torchs(share, length, gradient):
+    values = ENERGIES[:, :length].clone().requires_grad_(gradient)
     torch.testing.assert_close(quantile_over_time(values, share), torch.quantile(values, share, dim=1))
 
 

@@ -44,6 +44,7 @@ def test_a_network_learns_the_same(name):
     fast = fold_frozen(network, images)
     suit_cpu(fast, images)
     assert any(isinstance(module, DepthwiseConvolution) for module in fast.modules())
+    assert not any(getattr(module, "inplace", False) for module in fast.modules() if type(module) is not nn.ReLU)
     for each in (plain, fast):
         each(images).square().mean().backward()
     for (key, expected), weight in zip(plain.named_parameters(), network.parameters(), strict=True):

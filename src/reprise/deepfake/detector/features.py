@@ -1,5 +1,6 @@
 """From samples to frames: loudness, filterbanks, cepstra. All at 16 kHz, 25 ms windows every 10 ms."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,11 +61,19 @@ def quantile_over_time(values: Tensor, share: float) -> Tensor:
     if torch.compiler.is_exporting():
         lowest = values.sort(1).values  # how many are needed is known when the graph runs
     else:
-        needed = int((values.shape[1] - 1) * share) + 3  # of which one guards against rounding below
-        lowest = values.topk(min(needed, values.shape[1]), 1, largest=False).values
+        needed = min(int((values.shape[1] - 1) * share) + 3, values.shape[1])  # of which one guards against rounding
+        lowest = lowest_over_time(values, needed)
     place = (torch.ones_like(values[0, :, 0]).sum() - 1) * share
     around = lowest.index_select(1, torch.stack([place.floor(), place.ceil()]).long())
     return around[:, 0] + (around[:, 1] - around[:, 0]) * (place - place.floor())
+
+
+def lowest_over_time(values: Tensor, count: int) -> Tensor:
+    """The lowest values (B, count, C) of values (B, T, C) over time, in ascending order."""
+    if values.requires_grad or values.device.type != "cpu" or values.dtype is torch.bfloat16:  # not for numpy
+        return values.topk(count, 1, largest=False).values
+    parted = np.partition(values.numpy(), count - 1, axis=1)  # takes a fifth of topk's time
+    return torch.from_numpy(np.sort(parted[:, :count], axis=1))
 
 
 class Filterbank(nn.Module):

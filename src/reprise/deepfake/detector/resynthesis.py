@@ -46,11 +46,11 @@ def resynthesise(samples: np.ndarray, generator: np.random.Generator) -> np.ndar
     magnitude = change_magnitude(natural.abs().clamp(min=FLOOR), generator)
     kept = keep_phase(natural.shape[0], generator)[:, None]
     drawn = torch.from_numpy(generator.uniform(-np.pi, np.pi, tuple(natural.shape))).float()
-    angle = torch.where(kept, natural.angle(), drawn)
-    wave = synthesise(torch.polar(magnitude, angle))
+    phase = torch.where(kept, natural.sgn(), torch.polar(torch.ones_like(drawn), drawn))  # of modulus 1
+    wave = synthesise(magnitude * phase)
     for _ in range(int(generator.choice(ROUNDS))):
-        found = analyse(wave).angle()
-        wave = synthesise(torch.polar(magnitude, torch.where(kept & (generator.random() < 0.5), angle, found)))
+        found = analyse(wave).sgn()
+        wave = synthesise(magnitude * torch.where(kept & (generator.random() < 0.5), phase, found))
     made = wave.numpy().astype(np.float64)
     if generator.random() < 0.3:
         made = mirror(made, float(generator.uniform(0.02, 0.3)))

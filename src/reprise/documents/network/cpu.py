@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from reprise.documents.network.convolutions import fix_convolutions
 from reprise.documents.network.depthwise import replace_depthwise
+from reprise.documents.network.fusion import learns
 from reprise.documents.network.parts import part_frozen
 
 PART = 8  # images
@@ -25,3 +26,15 @@ def suit_cpu(network: nn.Module, example: Tensor) -> None:
         fix_convolutions(network, example)
         part_frozen(network, example, PART, WIDE)
         replace_depthwise(network)
+        if any(map(learns, network.modules())):
+            keep_inputs(network)
+
+
+def keep_inputs(network: nn.Module) -> None:
+    """Let activations leave their inputs as they are where a gradient needs these: autograd would copy them first.
+
+    A ReLU's gradient needs its output alone. The network is changed.
+    """
+    for module in network.modules():
+        if getattr(module, "inplace", False) and type(module) is not nn.ReLU:
+            module.inplace = False  # type: ignore[assignment]
