@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 BASE ?= main
 BIN := .venv/bin
 # Bytecode makes imports three times faster, and every stage is a process of its own. `make env` compiles what it
-# installs, as pip does: the first stages would take 24 CPU-seconds for it.
+# installs, as pip does: the first stages would take 15 CPU-seconds for it, and all of them wherever it may not be kept.
 unexport PYTHONDONTWRITEBYTECODE
 # DVC starts the stages with `python`: the environment's, activated or not.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -33,6 +33,13 @@ def call(main: Callable[..., object], *arguments: object) -> tuple[int, str, str
     return result.exit_code, result.stdout, result.stderr
 
 
+def copy_finished(finished: Path, root: Path) -> Path:
+    """Copy what `reprise export` reads of a finished task to another root, and return that."""
+    for name in ("models", "metrics"):
+        shutil.copytree(finished / name, root / name)
+    return root
+
+
 def record(task: str) -> None:
     """Write headlines.yaml, and a dvc.lock of the models, metrics and data of the working folder."""
     shutil.copy(ROOT / "headlines.yaml", "headlines.yaml")

@@ -17,7 +17,7 @@ from reprise.documents.onnx_ensemble import OnnxEnsemble
 from reprise.tools.export import build
 from tests.conftest import ROOT
 from tests.documents.helpers import KINDS, draw_page, tiny_recipe
-from tests.exported import call, program_of, record, run_example, run_without_torch
+from tests.exported import call, copy_finished, program_of, record, run_example, run_without_torch
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def root(finished, tmp_path_factory):
     """A repository's root, in which `reprise export` was called."""
-    root = tmp_path_factory.mktemp("root")
-    for name in ("models", "metrics"):
-        shutil.copytree(finished / name, root / name)
+    root = copy_finished(finished, tmp_path_factory.mktemp("root"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         record("documents")

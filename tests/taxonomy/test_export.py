@@ -14,7 +14,7 @@ from reprise.taxonomy.classifier.model import consistent_probabilities
 from reprise.taxonomy.classifier.predictor import Predictor
 from reprise.taxonomy.onnx_predictor import OnnxPredictor, probabilities
 from reprise.tools.export import build
-from tests.exported import call, program_of, record, run_example, run_without_torch
+from tests.exported import call, copy_finished, program_of, record, run_example, run_without_torch
 
 pytestmark = pytest.mark.slow
 
@@ -24,9 +24,7 @@ TEXTS = ["the lens is sharp", "a", "cable " * 60, "Töne, größer als erwartet"
 @pytest.fixture(scope="module")
 def root(finished, tmp_path_factory):
     """A repository's root, in which `reprise export` was called."""
-    root = tmp_path_factory.mktemp("root")
-    for name in ("models", "metrics"):
-        shutil.copytree(finished / name, root / name)
+    root = copy_finished(finished, tmp_path_factory.mktemp("root"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         record("taxonomy")

@@ -18,6 +18,7 @@ from reprise.core.text import compose_name
 from reprise.documents.data.images import image_names
 from reprise.documents.data.tables import (
     Classes,
+    explained,
     match_classes,
     order_classes,
     read_classes,
@@ -123,14 +124,8 @@ def read_index(path: Path, images: str) -> pd.DataFrame:
     """
     expected = "expected lines of `path label`"
     rows: dict[int, tuple[str, str]] = {}
-    try:
+    with explained(path, expected):
         content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {expected}") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder; {expected}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
     for number, line in enumerate(content.split("\n"), 1):  # not splitlines(): names may hold what it breaks at
         if line.strip():
             rows[number] = split_index_line(line.strip(), f"{path}:{number}", images)

@@ -1,8 +1,10 @@
 """The CSV files of a documents folder, checked row by row."""
 
+import contextlib
 import csv
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +35,19 @@ class Classes:
         return len(self.targets)
 
 
+@contextlib.contextmanager
+def explained(path: Path, expected: str) -> Iterator[None]:
+    """Make one line of why a text file cannot be read, with what was expected."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {expected}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; {expected}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+
+
 def read_table(path: Path, columns: "tuple[str, ...]", optional: "tuple[str, ...]" = ("fold",)) -> pd.DataFrame:
     """Read columns of a CSV file as text: `NA` and `1e3` are what they are.
 
@@ -51,7 +66,7 @@ def read_table(path: Path, columns: "tuple[str, ...]", optional: "tuple[str, ...
     rows: dict[int, list[str]] = {}
     line = 1
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with explained(path, expected), path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
             header = [compose_name(name.strip()) for name in next(reader, [])]
             places = find_columns(path, header, columns, optional)
@@ -62,12 +77,6 @@ def read_table(path: Path, columns: "tuple[str, ...]", optional: "tuple[str, ...
                 if row:
                     rows[line] = [row[place].strip() if place < len(row) else "" for place in places.values()]
                 line = reader.line_num + 1
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {expected}") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder; {expected}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
     except csv.Error as error:
         raise InputError(f"{path}:{line}: not CSV: {error}") from None
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(places), dtype=object)

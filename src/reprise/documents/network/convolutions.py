@@ -10,6 +10,7 @@ directly also since torch, in one thread and at fewer than 16 images, leaves poi
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from timm.layers import Conv2dSame
@@ -24,6 +25,12 @@ from reprise.documents.network.fusion import agree, followed_by, learns
 RELUS: dict[type[nn.Module], tuple[str, list[float]]] = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
 
 
+def geometry(convolution: nn.Conv2d) -> dict[str, Any]:
+    """The arguments with which `nn.Conv2d` makes a convolution of the same shape."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    return {name: getattr(convolution, name) for name in names}
+
+
 class FixedConvolution(nn.Conv2d):
     """A convolution, with the ReLU after it, that does not learn and is fast for inputs of one size.
 
@@ -34,16 +41,7 @@ class FixedConvolution(nn.Conv2d):
     """
 
     def __init__(self, convolution: nn.Conv2d, size: tuple[int, int], relu: type[nn.Module] | None = None) -> None:
-        super().__init__(
-            convolution.in_channels,
-            convolution.out_channels,
-            convolution.kernel_size,  # type: ignore[arg-type]
-            convolution.stride,  # type: ignore[arg-type]
-            convolution.padding,  # type: ignore[arg-type]
-            convolution.dilation,  # type: ignore[arg-type]
-            convolution.groups,
-            device="meta",
-        )
+        super().__init__(**geometry(convolution), device="meta")
         self.weight, self.bias = convolution.weight.requires_grad_(False), convolution.bias
         self.plain: Callable[..., Tensor] = F.conv2d
         extended, self.margin = self.weight.detach(), self.padding

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from reprise.documents.network.convolutions import geometry
+
 WIDEST = 3  # columns of a filter for which oneDNN's kernel is the fast one
 
 
@@ -74,15 +76,7 @@ class DepthwiseConvolution(nn.Conv2d):
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
-        super().__init__(
-            convolution.in_channels,
-            convolution.out_channels,
-            convolution.kernel_size,  # type: ignore[arg-type]
-            convolution.stride,  # type: ignore[arg-type]
-            convolution.padding,  # type: ignore[arg-type]
-            groups=convolution.groups,
-            device="meta",
-        )
+        super().__init__(**geometry(convolution), device="meta")
         self.weight, self.bias = convolution.weight, convolution.bias
         self.same = isinstance(convolution, Conv2dSame)
 
