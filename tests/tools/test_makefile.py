@@ -65,7 +65,7 @@ def test_the_environment_is_made_once_whatever_the_clocks_say(project):
         file.write("# changed\n")
     code, printed, _ = make(project, "env", PYTHON="true")
     assert code == 0
-    assert "<pip><sync><--quiet><--require-hashes><requirements.txt>" in printed
+    assert "<pip><sync><--quiet><--compile-bytecode><--require-hashes><requirements.txt>" in printed
     assert "<--require-hashes><-r><.venv/uv.txt>" in printed, "uv itself is checked, too"
     assert (project / ".venv/uv.txt").read_text() == "uv==1.0 \\\n    --hash=sha256:00\n"
     assert f"<core.site_cache_dir><{project}/.cache/dvc-site>" in printed

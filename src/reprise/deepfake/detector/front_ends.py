@@ -170,5 +170,6 @@ class WhisperFrontEnd(EncoderFrontEnd):
 def weigh(states: Tensor, weights: Tensor) -> Tensor:
     """Means of layers (B, M, layers, width) -> (B, M, K, width), weighted by the softmaxes of weights (K, layers)."""
     frames = states.flatten(0, 1)  # (B M, layers, width)
-    means = torch.bmm(weights.softmax(1).expand(len(frames), -1, -1), frames)  # einsum would copy the states first
+    weights = weights.softmax(1).expand(frames.shape[0], -1, -1)  # not len(): an exported graph takes any length
+    means = torch.bmm(weights, frames)  # einsum would copy the states first
     return means.unflatten(0, states.shape[:2])

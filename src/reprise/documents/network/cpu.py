@@ -1,7 +1,8 @@
 """Networks for images of one size on a CPU, where memory is what layers wait for.
 
 EfficientNet-Lite0 at 160 px, in one thread and with folded batch norms, takes 0.7 of the time at 16 images, and what it
-has of frozen layers in training (up to its third block) less than 0.4 at 20. What learns takes 0.8 of its time.
+has of frozen layers in training (up to its third block) less than 0.4 at 20. Gradients of depthwise convolutions and
+activations that keep their inputs bring a whole training step to 0.88.
 """
 
 from torch import Tensor, nn
