@@ -142,7 +142,10 @@ def test_pages_of_the_start_are_augmented_as_in_training():
 
 
 @pytest.mark.parametrize("frozen_blocks", [0, 2])
-def test_recalibration_and_the_fit_of_the_head_share_a_copy_of_the_pages(monkeypatch, frozen_blocks):
+@pytest.mark.parametrize(("recalibrate", "probe"), [(20, 2), (99, 1), (20, 0)])
+def test_recalibration_and_the_fit_of_the_head_share_a_copy_of_the_pages(
+    monkeypatch, recalibrate, probe, frozen_blocks
+):
     """The first images measure the norms that learn, as in a plain pass over them; all fit the head."""
     data, seen, original = page_dataset(36), [], learner_module.augmented_batches
 
@@ -152,14 +155,15 @@ def test_recalibration_and_the_fit_of_the_head_share_a_copy_of_the_pages(monkeyp
             yield batch
 
     monkeypatch.setattr(learner_module, "augmented_batches", record)
-    recipe = tiny_recipe(image_size=32, recalibrate=20, probe=2, frozen_blocks=frozen_blocks)
+    recipe = tiny_recipe(image_size=32, recalibrate=recalibrate, probe=probe, frozen_blocks=frozen_blocks)
     torch.manual_seed(0)
     network = make_learner(recipe, data, 3, 0).classifier.network
-    assert len(seen) == 2 * 3  # batches of 16 of 36 pages, twice
+    measured = 2 if recalibrate == 20 else 3
+    assert len(seen) == (3 * probe or measured)  # batches of 16 of 36 pages
     torch.manual_seed(0)
     plain = make_learner(recipe.model_copy(update={"recalibrate": 0, "probe": 0}), data, 3, 0).classifier.network
     with torch.no_grad(), recalibrated_batch_norms(plain):
-        for images in seen[:2]:
+        for images in seen[:measured]:
             plain(images)
     for (name, expected), value in zip(plain.state_dict().items(), network.state_dict().values(), strict=True):
         if not name.startswith("classifier."):

@@ -201,17 +201,17 @@ def fit_start(learner: Learner, train: PageDataset, seed: int) -> None:
     copies = itertools.chain.from_iterable(
         augmented_batches(learner, train, CPU_BATCH, generator) for _ in range(max(recipe.probe, 1))
     )
-    found = []
+    found: list[tuple[Tensor, Tensor]] = []
     if recipe.recalibrate:
         measured = fold_frozen(network, example)  # its batch norms are the network's own
         suit_cpu(measured, example)
         batches = math.ceil(min(recipe.recalibrate, len(train)) / CPU_BATCH)
         with recalibrated_batch_norms(measured):
-            found.append(pooled_features(measured, itertools.islice(copies, batches)))
+            found += pooled_features(measured, itertools.islice(copies, batches))
     if recipe.probe:
         folded = fold_batch_norms(network, example)
         suit_cpu(folded, example)
-        found.append(pooled_features(folded, copies))
+        found += pooled_features(folded, copies)
         features, labels = map(torch.cat, zip(*found, strict=True))  # (N, D), (N, K)
         fit_classifier(network.get_classifier(), features, labels, recipe.label_smoothing)
 

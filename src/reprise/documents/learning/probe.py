@@ -5,7 +5,7 @@ leaves fine-tuning little to move, which helps most on pages that differ from th
 "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -18,18 +18,15 @@ STEPS = 60  # of L-BFGS; the loss moves no more
 
 
 @torch.no_grad()
-def pooled_features(network: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Features (N, D) that the classifier of a network of timm sees, and labels (N, K).
+def pooled_features(network: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features (B, D) that the classifier of a network of timm sees, and labels (B, K), batch by batch.
 
     Args:
         network: in evaluation mode.
         batches: normalised images (B, 3, S, S) with label distributions (B, K).
     """
-    features, labels = [], []
-    for images, own in batches:
-        features.append(network.forward_head(network.forward_features(images), pre_logits=True))
-        labels.append(own)
-    return torch.cat(features), torch.cat(labels)
+    for images, labels in batches:
+        yield network.forward_head(network.forward_features(images), pre_logits=True), labels
 
 
 def fit_classifier(classifier: nn.Module, features: Tensor, labels: Tensor, smoothing: float) -> None:

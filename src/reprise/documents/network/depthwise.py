@@ -27,7 +27,7 @@ class _Convolve(torch.autograd.Function):
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int]
     ) -> Tensor:
         ctx.save_for_backward(features, weight)
-        ctx.stride, ctx.padding, ctx.biased = stride, padding, bias is not None
+        ctx.stride, ctx.padding = stride, padding
         return F.conv2d(features, weight, bias, stride, padding, groups=len(weight))
 
     @staticmethod
@@ -39,7 +39,7 @@ class _Convolve(torch.autograd.Function):
             of_features = _backward(gradient, features, weight, ctx.stride, ctx.padding, (True, False))[0]
         if ctx.needs_input_grad[1]:
             of_weight = _weight_gradient(gradient, features, weight, ctx.stride, ctx.padding)
-        if ctx.biased and ctx.needs_input_grad[2]:
+        if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
         return of_features, of_weight, of_bias, None, None
 
